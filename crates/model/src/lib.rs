@@ -1,0 +1,30 @@
+//! The nouns that every part of Poniard speaks: ids, scopes, options, values and failures.
+//!
+//! Nothing here does IO, starts a thread or takes a lock, and nothing knows of a scheduler.
+//!
+//! * [`ids`]: who is who: tasks, workers, processors.
+//! * [`site`]: where in the user's source a task was spawned.
+//! * [`topology`]: the processors that exist, with their labels.
+//! * [`scope`]: where a task may run, and why nothing fits.
+//! * [`options`]: what a user may ask for one task.
+//! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied.
+//! * [`failure`]: why a task has no result.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod failure;
+pub mod ids;
+pub mod options;
+pub mod scope;
+pub mod site;
+pub mod topology;
+pub mod value;
+
+pub use codec::{Codec, CodecError};
+pub use failure::{Cause, FailedTask, TaskError};
+pub use ids::{ProcessorId, TaskId, WorkerId};
+pub use options::{Occupancy, Retries, TaskOptions};
+pub use scope::{Narrow, Scope};
+pub use site::Site;
+pub use topology::{Processor, ProcessorKind, Topology};
+pub use value::{Data, Pinned};

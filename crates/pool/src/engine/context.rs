@@ -1,0 +1,365 @@
+//! What the pool knows of a thread: its deque, its memory, the task that it runs.
+//!
+//! Contexts are never freed: a thread that ends gives its context back for the next one, so that thieves and
+//! `status` may look at them at any time.
+
+use super::{Engine, halt, inject, running};
+use crate::board::Assignment;
+use crate::deque::{Deque, Stolen};
+use crate::task::Header;
+use poniard_model::{Site, TaskId};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// No processor.
+pub(crate) const NONE: u32 = u32::MAX;
+/// Stack that a task run inside another's wait must find, in bytes; with less it runs on another thread.
+const STACK_LEFT: usize = 256 << 10;
+
+static ALL: Mutex<Vec<&'static Context>> = Mutex::new(Vec::new());
+static UNUSED: Mutex<Vec<&'static Context>> = Mutex::new(Vec::new());
+
+/// What the pool knows of one thread. Cells are touched by that thread alone; atomics by everybody.
+pub(crate) struct Context {
+    pub(crate) deque: Deque,
+    /// The processor that the thread holds, or `NONE`. The timer may take it away.
+    processor: AtomicU32,
+    /// The processor that it held last, for those who ask where they are.
+    home: AtomicU32,
+    /// Whether the pool started the thread.
+    pub(crate) is_worker: Cell<bool>,
+    pub(crate) engine: Cell<Option<&'static Engine>>,
+    pub(crate) seat: Cell<Option<usize>>,
+    /// The task that the thread runs, the innermost one.
+    running: Cell<*const Header>,
+    /// What it holds beside its processor, for the task that it runs.
+    pub(crate) assignment: RefCell<Assignment>,
+    /// The halts before this thread took what it runs.
+    pub(crate) epoch: Cell<u64>,
+    random: Cell<u32>,
+    stack_limit: Cell<usize>,
+    pub(crate) counts: Counts,
+    shown: Shown,
+}
+
+/// Tasks counted by this thread; written by it alone, so that no read-modify-write is needed.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) launched: AtomicU64,
+    pub(crate) done: AtomicU64,
+    pub(crate) failed: AtomicU64,
+}
+
+/// What the thread runs, for `status`.
+#[derive(Debug)]
+struct Shown {
+    task: AtomicU64,
+    site: AtomicPtr<Site>,
+    /// The name, where the task has one of its own.
+    name: Mutex<Option<Arc<str>>>,
+}
+
+/// What a thread runs, as `status` sees it.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) task: TaskId,
+    pub(crate) name: Arc<str>,
+    pub(crate) site: &'static Site,
+}
+
+// SAFETY: each thread touches the cells of its own context only: `with` gives it no other; what others read is atomic.
+unsafe impl Sync for Context {}
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static Context>> = const { Cell::new(None) };
+    /// Gives the context back when the thread ends.
+    static RETURN: Return = const { Return };
+}
+
+struct Return;
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        if let Some(context) = CURRENT.take() {
+            context.retire();
+        }
+    }
+}
+
+impl Counts {
+    #[inline]
+    pub(crate) fn add_one(count: &AtomicU64) {
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+/// This thread's context, made if there is none.
+#[inline]
+pub(crate) fn with<R>(work: impl FnOnce(&'static Context) -> R) -> R {
+    work(CURRENT.get().unwrap_or_else(enter))
+}
+
+/// This thread's context, if it has one.
+#[inline]
+pub(crate) fn current() -> Option<&'static Context> {
+    CURRENT.get()
+}
+
+/// Contexts of all threads, those of ended ones included.
+pub(crate) fn all() -> Vec<&'static Context> {
+    ALL.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[cold]
+fn enter() -> &'static Context {
+    let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let context = unused.unwrap_or_else(|| {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let context: &'static Context = Box::leak(Box::new(Context::new(all.len())));
+        all.push(context);
+        context
+    });
+    context.stack_limit.set(stack_limit());
+    CURRENT.set(Some(context));
+    // A thread that is ending runs no more destructors: its context stays as it is.
+    let _ = RETURN.try_with(|_| ());
+    context
+}
+
+impl Context {
+    fn new(number: usize) -> Context {
+        Context {
+            deque: Deque::new(),
+            processor: AtomicU32::new(NONE),
+            home: AtomicU32::new(NONE),
+            is_worker: Cell::new(false),
+            engine: Cell::new(None),
+            seat: Cell::new(None),
+            running: Cell::new(null()),
+            assignment: RefCell::new(Assignment::default()),
+            epoch: Cell::new(0),
+            random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
+            stack_limit: Cell::new(0),
+            counts: Counts::default(),
+            shown: Shown { task: AtomicU64::new(0), site: AtomicPtr::new(null_mut()), name: Mutex::new(None) },
+        }
+    }
+
+    fn retire(&'static self) {
+        self.stand_up();
+        self.is_worker.set(false);
+        UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+
+    /// Takes a seat in `engine`'s row, so that others find the tasks of this thread.
+    pub(crate) fn sit_down(&'static self, engine: &'static Engine) {
+        self.stand_up();
+        self.engine.set(Some(engine));
+        self.seat.set(engine.seats.take(&self.deque));
+    }
+
+    /// Leaves the seat, and its tasks to everybody.
+    pub(crate) fn stand_up(&'static self) {
+        self.drain();
+        if let (Some(engine), Some(seat)) = (self.engine.take(), self.seat.take()) {
+            engine.seats.vacate(seat);
+        }
+    }
+
+    /// Hands the tasks of the deque to everybody.
+    pub(crate) fn drain(&self) {
+        loop {
+            match self.deque.steal() {
+                Stolen::Task(task) => inject(task),
+                Stolen::Retry => {}
+                Stolen::Empty => return,
+            }
+        }
+    }
+
+    /// A number that spreads thieves (xorshift; Marsaglia, "Xorshift RNGs", 2003).
+    pub(crate) fn random(&self) -> u32 {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        random
+    }
+
+    /// The processor that the thread holds.
+    #[inline]
+    pub(crate) fn processor(&self) -> Option<u32> {
+        Some(self.processor.load(Ordering::Relaxed)).filter(|held| *held != NONE)
+    }
+
+    /// The processor that the thread holds, or held last.
+    pub(crate) fn home(&self) -> Option<u32> {
+        Some(self.home.load(Ordering::Relaxed)).filter(|held| *held != NONE)
+    }
+
+    pub(crate) fn set_processor(&self, processor: u32) {
+        self.processor.store(processor, Ordering::Relaxed);
+        self.home.store(processor, Ordering::Relaxed);
+    }
+
+    /// Shows where a task runs that holds no processor of its own, or only a share.
+    pub(crate) fn set_home(&self, processor: u32) {
+        self.home.store(processor, Ordering::Relaxed);
+    }
+
+    /// Takes the processor from the thread; only one caller gets it.
+    pub(crate) fn take_processor(&self) -> Option<u32> {
+        Some(self.processor.swap(NONE, Ordering::AcqRel)).filter(|held| *held != NONE)
+    }
+
+    /// Notes that what this thread takes from now on, it takes after all halts so far.
+    #[inline]
+    pub(crate) fn begin_epoch(&self) {
+        self.epoch.set(halt::count());
+    }
+
+    /// Whether the runtime was halted since this thread took what it runs.
+    #[inline]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.epoch.get() != halt::count()
+    }
+
+    /// Takes the processor from the thread and lets others have it.
+    pub(crate) fn leave_processor(&'static self) {
+        if let Some(processor) = self.take_processor()
+            && let Some(engine) = running()
+        {
+            engine.release(processor);
+        }
+    }
+
+    /// The task that the thread runs.
+    #[inline]
+    pub(crate) fn running(&self) -> Option<&Header> {
+        // SAFETY: set while `execute` of this thread holds a reference to the task.
+        unsafe { self.running.get().as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn set_running(&self, task: *const Header) -> *const Header {
+        self.running.replace(task)
+    }
+
+    /// Shows `status` what the thread runs now.
+    #[inline]
+    pub(crate) fn show(&self, task: Option<&Header>) {
+        let (id, site) = match task {
+            Some(task) => (task.id.0, std::ptr::from_ref(task.site).cast_mut()),
+            None => (0, null_mut()),
+        };
+        self.shown.site.store(site, Ordering::Relaxed);
+        self.shown.task.store(id, Ordering::Relaxed);
+    }
+
+    /// Shows the name of a task that has one of its own.
+    pub(crate) fn show_name(&self, name: Option<Arc<str>>) {
+        *self.shown.name.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    /// What the thread runs now.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        let site = self.shown.site.load(Ordering::Relaxed);
+        let task = self.shown.task.load(Ordering::Relaxed);
+        // SAFETY: only addresses of statics are stored there.
+        let site = unsafe { site.as_ref() }?;
+        let name = self.shown.name.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = name.unwrap_or_else(|| site.name.into());
+        (task != 0).then_some(Seen { task: TaskId(task), name, site })
+    }
+
+    /// Whether there is stack for another task on top of the running one.
+    #[inline]
+    pub(crate) fn has_stack(&self) -> bool {
+        let here = 0u8;
+        std::ptr::from_ref(&here).addr() > self.stack_limit.get()
+    }
+}
+
+/// The address below which this thread runs no task on top of another.
+fn stack_limit() -> usize {
+    stack_bottom().map_or_else(
+        || {
+            let here = 0u8;
+            // Unknown: assume that half a megabyte is left, which every thread of Rust's has.
+            std::ptr::from_ref(&here).addr().saturating_sub(512 << 10)
+        },
+        |bottom| bottom + STACK_LEFT,
+    )
+}
+
+#[cfg(target_os = "linux")]
+fn stack_bottom() -> Option<usize> {
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: names the calling thread.
+    let this = unsafe { libc::pthread_self() };
+    // SAFETY: it fills the attributes when it returns 0.
+    if unsafe { libc::pthread_getattr_np(this, attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let (mut bottom, mut size) = (null_mut(), 0);
+    // SAFETY: the attributes were filled above.
+    let known = unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &mut bottom, &mut size) };
+    // SAFETY: the attributes were filled above, and are not used again.
+    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+    (known == 0).then(|| bottom.addr())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stack_bottom() -> Option<usize> {
+    None
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("processor", &self.processor).finish_non_exhaustive()
+    }
+}
+
+/// What a running task can ask about itself.
+pub mod current_task {
+    use super::current;
+    use crate::engine::processor_id;
+    use crate::task::{CANCELLED, TIMED_OUT};
+    use poniard_model::{ProcessorId, Site, TaskId};
+    use std::any::Any;
+    use std::sync::Arc;
+
+    /// The id, the name and the site of the task that this thread runs.
+    pub fn task() -> Option<(TaskId, Arc<str>, &'static Site)> {
+        let task = current()?.running()?;
+        Some((task.id, task.name(), task.site))
+    }
+
+    /// A word that differs between the tasks that this thread is in the middle of, and is 0 outside tasks.
+    #[inline]
+    pub fn frame() -> usize {
+        current().and_then(|context| context.running()).map_or(0, |task| std::ptr::from_ref(task).addr())
+    }
+
+    /// The processor on which this thread runs tasks, or ran its last one.
+    pub fn processor() -> Option<ProcessorId> {
+        current()?.home().map(processor_id)
+    }
+
+    /// Whether the task that this thread runs should stop: it was cancelled, its time is over, or the runtime was halted.
+    pub fn is_cancelled() -> bool {
+        let Some(context) = current() else { return false };
+        let flagged = |flags: u32| flags & (CANCELLED | TIMED_OUT) != 0;
+        context.running().is_some_and(|task| flagged(task.flags()) || context.is_halted())
+    }
+
+    /// What the task that this thread runs inherited, and hands to the tasks that it spawns.
+    #[inline]
+    pub fn inherited() -> Option<Arc<dyn Any + Send + Sync>> {
+        current()?.running()?.extra()?.inherited.clone()
+    }
+}

@@ -1,0 +1,612 @@
+//! The pool of this process: queues ready tasks, finds the next one, runs it.
+
+pub(crate) mod attempt;
+pub(crate) mod context;
+pub(crate) mod finish;
+pub(crate) mod halt;
+pub(crate) mod handle;
+pub(crate) mod promise;
+pub(crate) mod status;
+pub(crate) mod wait;
+pub(crate) mod worker;
+
+use crate::board::{Assignment, Board, NORMAL, Offer};
+use crate::crew::{Berth, Crew, Orders, THREADS_MAX};
+use crate::deque::{Deque, Stolen};
+use crate::fences;
+use crate::gate::{Claim, INPUTS_MAX, Satisfied, Wired};
+use crate::panics;
+use crate::seats::Seats;
+use crate::task::arg::Wiring;
+use crate::task::extra::Extra;
+use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, Ran, TaskRef};
+use context::{Context, Counts};
+use poniard_model::{Cause, ProcessorId, WorkerId};
+use poniard_trace::{Event, note};
+use std::collections::VecDeque;
+use std::fmt;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a pool is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Processors: how many tasks run at a time.
+    pub threads: usize,
+    /// Bytes that running tasks may have declared together.
+    pub memory: u64,
+}
+
+/// A pool runs already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs;
+
+/// The pool.
+pub(crate) struct Engine {
+    pub(crate) crew: Crew,
+    pub(crate) seats: Seats,
+    pub(crate) board: Board,
+    injected: Mutex<VecDeque<TaskRef>>,
+    injected_len: AtomicUsize,
+    /// A task on the board needs a thread, and there could be no more of them.
+    short_of_threads: AtomicBool,
+}
+
+static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(null_mut());
+/// Guards starting and stopping. Pools that have stopped stay here: threads may still look at them.
+static PAST: Mutex<Vec<&'static Engine>> = Mutex::new(Vec::new());
+/// How a pool is made that nobody has started.
+static BY_DEFAULT: Mutex<Option<fn() -> Config>> = Mutex::new(None);
+
+/// The pool that runs now, if one does.
+#[inline]
+pub(crate) fn running() -> Option<&'static Engine> {
+    let engine = ENGINE.load(Ordering::Acquire);
+    // SAFETY: pools live for ever.
+    unsafe { engine.as_ref() }
+}
+
+/// The pool, started if none runs.
+#[inline]
+pub(crate) fn get() -> &'static Engine {
+    running().unwrap_or_else(start_by_default)
+}
+
+/// Tells how to make a pool when the first task is spawned and nobody has started one.
+pub fn set_default(config: fn() -> Config) {
+    *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
+}
+
+#[cold]
+fn start_by_default() -> &'static Engine {
+    let config = *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let config = config.map_or(Config { threads: cores, memory: u64::MAX }, |config| config());
+    let _ = start(config);
+    running().unwrap_or_else(get)
+}
+
+/// Starts the pool.
+///
+/// # Errors
+/// When one runs already.
+pub fn start(config: Config) -> Result<(), Runs> {
+    let past = PAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if running().is_some() {
+        return Err(Runs);
+    }
+    fences::prepare();
+    panics::install_hook();
+    let processors = config.threads.clamp(1, THREADS_MAX / 2);
+    let engine: &'static Engine = Box::leak(Box::new(Engine {
+        crew: Crew::new(processors),
+        seats: Seats::new(),
+        board: Board::new(processors as u32, config.memory),
+        injected: Mutex::default(),
+        injected_len: AtomicUsize::new(0),
+        short_of_threads: AtomicBool::new(false),
+    }));
+    ENGINE.store(std::ptr::from_ref(engine).cast_mut(), Ordering::Release);
+    drop(past);
+    Ok(())
+}
+
+/// Stops the pool: every task that has not ended fails, and its threads end, those within `patience` whose tasks return.
+/// The next spawn starts another pool.
+pub fn stop(patience: std::time::Duration) {
+    let mut past = PAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(engine) = running() {
+        halt::halt();
+        ENGINE.store(null_mut(), Ordering::Release);
+        past.push(engine);
+        drop(past);
+        engine.crew.stop(patience);
+    }
+}
+
+/// Launches a task that was made with a wiring or a ready gate, on the thread that made it.
+#[inline]
+pub(crate) fn launch(task: &TaskRef, waits: bool) {
+    note(|| Event::Spawned { task: task.id, site: task.site });
+    context::with(|context| Counts::add_one(&context.counts.launched));
+    if waits || task.extra().is_some() {
+        wire(task);
+    } else if spawned_by_the_halted() {
+        cancel_because(task, Cause::halted, HALTED);
+        drop_engine_reference(task);
+    } else {
+        // SAFETY: the engine's reference of a new task is nobody's yet.
+        queue(unsafe { TaskRef::from_raw(task.as_raw()) });
+    }
+}
+
+/// Launches a task that a region held back.
+pub(crate) fn launch_held(task: &TaskRef, extra: Option<Box<Extra>>) {
+    if !task.gate.launch() {
+        // It was cancelled meanwhile.
+        return drop_engine_reference(task);
+    }
+    if let Some(extra) = extra {
+        task.set_extra(extra);
+    }
+    note(|| Event::Spawned { task: task.id, site: task.site });
+    context::with(|context| Counts::add_one(&context.counts.launched));
+    wire(task);
+    // A cancel that came while we wired has left its mark and nothing else. SeqCst: pairs with the fence in `cancel`.
+    fence(Ordering::SeqCst);
+    if task.flags() & CANCELLED != 0 {
+        cancel(task);
+    }
+}
+
+fn drop_engine_reference(task: &TaskRef) {
+    // SAFETY: the caller says that nobody else has the engine's reference.
+    drop(unsafe { TaskRef::from_raw(task.as_raw()) });
+}
+
+/// Hangs a task on its inputs, and queues it when all have ended.
+#[inline]
+fn wire(task: &TaskRef) {
+    let mut wiring = Wiring::new(task);
+    if poniard_trace::is_on() {
+        // SAFETY: the caller builds the task.
+        unsafe { task.inputs(&mut |input| note(|| Event::Input { task: task.id, of: input.id })) };
+    }
+    // SAFETY: the gate is wiring, and only the caller has the arguments.
+    unsafe { task.wire(&mut wiring) };
+    if let Some(extra) = task.extra() {
+        extra.wire_order(&mut wiring);
+    }
+    assert!(wiring.edges < INPUTS_MAX, "a task has at most {INPUTS_MAX} inputs");
+    let refused = wiring.failed.as_ref().map(Cause::upstream).or_else(|| why_impossible(task));
+    if let Some(cause) = refused {
+        task.gate.refuse();
+        return reject(task, cause, wiring.edges);
+    }
+    match task.gate.wired(wiring.edges) {
+        Wired::Waiting => {}
+        // SAFETY: the engine's reference is ours while no edge is out.
+        Wired::Ready => queue(unsafe { TaskRef::from_raw(task.as_raw()) }),
+        Wired::Poisoned => reject(task, failed_input(task), wiring.edges),
+    }
+}
+
+/// Ends a task that is being wired and will not run.
+#[cold]
+fn reject(task: &TaskRef, cause: Cause, edges: u32) {
+    if task.resolve() {
+        finish::fail(task, 0, cause);
+    }
+    if task.gate.unwire(edges) == Satisfied::Spent {
+        // SAFETY: no edge is out, and the task did not run.
+        unsafe { task.drop_arguments() };
+        drop_engine_reference(task);
+    }
+}
+
+/// The failed input of a task that was poisoned while it was wired.
+fn failed_input(task: &TaskRef) -> Cause {
+    let mut cause = None;
+    let mut look = |input: &TaskRef| {
+        if let (None, Some(error)) = (&cause, input.error()) {
+            cause = Some(Cause::upstream(error));
+        }
+    };
+    // SAFETY: the task is still wiring, so its arguments stay.
+    unsafe { task.inputs(&mut look) };
+    for order in task.extra().iter().flat_map(|extra| &extra.order) {
+        look(&order.after);
+    }
+    cause.expect("a poisoned task has a failed input")
+}
+
+/// Why a task that was just made cannot run.
+fn why_impossible(task: &TaskRef) -> Option<Cause> {
+    if spawned_by_the_halted() {
+        return Some(Cause::halted());
+    }
+    let extra = task.extra()?;
+    if let Some(reason) = &extra.impossible {
+        return Some(Cause::scheduling(reason.clone()));
+    }
+    let (asked, there_are) = (extra.demand.width, get().crew.len());
+    let fitting = extra.demand.fits.as_ref().map_or(there_are, |fits| fits.len() as u32);
+    (asked > fitting).then(|| {
+        let reason = format!("asks for {asked} processors with `threads`; {fitting} of the {there_are} fit its scope");
+        Cause::scheduling(reason)
+    })
+}
+
+/// Whether the spawner is a task that goes on after a halt.
+#[inline]
+fn spawned_by_the_halted() -> bool {
+    context::with(|context| context.is_halted() && context.running().is_some())
+}
+
+/// Queues a ready task, with the engine's reference.
+#[inline]
+pub(crate) fn queue(task: TaskRef) {
+    let engine = get();
+    if task.flags() & PLACED != 0 {
+        return engine.place(task);
+    }
+    context::with(|context| {
+        if context.engine.get().is_some_and(|of| std::ptr::eq(of, engine)) && context.seat.get().is_some() {
+            // SAFETY: the deque is this thread's.
+            unsafe { context.deque.push(task) };
+        } else {
+            engine.queue_first(context, task);
+        }
+    });
+    engine.call();
+}
+
+/// Queues a ready task where everybody looks.
+pub(crate) fn inject(task: TaskRef) {
+    let engine = get();
+    let mut injected = engine.injected();
+    injected.push_back(task);
+    engine.injected_len.store(injected.len(), Ordering::Relaxed);
+    drop(injected);
+    engine.call();
+}
+
+/// Asks a task to stop.
+pub(crate) fn cancel(task: &TaskRef) {
+    cancel_because(task, || Cause::cancelled("before it started"), CANCELLED);
+}
+
+pub(crate) fn cancel_because(task: &TaskRef, cause: impl Fn() -> Cause, flag: u32) {
+    task.set_flags(flag);
+    // SeqCst: pairs with the fence in `launch_held`.
+    fence(Ordering::SeqCst);
+    match task.gate.cancel() {
+        Claim::Won { edges_left } => {
+            if task.resolve() {
+                finish::fail(task, 0, cause());
+            }
+            if !edges_left {
+                // SAFETY: no edge is out, and nobody else has claimed the task.
+                unsafe { task.drop_arguments() };
+            }
+        }
+        // It runs. A detached body has left its thread: it is ended here, and told.
+        Claim::Lost if task.flags() & DETACHED != 0 && task.resolve() => {
+            let cause = if flag == HALTED { Cause::halted() } else { Cause::cancelled("while it waited") };
+            finish::fail(task, 1, cause);
+            if let Some(extra) = task.extra() {
+                extra.abort();
+            }
+        }
+        Claim::Lost => {}
+    }
+}
+
+impl Engine {
+    pub(crate) fn injected(&self) -> MutexGuard<'_, VecDeque<TaskRef>> {
+        self.injected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all injected tasks off.
+    pub(crate) fn drain_injected(&self) -> Vec<TaskRef> {
+        let mut injected = self.injected();
+        let tasks = injected.drain(..).collect();
+        self.injected_len.store(0, Ordering::Relaxed);
+        tasks
+    }
+
+    /// Seats the thread, and queues its first task.
+    #[cold]
+    #[inline(never)]
+    fn queue_first(&'static self, context: &'static Context, task: TaskRef) {
+        context.sit_down(self);
+        if context.seat.get().is_some() {
+            // SAFETY: the deque is this thread's.
+            unsafe { context.deque.push(task) };
+        } else {
+            inject(task);
+        }
+    }
+
+    /// Calls a thread, if a task may lie alone.
+    #[inline]
+    fn call(&'static self) {
+        if self.crew.needs_call() {
+            self.summon();
+        }
+    }
+
+    /// Sends a thread to search, if there is work that suits a free processor.
+    #[cold]
+    fn summon(&'static self) {
+        let any = self.has_plain_work();
+        self.crew.summon(|processor| any || self.board.wants_idle(processor), &|berth| start_thread(self, berth));
+    }
+
+    /// Calls a thread after something was let go of, if work is left alone.
+    pub(crate) fn call_if_work(&'static self) {
+        fence(Ordering::SeqCst);
+        let free = |processor: u32| self.board.wants_idle(processor) && !self.crew.is_taken(processor);
+        if self.crew.needs_call() && (self.has_plain_work() || (0..self.crew.len()).any(free)) {
+            self.summon();
+        }
+    }
+
+    fn has_plain_work(&self) -> bool {
+        self.injected_len.load(Ordering::Relaxed) != 0 || self.seats.iter().any(|deque| !deque.is_empty())
+    }
+
+    /// Whether there was work for a thread with this processor just now.
+    pub(crate) fn has_work(&self, processor: u32) -> bool {
+        self.has_plain_work() || self.board.wants_idle(processor)
+    }
+
+    /// Lets go of a processor.
+    pub(crate) fn release(&'static self, processor: u32) {
+        self.crew.release(processor);
+        self.call_if_work();
+    }
+
+    /// Puts a ready task on the board.
+    fn place(&'static self, task: TaskRef) {
+        let demand = task.extra().map(|extra| extra.demand.clone()).unwrap_or_default();
+        self.board.with(|plan| plan.put(task, demand));
+        self.start_beside();
+        self.call_if_work();
+    }
+
+    /// Starts the tasks that need no processor of their own.
+    fn start_beside(&'static self) {
+        let epoch = halt::count();
+        while let Some((task, assignment)) = self.board.with(|plan| plan.beside()) {
+            let orders = Orders::Run(task, assignment, epoch);
+            let deployed = self.crew.deploy(orders, &|berth| start_thread(self, berth));
+            if let Err(Orders::Run(task, assignment, _)) = deployed {
+                // No thread is left: it waits on the board until one parks.
+                self.short_of_threads.store(true, Ordering::SeqCst);
+                let demand = task.extra().map(|extra| extra.demand.clone()).unwrap_or_default();
+                self.end_assignment(assignment);
+                return self.board.with(|plan| plan.put(task, demand));
+            }
+        }
+    }
+
+    /// A thread has parked: a task that needs one may have it.
+    pub(crate) fn thread_parked(&'static self) {
+        if self.short_of_threads.swap(false, Ordering::SeqCst) {
+            self.start_beside();
+        }
+    }
+
+    /// Takes back what a task held.
+    pub(crate) fn end_assignment(&'static self, assignment: Assignment) {
+        if assignment == Assignment::default() {
+            return;
+        }
+        let freed = self.board.with(|plan| plan.end(assignment));
+        for processor in freed {
+            self.crew.release(processor);
+        }
+        self.start_beside();
+        self.call_if_work();
+    }
+
+    /// Finds a task for a worker: its newest first, then others' oldest.
+    fn find(&'static self, context: &'static Context) -> Option<TaskRef> {
+        // SAFETY: the deque is this thread's.
+        let own = unsafe { context.deque.pop() };
+        own.or_else(|| self.find_elsewhere(context))
+    }
+
+    /// Finds a task for a thread of the program's: the oldest first.
+    pub(crate) fn find_oldest(&'static self, context: &'static Context) -> Option<TaskRef> {
+        steal(&context.deque).or_else(|| self.find_elsewhere(context))
+    }
+
+    fn find_elsewhere(&'static self, context: &'static Context) -> Option<TaskRef> {
+        if self.injected_len.load(Ordering::Relaxed) != 0 {
+            let mut injected = self.injected();
+            let task = injected.pop_front();
+            self.injected_len.store(injected.len(), Ordering::Relaxed);
+            if task.is_some() {
+                return task;
+            }
+        }
+        let seats = self.seats.len();
+        let first = context.random() as usize;
+        (0..seats).find_map(|step| {
+            let deque = self.seats.get((first + step) % seats)?;
+            if std::ptr::eq(deque, &context.deque) { None } else { steal(deque) }
+        })
+    }
+
+    /// Runs tasks until nothing is found, or the thread has lost its processor.
+    pub(crate) fn work(&'static self, context: &'static Context) {
+        // A thread that has found work looks no more, so another one looks whether there is more than that.
+        let mut call_another = true;
+        while let Some(processor) = context.processor() {
+            context.begin_epoch();
+            if self.board.wants(processor) && self.serve_board(context, processor, NORMAL) {
+                continue;
+            }
+            match self.find(context) {
+                Some(task) => {
+                    if std::mem::take(&mut call_another) {
+                        self.call_if_work();
+                    }
+                    self.run_chain(context, task);
+                }
+                None if self.board.wants_idle(processor) && self.serve_board(context, processor, i32::MIN) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Offers the thread's processor to the board; false when nothing fits.
+    pub(crate) fn serve_board(&'static self, context: &'static Context, processor: u32, priority_min: i32) -> bool {
+        match self.board.with(|plan| plan.offer(processor, priority_min)) {
+            Offer::Nothing => return false,
+            Offer::Given => {
+                // The gathering task has it now; this thread goes on without, if it can get another.
+                if context.take_processor().is_none() {
+                    unreachable!("the timer takes processors only from threads that run a task");
+                }
+            }
+            Offer::Run(task, assignment) | Offer::Gathered(task, assignment) => {
+                if assignment.share.is_some() {
+                    context.take_processor();
+                }
+                self.run_assigned(context, task, assignment);
+            }
+        }
+        true
+    }
+
+    /// Runs a task of the board's, and gives back what it held.
+    pub(crate) fn run_assigned(&'static self, context: &'static Context, task: TaskRef, assignment: Assignment) {
+        if let Some((processor, _)) = assignment.share {
+            context.set_home(processor);
+        }
+        context.assignment.replace(assignment);
+        let next = self.execute_claimed(context, task);
+        let left = context.assignment.take();
+        self.end_assignment(left);
+        if let Some(next) = next {
+            queue(next);
+        }
+    }
+
+    /// Runs a queue entry, and then the dependents that it makes ready, one after the other.
+    #[inline]
+    pub(crate) fn run_chain(&'static self, context: &'static Context, task: TaskRef) {
+        let mut next = self.execute_claimed(context, task);
+        while let Some(task) = next {
+            let wanted = context.processor().is_none_or(|processor| self.board.wants(processor));
+            if wanted {
+                return queue(task);
+            }
+            next = self.execute_claimed(context, task);
+        }
+    }
+
+    /// Runs a queue entry, unless somebody else was faster.
+    #[inline]
+    fn execute_claimed(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        if task.gate.claim() { self.execute(context, task) } else { None }
+    }
+
+    /// Runs a task that the caller has claimed. Gives the first dependent that is ready now.
+    #[inline]
+    pub(crate) fn execute(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        note(|| Event::Started { task: task.id, on: context.processor().map(processor_id) });
+        let outer = context.set_running(task.as_raw());
+        context.show(Some(&task));
+        if context.is_halted() {
+            return stop_halted(&task);
+        }
+        if let Some(extra) = task.extra() {
+            context.show_name(extra.name.clone());
+            attempt::begin(&task);
+        }
+        // SAFETY: the caller has claimed it, and a ready task's inputs have ended well.
+        let ran = unsafe { task.run() };
+        context.set_running(outer);
+        context.show(context.running());
+        if task.extra().is_some() {
+            context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
+        }
+        match ran {
+            Ran::Done if !context.is_halted() => finish::done(task),
+            ran => {
+                after_unusual(task, ran, context.is_halted());
+                None
+            }
+        }
+    }
+}
+
+/// What follows an attempt that did not simply end well.
+#[cold]
+#[inline(never)]
+fn after_unusual(task: TaskRef, ran: Ran, halted: bool) {
+    match ran {
+        Ran::Done => {
+            // SAFETY: the value was put into the slot just now, and nobody has seen it.
+            unsafe { task.discard_value() };
+            finish::fail(&task, task.attempt(), Cause::halted());
+        }
+        Ran::Detached | Ran::TooLate => {}
+        Ran::Failed(cause) => {
+            if task.resolve() {
+                finish::fail(&task, task.attempt(), if halted { Cause::halted() } else { cause });
+            }
+        }
+        Ran::Again(cause) => attempt::try_again(task, cause, halted),
+    }
+}
+
+/// Ends a claimed task that was taken before a halt and has not begun.
+#[cold]
+fn stop_halted(task: &TaskRef) -> Option<TaskRef> {
+    if task.resolve() {
+        finish::fail(task, 0, Cause::halted());
+    }
+    // SAFETY: the claim is the caller's, and the task has not run.
+    unsafe { task.drop_arguments() };
+    None
+}
+
+#[inline]
+fn steal(deque: &Deque) -> Option<TaskRef> {
+    loop {
+        match deque.steal() {
+            Stolen::Task(task) => return Some(task),
+            Stolen::Empty => return None,
+            Stolen::Retry => std::hint::spin_loop(),
+        }
+    }
+}
+
+/// The name of a processor of this process.
+pub(crate) fn processor_id(index: u32) -> ProcessorId {
+    ProcessorId { worker: WorkerId::FIRST, index }
+}
+
+fn start_thread(engine: &'static Engine, berth: Arc<Berth>) -> std::io::Result<()> {
+    worker::start(engine, berth)
+}
+
+impl fmt::Display for Runs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime runs already: start it before the first spawn, or stop the one that runs")
+    }
+}
+
+impl std::error::Error for Runs {}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("crew", &self.crew).finish_non_exhaustive()
+    }
+}

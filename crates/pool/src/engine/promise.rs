@@ -1,0 +1,145 @@
+//! Tasks that are ended from outside: by a future, a timer, another process.
+
+use super::{finish, queue};
+use crate::gate::Gate;
+use crate::task::arg::{Arg, Opened};
+use crate::task::extra::Extra;
+use crate::task::handle::{AnyHandle, Handle};
+use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
+use poniard_model::{Cause, Site};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+/// The right, and the duty, to end a task. Dropped unused, it makes the task fail.
+pub struct Completion<R: Send + Sync + 'static> {
+    task: Option<TaskRef>,
+    result: PhantomData<fn(R)>,
+}
+
+/// A function that hands the work to somebody else, who ends the task through the completion.
+pub type Starter<A, R> = fn(Opened<A>, Completion<R>);
+
+/// A [`Starter`] as a body.
+pub(crate) struct HandOver<A: Arg, R: Send + Sync + 'static>(pub(crate) Starter<A, R>);
+
+impl<A: Arg, R: Send + Sync + 'static> Clone for HandOver<A, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A: Arg, R: Send + Sync + 'static> Copy for HandOver<A, R> {}
+
+impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
+    unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
+        // SAFETY: the arguments move out here; `DETACHED` keeps the task from dropping them again.
+        let arguments = Opened::new(unsafe { arguments.read() });
+        task.set_flags(DETACHED);
+        (self.0)(arguments, Completion::of(task.clone()));
+        None
+    }
+}
+
+/// Tasks that are ended from outside and have not ended, so that a halt finds them.
+static OUTSIDE: Mutex<Vec<TaskRef>> = Mutex::new(Vec::new());
+/// Ended ones are swept when the list has grown to twice what the last sweep left.
+const SWEEP_MIN: usize = 64;
+
+/// A task that nothing runs, and what ends it.
+pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Completion<R>) {
+    let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
+    let task = TaskRef::new((), body, site, Gate::external(), Some(Box::default()));
+    // SAFETY: the engine's reference of a new task is nobody's yet; the completion has it from now on.
+    let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
+    (Handle::from_task(task), Completion::of(engines))
+}
+
+impl<R: Send + Sync + 'static> Completion<R> {
+    pub(crate) fn of(task: TaskRef) -> Completion<R> {
+        let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
+        if outside.len() >= SWEEP_MIN && outside.len() == outside.capacity() {
+            outside.retain(|task| task.dependents.ended().is_none());
+        }
+        outside.push(task.clone());
+        drop(outside);
+        Completion { task: Some(task), result: PhantomData }
+    }
+
+    /// Ends the task; a result that comes after somebody else has ended it is dropped.
+    pub fn finish(mut self, result: Result<R, Cause>) {
+        if let Some(task) = self.task.take() {
+            complete(task, result);
+        }
+    }
+
+    /// The task.
+    pub fn handle(&self) -> AnyHandle {
+        AnyHandle::new(self.task().clone())
+    }
+
+    /// Whether somebody wants the task to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.task().flags() & (CANCELLED | HALTED | TIMED_OUT) != 0
+    }
+
+    /// Does `abort` when somebody else ends the task, to stop the work on it.
+    pub fn on_abort(&self, abort: impl FnOnce() + Send + 'static) {
+        if let Some(extra) = self.task().extra() {
+            extra.set_abort(Box::new(abort));
+            if self.task().dependents.ended().is_some() {
+                extra.abort();
+            }
+        }
+    }
+
+    /// What the task asked for beyond its function and its arguments.
+    pub fn extra(&self) -> Option<&Extra> {
+        self.task().extra()
+    }
+
+    fn task(&self) -> &TaskRef {
+        self.task.as_ref().expect("it goes with `finish` only")
+    }
+}
+
+fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
+    if !task.resolve() {
+        return crate::panics::contain(|| drop(result));
+    }
+    // Nobody may claim it any more; a promise is not claimed yet, a detached task is.
+    let _ = task.gate.cancel();
+    if let Some(extra) = task.extra() {
+        extra.attempt_ended();
+    }
+    match result {
+        Ok(value) => {
+            // SAFETY: `resolve` gave the right to end the task, and its result is an `R`.
+            unsafe { task.put_value(value) };
+            if let Some(next) = finish::done(task) {
+                queue(next);
+            }
+        }
+        Err(cause) => finish::fail(&task, 1, cause),
+    }
+}
+
+impl<R: Send + Sync + 'static> Drop for Completion<R> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            complete::<R>(task, Err(Cause::cancelled("because what was to end it was dropped")));
+        }
+    }
+}
+
+/// Takes all tasks that are ended from outside, to make them fail.
+pub(crate) fn drain() -> Vec<TaskRef> {
+    std::mem::take(&mut *OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl<R: Send + Sync + 'static> fmt::Debug for Completion<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Completion").field(&self.task).finish()
+    }
+}

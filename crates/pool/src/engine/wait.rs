@@ -1,0 +1,232 @@
+//! Waiting for a task.
+//!
+//! Inside a task, in this order: the target has ended; or it is ready and nobody has it, then it is run right here, like
+//! a call; or this thread lets go of its processor, so that others go on, and parks. Never is another task run on top of
+//! a waiting one: it could want a lock that the waiting one holds, it could take as long as it likes, and the stack would
+//! grow with the number of tasks in flight.
+//!
+//! Outside tasks the program's own thread takes a processor, if one can be had, and runs whatever is ready, oldest first.
+
+use super::context::{self, Context};
+use super::{Engine, get, queue};
+use crate::board::NORMAL;
+use crate::crew::THREADS_MAX;
+use crate::task::watch::{Parked, Watcher};
+use crate::task::{Header, PAUSED, PLACED, TaskRef};
+use poniard_model::{Cause, TaskError, TaskId};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// Looks at a target that runs elsewhere before the thread parks.
+const LOOKS: u32 = 100;
+/// Looks of the program's thread without finding a task before it parks.
+const IDLE_LOOKS: u32 = 400;
+
+/// Why a task cannot be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitError {
+    /// A task waits for itself.
+    Itself,
+    /// A task waits for one that waits for it.
+    Circular(TaskId),
+    /// A region holds the task back, and this thread is the one that would end the region.
+    Held,
+    /// Too many tasks wait in the middle.
+    TooDeep,
+}
+
+thread_local! {
+    /// How many regions of this thread hold tasks back.
+    static HOLDING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Which running task waits in the middle for which task: what a circle of waits is found in.
+static WAITS: Mutex<Option<HashMap<TaskId, TaskId>>> = Mutex::new(None);
+
+/// This thread is inside a region that holds tasks back, until this is dropped.
+#[derive(Debug)]
+pub struct Holding(());
+
+impl Holding {
+    /// Begins a region that holds tasks back.
+    pub fn begin() -> Holding {
+        HOLDING.set(HOLDING.get() + 1);
+        Holding(())
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        HOLDING.set(HOLDING.get() - 1);
+    }
+}
+
+/// Waits until `task` has ended.
+pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
+    if task.dependents.ended().is_some() {
+        return Ok(());
+    }
+    if task.gate.is_held() && HOLDING.get() > 0 {
+        return Err(WaitError::Held);
+    }
+    let engine = get();
+    context::with(|context| match context.running() {
+        Some(running) => inside(engine, context, running, task),
+        None => {
+            outside(engine, context, task);
+            Ok(())
+        }
+    })
+}
+
+/// Waits in the middle of the task `running`.
+fn inside(
+    engine: &'static Engine,
+    context: &'static Context,
+    running: &Header,
+    task: &TaskRef,
+) -> Result<(), WaitError> {
+    if std::ptr::eq(running, task.as_raw()) {
+        return Err(WaitError::Itself);
+    }
+    if context.has_stack() && claim_and_run(engine, context, task) {
+        return Ok(());
+    }
+    for _ in 0..LOOKS {
+        if task.dependents.ended().is_some() {
+            return Ok(());
+        }
+        std::hint::spin_loop();
+    }
+    let target = task.as_non_null();
+    if running.dependents.any_task::<Header, Parked, Watcher>(|waiter| waiter == target) {
+        return Err(WaitError::Circular(task.id));
+    }
+    if !engine.crew.begin_wait() {
+        return Err(WaitError::TooDeep);
+    }
+    let circle = announce(running.id, task.id);
+    if circle {
+        engine.crew.end_wait();
+        return Err(WaitError::Circular(task.id));
+    }
+    let processor = context.take_processor();
+    if let Some(processor) = processor {
+        engine.release(processor);
+    }
+    let assignment = context.assignment.take();
+    engine.end_assignment(assignment);
+    Parked::until_ended(task);
+    withdraw(running.id);
+    engine.crew.end_wait();
+    // Without a processor it goes on all the same: to wait for one while holding a lock could be for ever.
+    if let Some(processor) = processor.and_then(|processor| engine.crew.take_any(Some(processor))) {
+        context.set_processor(processor);
+    }
+    Ok(())
+}
+
+/// Notes that `waiter` waits for `target`; true when that closes a circle.
+fn announce(waiter: TaskId, target: TaskId) -> bool {
+    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    let waits = waits.get_or_insert_default();
+    let mut next = Some(target);
+    while let Some(task) = next {
+        if task == waiter {
+            return true;
+        }
+        next = waits.get(&task).copied();
+    }
+    waits.insert(waiter, target);
+    false
+}
+
+fn withdraw(waiter: TaskId) {
+    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    waits.get_or_insert_default().remove(&waiter);
+}
+
+/// Runs the target right here, if it is ready and nobody has it.
+#[inline]
+fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> bool {
+    if task.flags() & (PLACED | PAUSED) != 0 {
+        return false;
+    }
+    // The newest of this thread's own, most often: then the queue entry goes with it.
+    // SAFETY: the deque is this thread's.
+    let entry = unsafe { context.deque.pop_if(task) };
+    let task = match entry {
+        Some(entry) if entry.gate.claim() => entry,
+        Some(_) => return task.dependents.ended().is_some(),
+        None if task.gate.claim() => task.clone(),
+        None => return false,
+    };
+    if let Some(next) = engine.execute(context, task) {
+        queue(next);
+    }
+    // A detached body has left it unfinished.
+    true
+}
+
+/// Waits outside all tasks.
+fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) {
+    let ended = || task.dependents.ended().is_some();
+    let mut looks = 0;
+    while !ended() && looks < IDLE_LOOKS {
+        context.begin_epoch();
+        let Some(processor) = context.processor().or_else(|| take_processor(engine, context)) else { break };
+        let served = engine.board.wants(processor)
+            && engine.serve_board(context, processor, NORMAL);
+        if served {
+            looks = 0;
+        } else if let Some(task) = engine.find_oldest(context) {
+            looks = 0;
+            engine.run_chain(context, task);
+        } else {
+            looks += 1;
+            std::hint::spin_loop();
+        }
+    }
+    if let Some(processor) = context.take_processor() {
+        engine.release(processor);
+    }
+    if !ended() {
+        Parked::until_ended(task);
+    }
+}
+
+fn take_processor(engine: &'static Engine, context: &'static Context) -> Option<u32> {
+    let processor = engine.crew.take_any(context.home())?;
+    context.set_processor(processor);
+    Some(processor)
+}
+
+impl WaitError {
+    pub(crate) fn into_task_error(self, task: &TaskRef) -> TaskError {
+        TaskError::new(task.as_failed(0), Cause::scheduling(self.to_string()))
+    }
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitError::Itself => f.write_str("it cannot be waited for by itself"),
+            WaitError::Circular(_) => f.write_str(
+                "it cannot be waited for here, because it waits, itself or through others, for the task that asks",
+            ),
+            WaitError::Held => f.write_str(
+                "it cannot be waited for here, because the region around holds it back until the region's end: \
+                 wait after the region",
+            ),
+            WaitError::TooDeep => write!(
+                f,
+                "it cannot be waited for here, because {THREADS_MAX} threads wait in the middle of tasks already: \
+                 pass the handle as an argument instead of fetching it inside"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for WaitError {}

@@ -1,0 +1,106 @@
+//! The pool's own threads: they search for work, run it, and park.
+
+use super::Engine;
+use super::context::{self, Context};
+use crate::crew::{Berth, Orders};
+use std::sync::Arc;
+
+/// Stack of a thread, in bytes, of which only what is touched costs memory.
+const STACK: usize = 8 << 20;
+/// Looks for work before a thread parks, and pauses of the processor between two looks. Together a few tens of
+/// microseconds: about what waking a parked thread costs.
+const LOOKS: u32 = 200;
+const PAUSES: u32 = 4;
+
+/// How a search ended.
+enum Search {
+    Found,
+    /// Somebody has taken the processor.
+    Lost,
+    /// Nothing to do: the thread is in the yard.
+    Parked,
+}
+
+/// Starts a thread that begins with the orders in `berth`.
+pub(crate) fn start(engine: &'static Engine, berth: Arc<Berth>) -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name("poniard-cpu".into()).stack_size(STACK);
+    thread.spawn(move || run(engine, &berth)).map(drop)
+}
+
+fn run(engine: &'static Engine, berth: &Arc<Berth>) {
+    context::with(|context| {
+        context.is_worker.set(true);
+        loop {
+            let parked = match berth.await_orders() {
+                Orders::Stop => break,
+                Orders::Run(task, assignment, epoch) => {
+                    context.sit_down(engine);
+                    context.epoch.set(epoch);
+                    engine.run_assigned(context, task, assignment);
+                    serve_without_processor(engine, context, berth)
+                }
+                Orders::Search(processor) => {
+                    context.sit_down(engine);
+                    serve(engine, context, processor, berth)
+                }
+            };
+            context.stand_up();
+            if !parked {
+                engine.crew.retire(berth);
+            }
+            engine.thread_parked();
+        }
+    });
+    engine.crew.left();
+}
+
+/// Searches with `processor` and works, until nothing is left to do or the processor is gone. True when the thread is
+/// in the yard already.
+fn serve(engine: &'static Engine, context: &'static Context, processor: u32, berth: &Arc<Berth>) -> bool {
+    let mut processor = processor;
+    loop {
+        match search(engine, processor, berth) {
+            Search::Parked => return true,
+            Search::Lost => return false,
+            Search::Found => {}
+        }
+        context.set_processor(processor);
+        engine.work(context);
+        match context.take_processor() {
+            Some(held) => processor = held,
+            None => return serve_without_processor(engine, context, berth),
+        }
+        engine.crew.search(processor);
+    }
+}
+
+/// Goes on with any processor that can be had. Tasks that this thread has are found by others, if there is none.
+fn serve_without_processor(engine: &'static Engine, context: &'static Context, berth: &Arc<Berth>) -> bool {
+    match engine.crew.take_any(context.home()) {
+        Some(processor) => {
+            engine.crew.search(processor);
+            serve(engine, context, processor, berth)
+        }
+        None => false,
+    }
+}
+
+fn search(engine: &'static Engine, processor: u32, berth: &Arc<Berth>) -> Search {
+    for look in 0..LOOKS {
+        if engine.has_work(processor) {
+            if engine.crew.found(processor) {
+                return Search::Found;
+            }
+            // Whoever pushed the task may have counted on us.
+            engine.call_if_work();
+            return Search::Lost;
+        }
+        if look % 32 == 31 {
+            std::thread::yield_now();
+        }
+        (0..PAUSES).for_each(|_| std::hint::spin_loop());
+    }
+    engine.crew.give_up(processor, berth);
+    engine.call_if_work();
+    Search::Parked
+}

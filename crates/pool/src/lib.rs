@@ -1,0 +1,41 @@
+//! Tasks in this process: the task object, its dependents, deques, parking, and waiting inside tasks.
+//!
+//! * [`gate`], [`edge`], [`task`]: the task object and its two atomic words. `README.md` has the protocol and its proof.
+//! * [`memory`]: free lists of task blocks.
+//! * [`deque`], [`seats`]: where ready tasks lie, and who finds them.
+//! * [`board`]: ready tasks with a priority, a scope or a share, and which of them starts next.
+//! * [`crew`], [`fences`]: processors, threads, and how they sleep and wake.
+//! * [`engine`]: puts these to work: spawn, run, finish, wait, cancel, halt.
+//!
+//! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
+
+mod board;
+mod crew;
+mod deque;
+mod edge;
+mod engine;
+mod fences;
+mod gate;
+mod memory;
+mod panics;
+mod seats;
+mod spawn;
+mod sync;
+mod task;
+mod timer;
+
+pub use engine::context::current_task as current;
+pub use engine::halt::halt;
+pub use engine::handle::Shared;
+pub use engine::promise::{Completion, Starter, promise};
+pub use engine::status::{Running, Status, status};
+pub use engine::wait::{Holding, WaitError};
+pub use engine::{Config, Runs, set_default, start, stop};
+pub use spawn::{Held, hold, hold_detached, spawn, spawn_detached, spawn_with};
+pub use task::Function;
+#[doc(hidden)]
+pub use task::{Header, TaskRef};
+pub use task::arg::{Arg, Dep, Hold, Local, Many, Opened, Own, Value, Wiring};
+pub use task::extra::{Demand, Extra, WHOLE};
+pub use task::handle::{AnyHandle, Handle};

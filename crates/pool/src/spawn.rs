@@ -1,0 +1,103 @@
+//! Making tasks.
+
+use crate::engine::promise::{HandOver, Starter};
+use crate::engine::{cancel, launch, launch_held};
+use crate::gate::Gate;
+use crate::task::arg::Arg;
+use crate::task::extra::Extra;
+use crate::task::handle::{AnyHandle, Handle};
+use crate::task::{Body, Call, Function, TaskRef};
+use poniard_model::Site;
+
+/// Spawns a task: `body` runs with the opened `arguments` once all their inputs have ended well.
+#[inline]
+pub fn spawn<A: Arg, R: Send + Sync + 'static>(arguments: A, body: Function<A, R>, site: &'static Site) -> Handle<R> {
+    let gate = if A::WAITS { Gate::wiring() } else { Gate::ready() };
+    let task = TaskRef::new(arguments, Call(body), site, gate, None);
+    launch(&task, A::WAITS);
+    Handle::from_task(task)
+}
+
+/// Spawns a task that asks for more than its function and its arguments.
+pub fn spawn_with<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: Function<A, R>,
+    site: &'static Site,
+    extra: Extra,
+) -> Handle<R> {
+    let task = TaskRef::new(arguments, Call(body), site, Gate::wiring(), Some(Box::new(extra)));
+    launch(&task, true);
+    Handle::from_task(task)
+}
+
+/// Spawns a task whose function hands the work to somebody else. It holds no processor while that works.
+pub fn spawn_detached<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: Starter<A, R>,
+    site: &'static Site,
+    extra: Extra,
+) -> Handle<R> {
+    let task = TaskRef::new(arguments, HandOver(body), site, Gate::wiring(), Some(Box::new(extra)));
+    launch(&task, true);
+    Handle::from_task(task)
+}
+
+/// A task that was made and is not launched: it hangs on nothing yet, and does not run. Dropped, it is cancelled.
+#[derive(Debug)]
+#[must_use = "a held task runs when it is launched"]
+pub struct Held {
+    task: Option<TaskRef>,
+}
+
+/// Makes a task that is launched later.
+pub fn hold<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: Function<A, R>,
+    site: &'static Site,
+) -> (Handle<R>, Held) {
+    held(arguments, Call(body), site)
+}
+
+/// Makes a task that is launched later, and whose function hands the work to somebody else.
+pub fn hold_detached<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: Starter<A, R>,
+    site: &'static Site,
+) -> (Handle<R>, Held) {
+    held(arguments, HandOver(body), site)
+}
+
+fn held<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: impl Body<A, R>,
+    site: &'static Site,
+) -> (Handle<R>, Held) {
+    let task = TaskRef::new(arguments, body, site, Gate::held(), None);
+    let held = Held { task: Some(task.clone()) };
+    (Handle::from_task(task), held)
+}
+
+impl Held {
+    /// Launches the task. `extra` is what it asks for beyond its function and its arguments; a task whose function hands
+    /// the work to somebody else has one always.
+    pub fn launch(mut self, extra: Option<Extra>) {
+        if let Some(task) = self.task.take() {
+            launch_held(&task, extra.map(Box::new));
+        }
+    }
+
+    /// A handle of the task.
+    pub fn handle(&self) -> AnyHandle {
+        AnyHandle::new(self.task.clone().expect("it goes with `launch` only"))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            cancel(&task);
+            // SAFETY: a held task's engine's reference is nobody's until it is launched, and now it will not be.
+            drop(unsafe { TaskRef::from_raw(task.as_raw()) });
+        }
+    }
+}

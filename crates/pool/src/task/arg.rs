@@ -1,0 +1,460 @@
+//! The arguments of a task: what they hang on while it waits, and what its function receives.
+//!
+//! | argument | made of | the function receives |
+//! |---|---|---|
+//! | [`Value<T>`] | a `T` | the `T` |
+//! | [`Dep<T>`] | a task | `&T` |
+//! | [`Own<T>`] | a task | `T`: moved out of its last reference, else cloned |
+//! | [`Many<T>`] | tasks | `&[&T]` |
+//! | [`Hold<T>`] | a task | the handle itself, once the task has ended |
+//! | [`Local<F>`] | a closure | the closure |
+//! | a tuple of arguments | | the tuple of what they receive |
+
+use crate::edge::{Dependents, Edge, Ended, Waiter};
+use super::handle::Handle;
+use super::watch::{Parked, Watcher};
+use super::{Header, TAKEN, TaskRef};
+use poniard_model::{Data, TaskError};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::{NonNull, addr_of_mut};
+
+/// The waiters that hang on tasks.
+pub(crate) type TaskWaiter = Waiter<Header, Parked, Watcher>;
+
+/// One argument, or a tuple of them.
+///
+/// # Safety
+/// `open` gives what `Out` says for as long as the arguments stay in place. `wire` pushes only edges that lie
+/// inside the argument.
+pub unsafe trait Arg: Send + Sized + 'static {
+    /// What the task's function receives.
+    type Out<'a>;
+    /// Whether it may hang on tasks. Arguments that never do cost nothing at the spawn.
+    const WAITS: bool;
+
+    /// Hangs the task on the tasks that the argument refers to.
+    ///
+    /// # Safety
+    /// The argument lies inside the wiring's task, stays there, and nobody else touches it.
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring);
+
+    /// Opens the argument for the task's function.
+    ///
+    /// # Safety
+    /// Once only; every task that it refers to has ended well; it stays in place for `'a`, and nobody else touches it.
+    /// Values move out of it: what is left may be dropped, but [`Arg::discard`] may not be called any more.
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a>;
+
+    /// Drops what `open` would have moved out.
+    ///
+    /// # Safety
+    /// Once only, and not after `open`.
+    unsafe fn discard(this: NonNull<Self>);
+
+    /// A copy for another attempt; `None` when the argument cannot be copied.
+    fn spare(&self) -> Option<Self>;
+
+    /// Visits the tasks that the argument refers to.
+    #[doc(hidden)]
+    fn inputs(&self, visit: &mut dyn FnMut(&TaskRef));
+}
+
+/// What hanging a task up has found so far.
+#[derive(Debug)]
+pub struct Wiring {
+    task: NonNull<Header>,
+    pub(crate) edges: u32,
+    pub(crate) failed: Option<TaskError>,
+}
+
+impl Wiring {
+    pub(crate) fn new(task: &TaskRef) -> Wiring {
+        Wiring { task: task.as_non_null(), edges: 0, failed: None }
+    }
+
+    /// Hangs the task on `input` by `edge`.
+    ///
+    /// # Safety
+    /// The edge lies inside the task, and nobody else touches it.
+    #[inline]
+    pub(crate) unsafe fn hang(&mut self, input: &TaskRef, edge: NonNull<Edge>) {
+        let waiter: TaskWaiter = Waiter::Task(self.task);
+        let dependents: &Dependents = &input.dependents;
+        // SAFETY: the caller's promise; the edge stays until the chain hands it out, because the task keeps its
+        // arguments until all its edges are back.
+        match unsafe { dependents.push(edge, waiter) } {
+            Ok(()) => self.edges += 1,
+            Err(Ended::Done) => {}
+            Err(Ended::Failed) => {
+                if self.failed.is_none() {
+                    self.failed = input.error().cloned();
+                }
+            }
+        }
+    }
+}
+
+/// A plain value.
+#[derive(Debug)]
+pub struct Value<T>(ManuallyDrop<T>);
+
+impl<T> Value<T> {
+    /// The argument that gives `value` to the function.
+    #[inline]
+    pub fn new(value: T) -> Value<T> {
+        Value(ManuallyDrop::new(value))
+    }
+}
+
+// SAFETY: the value moves out once; there are no edges.
+unsafe impl<T: Data> Arg for Value<T> {
+    type Out<'a> = T;
+    const WAITS: bool = false;
+    #[inline]
+    unsafe fn wire(_: NonNull<Self>, _: &mut Wiring) {}
+    #[inline]
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+        // SAFETY: once only, by the caller's promise.
+        ManuallyDrop::into_inner(unsafe { this.read() }.0)
+    }
+    unsafe fn discard(this: NonNull<Self>) {
+        // SAFETY: as for `open`.
+        drop(unsafe { Self::open(this) });
+    }
+    fn spare(&self) -> Option<Self> {
+        let codec = T::codec()?;
+        let copy = codec.encode(&self.0).and_then(|encoded| codec.decode(&encoded));
+        copy.ok().map(Value::new)
+    }
+    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+}
+
+/// A closure with captures; it runs once, in this process.
+#[derive(Debug)]
+pub struct Local<F>(ManuallyDrop<F>);
+
+impl<F> Local<F> {
+    /// The argument that gives `closure` to the function.
+    #[inline]
+    pub fn new(closure: F) -> Local<F> {
+        Local(ManuallyDrop::new(closure))
+    }
+}
+
+// SAFETY: the closure moves out once; there are no edges.
+unsafe impl<F: Send + 'static> Arg for Local<F> {
+    type Out<'a> = F;
+    const WAITS: bool = false;
+    #[inline]
+    unsafe fn wire(_: NonNull<Self>, _: &mut Wiring) {}
+    #[inline]
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+        // SAFETY: once only, by the caller's promise.
+        ManuallyDrop::into_inner(unsafe { this.read() }.0)
+    }
+    unsafe fn discard(this: NonNull<Self>) {
+        // SAFETY: as for `open`.
+        drop(unsafe { Self::open(this) });
+    }
+    fn spare(&self) -> Option<Self> {
+        None
+    }
+    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+}
+
+/// The result of a task, by reference.
+#[derive(Debug)]
+pub struct Dep<T> {
+    task: TaskRef,
+    edge: UnsafeCell<Edge>,
+    result: PhantomData<fn() -> T>,
+}
+
+// SAFETY: the edge is touched only through the list that it hangs in, as `Dependents` says.
+unsafe impl<T: Send + Sync> Send for Dep<T> {}
+
+impl<T> Dep<T> {
+    /// The argument that gives the result of `handle`'s task to the function.
+    #[inline]
+    pub fn new(handle: Handle<T>) -> Dep<T> {
+        Dep { task: handle.into_task(), edge: UnsafeCell::new(Edge::new()), result: PhantomData }
+    }
+
+    /// Hangs up by the edge inside.
+    ///
+    /// # Safety
+    /// As for [`Arg::wire`].
+    #[inline]
+    unsafe fn hang(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: a field of the argument; no reference is made.
+        let edge = unsafe { addr_of_mut!((*this.as_ptr()).edge) };
+        // SAFETY: a field of a live object is not null.
+        let edge = unsafe { NonNull::new_unchecked(edge) }.cast::<Edge>();
+        // SAFETY: nobody else touches the argument.
+        let task = unsafe { &this.as_ref().task };
+        // SAFETY: the edge lies inside the wiring's task.
+        unsafe { wiring.hang(task, edge) }
+    }
+
+    fn again(&self) -> Dep<T> {
+        Dep { task: self.task.clone(), edge: UnsafeCell::new(Edge::new()), result: PhantomData }
+    }
+}
+
+// SAFETY: the reference to the task keeps the value in place for as long as the argument stays.
+unsafe impl<T: Send + Sync + 'static> Arg for Dep<T> {
+    type Out<'a> = &'a T;
+    const WAITS: bool = true;
+    #[inline]
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::hang(this, wiring) }
+    }
+    #[inline]
+    unsafe fn open<'a>(this: NonNull<Self>) -> &'a T {
+        // SAFETY: the caller's promise.
+        let dep = unsafe { this.as_ref() };
+        // SAFETY: the task has ended well, with a `T`, and while we refer to it nobody takes the value.
+        let value = unsafe { dep.task.value::<T>() };
+        // SAFETY: as above.
+        unsafe { value.as_ref() }
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(self.again())
+    }
+    fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        visit(&self.task);
+    }
+}
+
+/// The result of a task, by value.
+#[derive(Debug)]
+pub struct Own<T>(Dep<T>);
+
+impl<T> Own<T> {
+    /// The argument that gives the result of `handle`'s task to the function, to keep.
+    #[inline]
+    pub fn new(handle: Handle<T>) -> Own<T> {
+        Own(Dep::new(handle))
+    }
+}
+
+// SAFETY: the value moves out only when nobody else refers to the task, and is marked as taken.
+unsafe impl<T: Clone + Send + Sync + 'static> Arg for Own<T> {
+    type Out<'a> = T;
+    const WAITS: bool = true;
+    #[inline]
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: the caller's promise; `Own` is a `Dep` and nothing else.
+        unsafe { Dep::hang(this.cast::<Dep<T>>(), wiring) }
+    }
+    #[inline]
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+        // SAFETY: the caller's promise.
+        let Own(dep) = unsafe { this.as_ref() };
+        // SAFETY: the task has ended well, with a `T`.
+        let value = unsafe { dep.task.value::<T>() };
+        if dep.task.is_only() {
+            dep.task.set_flags(TAKEN);
+            // SAFETY: ours is the only reference, so nobody reads the value; `TAKEN` keeps it from being dropped.
+            return unsafe { value.read() };
+        }
+        // SAFETY: while we refer to the task nobody takes the value.
+        unsafe { value.as_ref() }.clone()
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(Own(self.0.again()))
+    }
+    fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        self.0.inputs(visit);
+    }
+}
+
+/// The results of several tasks of one type, by reference.
+#[derive(Debug)]
+pub struct Many<T> {
+    deps: Box<[Dep<T>]>,
+    /// The references that the function sees; filled when the argument is opened.
+    values: Vec<NonNull<T>>,
+}
+
+// SAFETY: the pointers are to results, which are `Sync`.
+unsafe impl<T: Send + Sync> Send for Many<T> {}
+
+impl<T> Many<T> {
+    /// The argument that gives the results of all `handles` to the function.
+    pub fn new(handles: impl IntoIterator<Item = Handle<T>>) -> Many<T> {
+        Many { deps: handles.into_iter().map(Dep::new).collect(), values: Vec::new() }
+    }
+}
+
+// SAFETY: as for `Dep`; the slice lies in the argument's own vector.
+unsafe impl<T: Send + Sync + 'static> Arg for Many<T> {
+    type Out<'a> = &'a [&'a T];
+    const WAITS: bool = true;
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: nobody else touches the argument yet.
+        let many = unsafe { &mut *this.as_ptr() };
+        for dep in &mut many.deps {
+            // SAFETY: the edges lie in the argument's own box, which stays until they are back.
+            unsafe { Dep::hang(NonNull::from(dep), wiring) }
+        }
+    }
+    unsafe fn open<'a>(this: NonNull<Self>) -> &'a [&'a T] {
+        // SAFETY: the caller's promise.
+        let many = unsafe { &mut *this.as_ptr() };
+        let value = |dep: &Dep<T>| {
+            // SAFETY: the task has ended well, with a `T`.
+            unsafe { dep.task.value::<T>() }
+        };
+        many.values = many.deps.iter().map(value).collect();
+        let first = many.values.as_ptr().cast::<&'a T>();
+        // SAFETY: pointers that are not null have the layout of references; the values stay while the argument does.
+        unsafe { std::slice::from_raw_parts(first, many.values.len()) }
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(Many { deps: self.deps.iter().map(Dep::again).collect(), values: Vec::new() })
+    }
+    fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        self.deps.iter().for_each(|dep| visit(&dep.task));
+    }
+}
+
+/// A task that must have ended, and whose handle the function receives instead of the value.
+#[derive(Debug)]
+pub struct Hold<T>(Dep<T>);
+
+impl<T> Hold<T> {
+    /// The argument that gives `handle` itself to the function, once its task has ended.
+    pub fn new(handle: Handle<T>) -> Hold<T> {
+        Hold(Dep::new(handle))
+    }
+}
+
+// SAFETY: as for `Dep`; the handle is a counted reference of its own.
+unsafe impl<T: Send + Sync + 'static> Arg for Hold<T> {
+    type Out<'a> = Handle<T>;
+    const WAITS: bool = true;
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: the caller's promise; `Hold` is a `Dep` and nothing else.
+        unsafe { Dep::hang(this.cast::<Dep<T>>(), wiring) }
+    }
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+        // SAFETY: the caller's promise.
+        let Hold(dep) = unsafe { this.as_ref() };
+        Handle::from_task(dep.task.clone())
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(Hold(self.0.again()))
+    }
+    fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        self.0.inputs(visit);
+    }
+}
+
+/// A pointer to one part of a tuple.
+macro_rules! part {
+    ($this:ident, $place:tt) => {
+        NonNull::new_unchecked(addr_of_mut!((*$this.as_ptr()).$place))
+    };
+}
+macro_rules! tuples {
+    ($(($($name:ident $place:tt),*))*) => {$(
+        // SAFETY: each part keeps its own promise.
+        #[allow(unused_variables, clippy::unused_unit)]
+        unsafe impl<$($name: Arg),*> Arg for ($($name,)*) {
+            type Out<'a> = ($($name::Out<'a>,)*);
+            const WAITS: bool = false $(|| $name::WAITS)*;
+            #[inline]
+            unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+                $(
+                    // SAFETY: a part of the tuple.
+                    let part = unsafe { part!(this, $place) };
+                    // SAFETY: the caller's promise.
+                    unsafe { $name::wire(part, wiring) };
+                )*
+            }
+            #[inline]
+            unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+                ($({
+                    // SAFETY: a part of the tuple.
+                    let part = unsafe { part!(this, $place) };
+                    // SAFETY: the caller's promise.
+                    unsafe { $name::open(part) }
+                },)*)
+            }
+            unsafe fn discard(this: NonNull<Self>) {
+                $(
+                    // SAFETY: a part of the tuple.
+                    let part = unsafe { part!(this, $place) };
+                    // SAFETY: the caller's promise.
+                    unsafe { $name::discard(part) };
+                )*
+            }
+            fn spare(&self) -> Option<Self> {
+                Some(($(self.$place.spare()?,)*))
+            }
+            fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+                $(self.$place.inputs(visit);)*
+            }
+        }
+    )*};
+}
+
+tuples! {
+    () (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5) (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7) (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11)
+}
+
+/// Arguments that have moved out of their task, to be opened by whoever runs on with them.
+pub struct Opened<A: Arg> {
+    arguments: Box<ManuallyDrop<A>>,
+    opened: bool,
+}
+
+impl<A: Arg> Opened<A> {
+    pub(crate) fn new(arguments: A) -> Opened<A> {
+        Opened { arguments: Box::new(ManuallyDrop::new(arguments)), opened: false }
+    }
+
+    /// What the function receives, for as long as these arguments live.
+    ///
+    /// # Panics
+    /// When it is called twice.
+    pub fn open(&mut self) -> A::Out<'_> {
+        assert!(!self.opened, "arguments are opened once");
+        self.opened = true;
+        let arguments = NonNull::from(&mut **self.arguments).cast::<A>();
+        // SAFETY: once only; the inputs had ended well when the arguments left their task.
+        unsafe { A::open(arguments) }
+    }
+}
+
+impl<A: Arg> Drop for Opened<A> {
+    fn drop(&mut self) {
+        let arguments = NonNull::from(&mut **self.arguments).cast::<A>();
+        if !self.opened {
+            // SAFETY: they were not opened.
+            unsafe { A::discard(arguments) };
+        }
+        // SAFETY: the box never drops them itself.
+        unsafe { arguments.drop_in_place() };
+    }
+}
+
+impl<A: Arg> fmt::Debug for Opened<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("opened", &self.opened).finish_non_exhaustive()
+    }
+}

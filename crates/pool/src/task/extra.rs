@@ -1,0 +1,131 @@
+//! What only some tasks have: a name, a place to run, another attempt, a time limit.
+
+use super::OrderEdge;
+use super::arg::Wiring;
+use super::handle::AnyHandle;
+use poniard_model::Retries;
+use std::any::Any;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What a task asks for beyond its function and its arguments.
+#[derive(Default)]
+pub struct Extra {
+    /// The name that people see.
+    pub name: Option<Arc<str>>,
+    /// Where and with how much of the machine it runs.
+    pub demand: Demand,
+    /// Whether it is run again when it fails.
+    pub retries: Option<Retries>,
+    /// How long one attempt may run.
+    pub timeout: Option<Duration>,
+    /// What the tasks inherit that it spawns; the pool only carries it.
+    pub inherited: Option<Arc<dyn Any + Send + Sync>>,
+    /// Why the task cannot run at all; it fails with this when it is launched.
+    pub impossible: Option<String>,
+    pub(crate) order: Vec<OrderEdge>,
+    pub(crate) attempt: AtomicU32,
+    resolved: AtomicBool,
+    running: Mutex<Attempt>,
+    abort: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// Where and with how much of the machine a task runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demand {
+    /// Ready tasks with a higher priority start first.
+    pub priority: i32,
+    /// The share of a processor, in thousandths: 1000 is all of it.
+    pub share: u32,
+    /// How many processors; more than one only with a share of 1000.
+    pub width: u32,
+    /// The processors on which it may run, by their number; `None` is all.
+    pub fits: Option<Vec<u32>>,
+    /// Bytes that it will allocate.
+    pub memory: u64,
+    /// How long it is expected to run: of equal priority the longest starts first.
+    pub time: Duration,
+}
+
+/// All of a processor.
+pub const WHOLE: u32 = 1000;
+
+impl Default for Demand {
+    fn default() -> Demand {
+        Demand { priority: 0, share: WHOLE, width: 1, fits: None, memory: 0, time: Duration::ZERO }
+    }
+}
+
+/// The attempt that runs.
+#[derive(Default)]
+pub(crate) struct Attempt {
+    /// Its number; 0 when none runs.
+    pub(crate) number: u32,
+    /// Lets the processor go that the attempt holds.
+    pub(crate) let_go: Option<Box<dyn FnOnce() + Send>>,
+    pub(crate) timed_out: bool,
+}
+
+impl Extra {
+    /// Waits for the tasks of `after` without using their results.
+    pub fn after<'a>(&mut self, tasks: impl IntoIterator<Item = &'a AnyHandle>) {
+        self.order.extend(tasks.into_iter().map(|task| OrderEdge::new(task.task().clone())));
+    }
+
+    /// Whether the task cannot simply run on whichever processor is free.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.demand != Demand::default()
+    }
+
+    /// Hangs the task on those that it waits for without using their results.
+    pub(crate) fn wire_order(&self, wiring: &mut Wiring) {
+        for order in &self.order {
+            let edge = NonNull::new(order.edge.get()).expect("a place in a vector");
+            // SAFETY: the edge lies in the task's own extra, which nobody changes any more.
+            unsafe { wiring.hang(&order.after, edge) };
+        }
+    }
+
+    /// Takes the right to end the task; only the first caller gets it.
+    pub(crate) fn resolve(&self) -> bool {
+        // AcqRel: the winner's writes to the slot come after the losers' looks.
+        !self.resolved.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn running(&self) -> MutexGuard<'_, Attempt> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the attempt that runs; tells the limit when it had run for too long.
+    pub(crate) fn attempt_ended(&self) -> Option<Duration> {
+        let limit = self.timeout?;
+        let ended = std::mem::take(&mut *self.running());
+        ended.timed_out.then_some(limit)
+    }
+
+    /// Keeps what stops the detached body when the task is ended by somebody else.
+    pub(crate) fn set_abort(&self, abort: Box<dyn FnOnce() + Send>) {
+        *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = Some(abort);
+    }
+
+    pub(crate) fn abort(&self) {
+        let abort = self.abort.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(abort) = abort {
+            abort();
+        }
+    }
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extra")
+            .field("name", &self.name)
+            .field("demand", &self.demand)
+            .field("retries", &self.retries)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

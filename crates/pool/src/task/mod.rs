@@ -1,0 +1,619 @@
+//! The task object: one allocation that holds everything about a task.
+//!
+//! ```text
+//! Header (56 bytes) │ slot: the result, or the error │ body │ arguments, with the edges to their tasks
+//! ```
+//!
+//! References are counted like an `Arc`'s. One belongs to the engine until the task has ended (it moves from the
+//! inputs' edges to the queue entry to the running thread), one to each [`Handle`](crate::Handle) and to each argument
+//! of another task. `README.md` tells who may touch which part when.
+
+pub(crate) mod arg;
+pub(crate) mod extra;
+pub(crate) mod handle;
+pub(crate) mod watch;
+
+use crate::edge::{Dependents, Edge, Ended};
+use crate::gate::Gate;
+use crate::memory;
+use crate::panics;
+use crate::sync::AtomicU32;
+use arg::{Arg, Opened, Wiring};
+use extra::Extra;
+use poniard_model::{Cause, FailedTask, Site, TaskError, TaskId, WorkerId};
+use std::alloc::Layout;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{NonNull, addr_of_mut};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// Somebody wants the task to stop.
+pub(crate) const CANCELLED: u32 = 1;
+/// The value was moved out by the last task that wanted it.
+pub(crate) const TAKEN: u32 = 1 << 1;
+/// The task is placed by the board: it has a priority, a scope, or holds other than one processor.
+pub(crate) const PLACED: u32 = 1 << 2;
+/// The runtime was halted while the task ran.
+pub(crate) const HALTED: u32 = 1 << 3;
+/// The task waits for its next attempt: only the timer may start it.
+pub(crate) const PAUSED: u32 = 1 << 4;
+/// The body has left its processor and will end the task later.
+pub(crate) const DETACHED: u32 = 1 << 5;
+/// The attempt has run for longer than its limit.
+pub(crate) const TIMED_OUT: u32 = 1 << 6;
+
+/// The part of a task that does not depend on its types.
+#[repr(C)]
+pub struct Header {
+    vtable: &'static VTable,
+    pub(crate) site: &'static Site,
+    pub(crate) id: TaskId,
+    pub(crate) dependents: Dependents,
+    /// What only some tasks have. Set before the task is launched.
+    extra: OnceLockPtr,
+    pub(crate) gate: Gate,
+    references: AtomicU32,
+    flags: AtomicU32,
+}
+
+/// A box that is set at most once, before the task is shared with the engine: one word, where `OnceLock` has two.
+struct OnceLockPtr(crate::sync::AtomicPtr<Extra>);
+
+/// What a task can do, by its types.
+struct VTable {
+    layout: Layout,
+    slot: usize,
+    run: unsafe fn(&TaskRef) -> Ran,
+    wire: unsafe fn(NonNull<Header>, &mut Wiring),
+    drop_arguments: unsafe fn(NonNull<Header>),
+    drop_value: unsafe fn(NonNull<Header>),
+    inputs: unsafe fn(NonNull<Header>, &mut dyn FnMut(&TaskRef)),
+}
+
+/// What came of one attempt.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// The value is in the slot.
+    Done,
+    Failed(Cause),
+    /// The attempt failed, and the arguments are in place for another one.
+    Again(Cause),
+    /// A [`Completion`] will end the task.
+    Detached,
+    /// Somebody else has ended the task meanwhile.
+    TooLate,
+}
+
+/// What a task runs.
+pub(crate) trait Body<A: Arg, R>: Copy + 'static {
+    /// # Safety
+    /// The inputs have ended well, and the arguments are opened for the first time.
+    unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>>;
+}
+
+/// The function of a task: it takes the opened arguments and gives the result.
+pub type Function<A, R> = for<'a> fn(<A as Arg>::Out<'a>) -> Result<R, Cause>;
+
+/// A [`Function`] as a body.
+#[repr(transparent)]
+pub(crate) struct Call<A: Arg, R>(pub(crate) Function<A, R>);
+
+impl<A: Arg, R: 'static> Body<A, R> for Call<A, R> {
+    #[inline]
+    unsafe fn run(self, _: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
+        // SAFETY: the caller's promise.
+        Some((self.0)(unsafe { A::open(arguments) }))
+    }
+}
+
+impl<A: Arg, R> Clone for Call<A, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A: Arg, R> Copy for Call<A, R> {}
+
+#[repr(C)]
+struct Task<A, R, B> {
+    header: Header,
+    slot: UnsafeCell<Slot<R>>,
+    body: B,
+    arguments: UnsafeCell<ManuallyDrop<A>>,
+}
+
+/// Room for the result and for the error.
+#[repr(C)]
+union Slot<R> {
+    value: ManuallyDrop<MaybeUninit<R>>,
+    error: ManuallyDrop<MaybeUninit<TaskError>>,
+}
+
+/// A task whose result is an `R`, whatever its arguments: the slot's place does not depend on them.
+#[repr(C)]
+struct Front<R> {
+    header: Header,
+    slot: UnsafeCell<Slot<R>>,
+}
+
+struct Table<A, R, B>(PhantomData<(A, R, B)>);
+
+impl<A: Arg, R: Send + Sync + 'static, B: Body<A, R>> Table<A, R, B> {
+    const TABLE: &'static VTable = &VTable {
+        layout: Layout::new::<Task<A, R, B>>(),
+        slot: offset_of!(Front<R>, slot),
+        run: run::<A, R, B>,
+        wire: wire::<A, R, B>,
+        drop_arguments: drop_arguments::<A, R, B>,
+        drop_value: drop_value::<R>,
+        inputs: inputs::<A, R, B>,
+    };
+}
+
+/// A counted reference to a task.
+#[repr(transparent)]
+pub struct TaskRef(NonNull<Header>);
+
+// SAFETY: results are `Send + Sync`, arguments `Send`, and the header is atomics.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// Makes a task object with two references: the engine's, which stays with the object until somebody
+    /// takes it with [`TaskRef::from_raw`], and the returned one.
+    #[inline]
+    pub(crate) fn new<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
+        arguments: A,
+        body: B,
+        site: &'static Site,
+        gate: Gate,
+        extra: Option<Box<Extra>>,
+    ) -> TaskRef {
+        let layout = const { Layout::new::<Task<A, R, B>>() };
+        let (memory, number) = memory::take(layout);
+        let flags = extra.as_ref().map_or(0, |extra| if extra.is_placed() { PLACED } else { 0 });
+        let task = memory.cast::<Task<A, R, B>>();
+        let header = Header {
+            vtable: Table::<A, R, B>::TABLE,
+            site,
+            id: TaskId(number),
+            dependents: Dependents::new(),
+            extra: OnceLockPtr(crate::sync::AtomicPtr::new(extra.map_or(std::ptr::null_mut(), Box::into_raw))),
+            gate,
+            references: AtomicU32::new(2),
+            flags: AtomicU32::new(flags),
+        };
+        // SAFETY: fresh memory of the task's layout; the slot stays unwritten until the task ends.
+        unsafe {
+            task.write(Task {
+                header,
+                slot: UnsafeCell::new(Slot { value: ManuallyDrop::new(MaybeUninit::uninit()) }),
+                body,
+                arguments: UnsafeCell::new(ManuallyDrop::new(arguments)),
+            });
+        }
+        TaskRef(task.cast())
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut Header {
+        self.0.as_ptr()
+    }
+
+    pub(crate) fn as_non_null(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// Gives the reference up without counting it down.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut Header {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// # Safety
+    /// The caller owns a reference to the task, and hands it over.
+    #[inline]
+    pub(crate) unsafe fn from_raw(task: *mut Header) -> TaskRef {
+        // SAFETY: a task's address is not null.
+        TaskRef(unsafe { NonNull::new_unchecked(task) })
+    }
+
+    /// Whether this is the only reference.
+    pub(crate) fn is_only(&self) -> bool {
+        // Acquire: pairs with the Release of the drops that went before; what they read is read.
+        self.references.load(Acquire) == 1
+    }
+
+    /// Runs one attempt.
+    ///
+    /// # Safety
+    /// The caller has claimed the task, and its inputs have ended well.
+    #[inline]
+    pub(crate) unsafe fn run(&self) -> Ran {
+        // SAFETY: the caller's promise.
+        unsafe { (self.vtable.run)(self) }
+    }
+
+    /// Hangs the task on its inputs.
+    ///
+    /// # Safety
+    /// The gate is in its wiring state, and only the caller touches the arguments.
+    pub(crate) unsafe fn wire(&self, wiring: &mut Wiring) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.vtable.wire)(self.0, wiring) }
+    }
+
+    /// Drops the arguments of a task that has not run.
+    ///
+    /// # Safety
+    /// The caller has the right to them: see `Satisfied::Spent` and `Claim::Won`.
+    pub(crate) unsafe fn drop_arguments(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.vtable.drop_arguments)(self.0) }
+    }
+
+    /// Visits the tasks that the arguments refer to.
+    ///
+    /// # Safety
+    /// The arguments are still there: the task is held, or the caller builds it.
+    pub(crate) unsafe fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.vtable.inputs)(self.0, visit) }
+    }
+
+    /// The result of a task that has ended well.
+    ///
+    /// # Safety
+    /// `R` is the task's result type, it has ended with `Ended::Done`, and the value was not taken.
+    #[inline]
+    pub(crate) unsafe fn value<R>(&self) -> NonNull<R> {
+        let front = self.0.cast::<Front<R>>();
+        // SAFETY: `Front<R>` is a prefix of the task, which the reference keeps alive.
+        let slot = unsafe { addr_of_mut!((*front.as_ptr()).slot) };
+        // SAFETY: a field of a live object is not null.
+        unsafe { NonNull::new_unchecked(slot.cast::<R>()) }
+    }
+
+    /// Writes the result.
+    ///
+    /// # Safety
+    /// `R` is the task's result type, and the caller has the right to end the task, for the first time.
+    #[inline]
+    pub(crate) unsafe fn put_value<R>(&self, value: R) {
+        // SAFETY: nobody reads the slot before the task is sealed.
+        let slot = unsafe { self.value::<R>() };
+        // SAFETY: the slot is writable and holds nothing yet.
+        unsafe { slot.write(value) };
+    }
+
+    /// Drops the result again.
+    ///
+    /// # Safety
+    /// The value is in the slot, the task is not sealed, and the caller has the right to end it.
+    pub(crate) unsafe fn discard_value(&self) {
+        // SAFETY: the caller's promise.
+        panics::contain(|| unsafe { (self.vtable.drop_value)(self.0) });
+    }
+
+    fn error_slot(&self) -> NonNull<TaskError> {
+        // SAFETY: the slot lies inside the object, and has room for an error.
+        unsafe { self.0.cast::<u8>().add(self.vtable.slot) }.cast()
+    }
+
+    /// Writes the error.
+    ///
+    /// # Safety
+    /// The caller has the right to end the task, for the first time.
+    pub(crate) unsafe fn put_error(&self, error: TaskError) {
+        // SAFETY: as for `put_value`.
+        unsafe { self.error_slot().write(error) };
+    }
+
+    /// The error of a task that has failed.
+    pub(crate) fn error(&self) -> Option<&TaskError> {
+        if self.dependents.ended() != Some(Ended::Failed) {
+            return None;
+        }
+        // SAFETY: a task that was sealed as failed has an error in its slot, for good.
+        Some(unsafe { self.error_slot().as_ref() })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn free(task: NonNull<Header>) {
+        let task = ManuallyDrop::new(TaskRef(task));
+        let table = task.vtable;
+        match task.dependents.ended() {
+            Some(Ended::Done) if task.flags() & TAKEN == 0 => {
+                // A destructor of the user's must not take the thread down that happens to run it.
+                panics::contain(|| {
+                    // SAFETY: the last reference is gone, and the value is in the slot.
+                    unsafe { (table.drop_value)(task.0) }
+                });
+            }
+            Some(Ended::Failed) => {
+                // SAFETY: the last reference is gone, and the error is in the slot.
+                unsafe { task.error_slot().drop_in_place() };
+            }
+            // Taken; or held and never launched.
+            _ => {}
+        }
+        let extra = task.extra.0.load(Acquire);
+        if !extra.is_null() {
+            // SAFETY: it came from `Box::into_raw`, and the last reference is gone.
+            drop(unsafe { Box::from_raw(extra) });
+        }
+        // SAFETY: it came from `memory::take` with this layout, and the last reference is gone.
+        unsafe { memory::give(task.0.cast(), table.layout) };
+    }
+}
+
+impl Header {
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
+    pub(crate) fn set_flags(&self, flags: u32) {
+        // AcqRel: whoever sees a flag sees what was done before it was set.
+        self.flags.fetch_or(flags, AcqRel);
+    }
+
+    pub(crate) fn clear_flags(&self, flags: u32) {
+        self.flags.fetch_and(!flags, AcqRel);
+    }
+
+    /// What only some tasks have.
+    #[inline]
+    pub(crate) fn extra(&self) -> Option<&Extra> {
+        let extra = self.extra.0.load(Acquire);
+        // SAFETY: set once, and freed with the task.
+        unsafe { extra.as_ref() }
+    }
+
+    /// Gives a held task its extra; false when it has one.
+    pub(crate) fn set_extra(&self, extra: Box<Extra>) -> bool {
+        let placed = extra.is_placed();
+        let extra = Box::into_raw(extra);
+        let set = self.extra.0.compare_exchange(std::ptr::null_mut(), extra, Release, Relaxed);
+        if set.is_err() {
+            // SAFETY: it was made above, and nobody else has seen it.
+            drop(unsafe { Box::from_raw(extra) });
+        } else if placed {
+            self.set_flags(PLACED);
+        }
+        set.is_ok()
+    }
+
+    /// Takes the right to end a claimed task, where more than one party may: it runs and may time out,
+    /// or its body is detached.
+    pub(crate) fn resolve(&self) -> bool {
+        self.extra().is_none_or(Extra::resolve)
+    }
+
+    /// The name that people see.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.extra().and_then(|extra| extra.name.clone()).unwrap_or_else(|| self.site.name.into())
+    }
+
+    /// This task, for an error.
+    pub(crate) fn as_failed(&self, attempt: u32) -> FailedTask {
+        FailedTask { id: self.id, name: self.name(), site: self.site, worker: WorkerId::FIRST, attempt }
+    }
+
+    /// The attempt that runs or ran last, for a task that was started.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.extra().map_or(1, |extra| extra.attempt.load(Relaxed))
+    }
+}
+
+impl Deref for TaskRef {
+    type Target = Header;
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: the reference keeps the object alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for TaskRef {
+    #[inline]
+    fn clone(&self) -> TaskRef {
+        // Relaxed: the caller has a reference already. 2^32 handles of one task do not fit into memory.
+        self.references.fetch_add(1, Relaxed);
+        TaskRef(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    #[inline]
+    fn drop(&mut self) {
+        // The only owner needs no read-modify-write. Acquire and AcqRel: the last one sees what all did.
+        if self.references.load(Acquire) == 1 || self.references.fetch_sub(1, AcqRel) == 1 {
+            TaskRef::free(self.0);
+        }
+    }
+}
+
+impl PartialEq for TaskRef {
+    fn eq(&self, other: &TaskRef) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`", self.id, self.name())
+    }
+}
+
+/// # Safety
+/// `task` is a `Task<A, R, B>`.
+#[inline]
+unsafe fn arguments<A, R, B>(task: NonNull<Header>) -> NonNull<A> {
+    let task = task.cast::<Task<A, R, B>>();
+    // SAFETY: the caller's promise; no reference is made.
+    let cell = unsafe { addr_of_mut!((*task.as_ptr()).arguments) };
+    // SAFETY: a field of a live object is not null; the wrappers are transparent.
+    unsafe { NonNull::new_unchecked(cell.cast::<A>()) }
+}
+
+/// # Safety
+/// As for [`TaskRef::run`]; the task is a `Task<A, R, B>`.
+unsafe fn run<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(task: &TaskRef) -> Ran {
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { arguments::<A, R, B>(task.0) };
+    if task.extra().is_some() {
+        // SAFETY: the caller's promise.
+        return unsafe { run_with_extra::<A, R, B>(task, arguments) };
+    }
+    // SAFETY: the caller's promise.
+    match unsafe { attempt::<A, R, B>(task, arguments) } {
+        Some(Ok(value)) => {
+            // SAFETY: the claimer ends the task, here.
+            unsafe { task.put_value(value) };
+            Ran::Done
+        }
+        Some(Err(cause)) => Ran::Failed(cause),
+        None => Ran::Detached,
+    }
+}
+
+/// Calls the body, and drops what it leaves of the arguments.
+///
+/// # Safety
+/// As for [`TaskRef::run`]; the task is a `Task<A, R, B>` and `arguments` are its arguments.
+#[inline]
+unsafe fn attempt<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
+    task: &TaskRef,
+    arguments: NonNull<A>,
+) -> Option<Result<R, Cause>> {
+    // SAFETY: the body is written when the task is made, and never again.
+    let body = unsafe { task.0.cast::<Task<A, R, B>>().as_ref() }.body;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the caller's promise.
+        unsafe { body.run(task, arguments) }
+    }));
+    if task.flags() & DETACHED == 0 {
+        // SAFETY: values moved out when the arguments were opened; what is left is dropped once.
+        unsafe { arguments.drop_in_place() };
+    }
+    match result {
+        Ok(result) => result,
+        Err(payload) => Some(Err(panics::cause(payload))),
+    }
+}
+
+/// An attempt of a task that may be tried again, and that somebody else may end meanwhile.
+///
+/// # Safety
+/// As for [`attempt`].
+#[cold]
+#[inline(never)]
+unsafe fn run_with_extra<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
+    task: &TaskRef,
+    arguments: NonNull<A>,
+) -> Ran {
+    let extra = task.extra().expect("asked by the caller");
+    let number = extra.attempt.load(Relaxed);
+    // Values move into the body, so what another attempt needs is copied before.
+    let spare = extra.retries.as_ref().filter(|retries| number <= retries.max).and_then(|_| {
+        // SAFETY: the arguments are whole: they are opened below.
+        unsafe { arguments.as_ref() }.spare()
+    });
+    // SAFETY: the caller's promise.
+    let result = unsafe { attempt::<A, R, B>(task, arguments) };
+    let timed_out = extra.attempt_ended();
+    match result {
+        None => Ran::Detached,
+        Some(Ok(value)) if timed_out.is_none() => {
+            if !extra.resolve() {
+                panics::contain(|| drop(value));
+                return Ran::TooLate;
+            }
+            // SAFETY: `resolve` gave the right to end the task.
+            unsafe { task.put_value(value) };
+            Ran::Done
+        }
+        Some(result) => {
+            let cause = match (timed_out, result) {
+                (Some(limit), _) => Cause::timed_out(limit),
+                (None, Err(cause)) => cause,
+                (None, Ok(_)) => unreachable!("matched above"),
+            };
+            let Some(spare) = spare else { return Ran::Failed(cause) };
+            // SAFETY: the old arguments were dropped by `attempt`; the claimer alone touches them.
+            unsafe { arguments.write(spare) };
+            Ran::Again(cause)
+        }
+    }
+}
+
+/// # Safety
+/// As for [`TaskRef::wire`]; the task is a `Task<A, R, B>`.
+unsafe fn wire<A: Arg, R, B>(task: NonNull<Header>, wiring: &mut Wiring) {
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { arguments::<A, R, B>(task) };
+    // SAFETY: the caller's promise; the arguments stay in place until their edges are taken back.
+    unsafe { A::wire(arguments, wiring) }
+}
+
+/// # Safety
+/// As for [`TaskRef::drop_arguments`]; the task is a `Task<A, R, B>`.
+unsafe fn drop_arguments<A: Arg, R, B>(task: NonNull<Header>) {
+    panics::contain(|| {
+        // SAFETY: the caller's promise.
+        let arguments = unsafe { arguments::<A, R, B>(task) };
+        // SAFETY: the arguments move out, once.
+        drop(Opened::new(unsafe { arguments.read() }));
+    });
+}
+
+/// # Safety
+/// The task has an `R` in its slot, which nobody uses again.
+unsafe fn drop_value<R>(task: NonNull<Header>) {
+    if std::mem::needs_drop::<R>() {
+        let task = ManuallyDrop::new(TaskRef(task));
+        // SAFETY: the caller's promise.
+        let value = unsafe { task.value::<R>() };
+        // SAFETY: the caller's promise.
+        unsafe { value.drop_in_place() };
+    }
+}
+
+/// # Safety
+/// As for [`TaskRef::inputs`]; the task is a `Task<A, R, B>`.
+unsafe fn inputs<A: Arg, R, B>(task: NonNull<Header>, visit: &mut dyn FnMut(&TaskRef)) {
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { arguments::<A, R, B>(task) };
+    // SAFETY: the caller's promise.
+    unsafe { arguments.as_ref() }.inputs(visit);
+}
+
+/// An edge for waiting without using the result.
+#[derive(Debug)]
+pub(crate) struct OrderEdge {
+    pub(crate) after: TaskRef,
+    pub(crate) edge: UnsafeCell<Edge>,
+}
+
+impl OrderEdge {
+    pub(crate) fn new(after: TaskRef) -> OrderEdge {
+        OrderEdge { after, edge: UnsafeCell::new(Edge::new()) }
+    }
+}
+
+// SAFETY: the edge is touched only through the list that it hangs in, as `Dependents` says.
+unsafe impl Send for OrderEdge {}
+// SAFETY: as above.
+unsafe impl Sync for OrderEdge {}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header").field("id", &self.id).field("site", &self.site).finish_non_exhaustive()
+    }
+}

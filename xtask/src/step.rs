@@ -1,0 +1,69 @@
+//! One command of the check that a change must pass, as data.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::Error;
+
+/// A command, run from the repository's root.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// The program, then its arguments.
+    pub(crate) command: &'static [&'static str],
+}
+
+impl Step {
+    /// Runs the command with this terminal as its own.
+    pub(crate) fn run(&self, root: &Path) -> Result<(), Error> {
+        let (program, arguments) = self.command.split_first().expect("a step has a program");
+        let mut command = Command::new(program);
+        command.args(arguments).envs(self.environment.iter().copied()).current_dir(root);
+        let status =
+            command.status().map_err(|cause| Error::because(format!("cannot run `{self}`"), cause))?;
+        if !status.success() {
+            return Err(Error::new(format!("step {} failed: `{self}`: {status}", self.name)));
+        }
+        Ok(())
+    }
+}
+
+/// The line that a person would type.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.environment {
+            write!(f, "{name}={} ", quoted(value))?;
+        }
+        let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+fn quoted(word: &str) -> String {
+    if word.contains(' ') { format!("\"{word}\"") } else { word.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_shows_the_line_to_type() {
+        let step =
+            Step { name: "docs", environment: &[("FLAGS", "-D warnings")], command: &["cargo", "doc"] };
+        assert_eq!(step.to_string(), "FLAGS=\"-D warnings\" cargo doc");
+    }
+
+    #[test]
+    fn a_failing_step_names_itself_and_its_command() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let step = |command| Step { name: "docs", environment: &[], command };
+        assert!(step(&["true"]).run(root).is_ok());
+        let error = step(&["false"]).run(root).unwrap_err().to_string();
+        assert!(error.starts_with("step docs failed: `false`: "), "{error}");
+        let error = step(&["no-such-program"]).run(root).unwrap_err().to_string();
+        assert_eq!(error, "cannot run `no-such-program`");
+    }
+}
