@@ -19,7 +19,7 @@ use std::time::Duration;
 pub struct TaskError(Arc<Failure>);
 
 struct Failure {
-    task: FailedTask,
+    task: Option<FailedTask>,
     cause: Cause,
 }
 
@@ -99,14 +99,22 @@ impl Cause {
 }
 
 impl TaskError {
-    /// The failure of `task` by `cause`.
+    /// The failure of `task` by `cause`. An error of the task's own, which its function passed on, stays as it is.
     pub fn new(task: FailedTask, cause: Cause) -> TaskError {
-        TaskError(Arc::new(Failure { task, cause }))
+        match cause.0 {
+            Kind::Inner(inner) if inner.task().is_some_and(|own| own.id == task.id) => inner,
+            kind => TaskError(Arc::new(Failure { task: Some(task), cause: Cause(kind) })),
+        }
+    }
+
+    /// A failure that is no task's, such as a cluster that cannot start.
+    pub fn without_task(cause: Cause) -> TaskError {
+        TaskError(Arc::new(Failure { task: None, cause }))
     }
 
     /// The task that this error is about: the one that was fetched.
-    pub fn task(&self) -> &FailedTask {
-        &self.0.task
+    pub fn task(&self) -> Option<&FailedTask> {
+        self.0.task.as_ref()
     }
 
     /// The error of the task that failed first: this one, unless the task failed because another had.
@@ -159,13 +167,16 @@ impl TaskError {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { task, cause } = &*self.0;
-        write!(f, "task `{}` ({}, {})", task.name, task.id, task.site)?;
-        match task.attempt {
-            0 => {}
-            1 => write!(f, " on {}", task.worker)?,
-            attempt => write!(f, " on {}, attempt {attempt},", task.worker)?,
+        if let Some(task) = task {
+            write!(f, "task `{}` ({}, {})", task.name, task.id, task.site)?;
+            match task.attempt {
+                0 => {}
+                1 => write!(f, " on {}", task.worker)?,
+                attempt => write!(f, " on {}, attempt {attempt},", task.worker)?,
+            }
         }
         match &cause.0 {
+            Kind::Scheduling(reason) if task.is_none() => write!(f, "{}", OneLine(reason)),
             Kind::Panicked { message, place: Some(place) } => {
                 write!(f, " panicked at {place}: {}", OneLine(message))
             }
@@ -208,6 +219,13 @@ impl Error for TaskError {
             Kind::Inner(inner) | Kind::Upstream(inner) => Some(inner),
             _ => None,
         }
+    }
+}
+
+/// What lets a task's body use `?`: the error that it returned becomes the cause.
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Cause {
+    fn from(error: E) -> Cause {
+        Cause::returned(error.into())
     }
 }
 
@@ -255,7 +273,7 @@ mod tests {
         let root = TaskError::new(failed(1, 1), Cause::panicked(&"boom", Some("src/a.rs:1:2".into())));
         let outer = TaskError::new(failed(2, 1), Cause::returned(Box::new(root.clone())));
         assert!(outer.is_panic());
-        assert_eq!(outer.root().task().id, TaskId(1));
+        assert_eq!(outer.root().task().unwrap().id, TaskId(1));
         assert_eq!(root.to_string(), "task `solve` (t1, src/main.rs:7) on w1 panicked at src/a.rs:1:2: boom");
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn install_hook() {
 
 /// The cause of a failure, from what `catch_unwind` caught.
 #[cold]
-pub(crate) fn cause(payload: Box<dyn Any + Send>) -> Cause {
+pub fn cause(payload: Box<dyn Any + Send>) -> Cause {
     let place = PLACE.try_with(|slot| slot.take()).ok().flatten();
     let cause = Cause::panicked(&*payload, place);
     contain(|| drop(payload));

@@ -326,9 +326,10 @@ impl fmt::Debug for Context {
 
 /// What a running task can ask about itself.
 pub mod current_task {
-    use super::current;
+    use super::{Context, current};
     use crate::engine::processor_id;
-    use crate::task::{CANCELLED, TIMED_OUT};
+    use crate::task::handle::AnyHandle;
+    use crate::task::{CANCELLED, Header, TIMED_OUT};
     use poniard_model::{ProcessorId, Site, TaskId};
     use std::any::Any;
     use std::sync::Arc;
@@ -355,6 +356,28 @@ pub mod current_task {
         let Some(context) = current() else { return false };
         let flagged = |flags: u32| flags & (CANCELLED | TIMED_OUT) != 0;
         context.running().is_some_and(|task| flagged(task.flags()) || context.is_halted())
+    }
+
+    /// Whether the task that this thread runs hands options to the tasks that it spawns.
+    #[inline]
+    pub fn hands_down() -> bool {
+        let hands_down = |task: &Header| task.extra().is_some_and(|extra| extra.inherited.is_some());
+        current().and_then(Context::running).is_some_and(hands_down)
+    }
+
+    /// Calls `work` as a part of `task`, which is detached and runs on this thread for a moment.
+    pub fn on_behalf<R>(task: &AnyHandle, work: impl FnOnce() -> R) -> R {
+        struct Restore(&'static Context, *const Header);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                self.0.set_running(self.1);
+            }
+        }
+        super::with(|context| {
+            context.begin_epoch();
+            let _restore = Restore(context, context.set_running(task.task().as_raw()));
+            work()
+        })
     }
 
     /// What the task that this thread runs inherited, and hands to the tasks that it spawns.

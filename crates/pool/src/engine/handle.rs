@@ -47,6 +47,25 @@ impl AnyHandle {
         wait::until_ended(self.task())
     }
 
+    /// Waits until the task has ended.
+    ///
+    /// # Errors
+    /// The task's error; or why it cannot be waited for.
+    pub fn join(&self) -> Result<(), TaskError> {
+        self.wait().map_err(|error| error.into_task_error(self.task()))?;
+        self.error().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Does `abort` when somebody else ends the detached work on the task; at once if the task has ended.
+    pub fn on_abort(&self, abort: impl FnOnce() + Send + 'static) {
+        if let Some(extra) = self.task().extra() {
+            extra.set_abort(Box::new(abort));
+            if self.is_ended() {
+                extra.abort();
+            }
+        }
+    }
+
     /// Asks the task to stop: at once when it does not run, else when its function looks.
     pub fn cancel(&self) {
         cancel(self.task());

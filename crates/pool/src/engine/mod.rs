@@ -56,8 +56,8 @@ pub(crate) struct Engine {
 static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(null_mut());
 /// Guards starting and stopping. Pools that have stopped stay here: threads may still look at them.
 static PAST: Mutex<Vec<&'static Engine>> = Mutex::new(Vec::new());
-/// How a pool is made that nobody has started.
-static BY_DEFAULT: Mutex<Option<fn() -> Config>> = Mutex::new(None);
+/// How to start a pool when a task is spawned and nobody has.
+static BY_DEFAULT: Mutex<Option<fn()>> = Mutex::new(None);
 
 /// The pool that runs now, if one does.
 #[inline]
@@ -73,18 +73,23 @@ pub(crate) fn get() -> &'static Engine {
     running().unwrap_or_else(start_by_default)
 }
 
-/// Tells how to make a pool when the first task is spawned and nobody has started one.
-pub fn set_default(config: fn() -> Config) {
-    *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
+/// Tells how to start a pool when a task is spawned and nobody has: by a call of [`start`].
+pub fn set_default(by_default: fn()) {
+    *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(by_default);
 }
 
 #[cold]
 fn start_by_default() -> &'static Engine {
-    let config = *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let config = config.map_or(Config { threads: cores, memory: u64::MAX }, |config| config());
-    let _ = start(config);
-    running().unwrap_or_else(get)
+    let by_default = *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    match by_default {
+        Some(by_default) => by_default(),
+        None => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            // `Runs` is as good: another thread was faster.
+            let _ = start(Config { threads, memory: u64::MAX });
+        }
+    }
+    get()
 }
 
 /// Starts the pool.

@@ -6,7 +6,7 @@ use crate::task::arg::{Arg, Opened};
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
-use poniard_model::{Cause, Site};
+use poniard_model::{Cause, Site, TaskError};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -74,6 +74,14 @@ impl<R: Send + Sync + 'static> Completion<R> {
         }
     }
 
+    /// Ends the task with an error that names it already.
+    pub fn fail(mut self, error: TaskError) {
+        let Some(task) = self.task.take() else { return };
+        if claim(&task) {
+            finish::fail_with(&task, error);
+        }
+    }
+
     /// The task.
     pub fn handle(&self) -> AnyHandle {
         AnyHandle::new(self.task().clone())
@@ -82,16 +90,6 @@ impl<R: Send + Sync + 'static> Completion<R> {
     /// Whether somebody wants the task to stop.
     pub fn is_cancelled(&self) -> bool {
         self.task().flags() & (CANCELLED | HALTED | TIMED_OUT) != 0
-    }
-
-    /// Does `abort` when somebody else ends the task, to stop the work on it.
-    pub fn on_abort(&self, abort: impl FnOnce() + Send + 'static) {
-        if let Some(extra) = self.task().extra() {
-            extra.set_abort(Box::new(abort));
-            if self.task().dependents.ended().is_some() {
-                extra.abort();
-            }
-        }
     }
 
     /// What the task asked for beyond its function and its arguments.
@@ -104,14 +102,22 @@ impl<R: Send + Sync + 'static> Completion<R> {
     }
 }
 
-fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
-    if !task.resolve() {
-        return crate::panics::contain(|| drop(result));
+/// Takes the right to end the task.
+fn claim(task: &TaskRef) -> bool {
+    let won = task.resolve();
+    if won {
+        // Nobody may claim it any more; a promise is not claimed yet, a detached task is.
+        let _ = task.gate.cancel();
+        if let Some(extra) = task.extra() {
+            extra.attempt_ended();
+        }
     }
-    // Nobody may claim it any more; a promise is not claimed yet, a detached task is.
-    let _ = task.gate.cancel();
-    if let Some(extra) = task.extra() {
-        extra.attempt_ended();
+    won
+}
+
+fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
+    if !claim(&task) {
+        return crate::panics::contain(|| drop(result));
     }
     match result {
         Ok(value) => {

@@ -6,12 +6,12 @@
 //! | [`Dep<T>`] | a task | `&T` |
 //! | [`Own<T>`] | a task | `T`: moved out of its last reference, else cloned |
 //! | [`Many<T>`] | tasks | `&[&T]` |
-//! | [`Hold<T>`] | a task | the handle itself, once the task has ended |
-//! | [`Local<F>`] | a closure | the closure |
+//! | [`Hold<T, H>`], [`HoldMany<T, H>`] | tasks | the handles themselves, once the tasks have ended |
+//! | [`Local<F>`], [`Code<F>`] | a closure | the closure |
 //! | a tuple of arguments | | the tuple of what they receive |
 
 use crate::edge::{Dependents, Edge, Ended, Waiter};
-use super::handle::Handle;
+use super::handle::{AnyHandle, Handle};
 use super::watch::{Parked, Watcher};
 use super::{Header, TAKEN, TaskRef};
 use poniard_model::{Data, TaskError};
@@ -326,37 +326,114 @@ unsafe impl<T: Send + Sync + 'static> Arg for Many<T> {
     }
 }
 
-/// A task that must have ended, and whose handle the function receives instead of the value.
+/// A task that must have ended, and whose handle, as an `H`, the function receives instead of the value.
 #[derive(Debug)]
-pub struct Hold<T>(Dep<T>);
+pub struct Hold<T, H> {
+    dep: Dep<T>,
+    handle: H,
+}
 
-impl<T> Hold<T> {
-    /// The argument that gives `handle` itself to the function, once its task has ended.
-    pub fn new(handle: Handle<T>) -> Hold<T> {
-        Hold(Dep::new(handle))
+impl<T, H: Clone> Hold<T, H> {
+    /// The argument that gives `handle` itself to the function, once the task `of` it has ended.
+    pub fn new(of: Handle<T>, handle: H) -> Hold<T, H> {
+        Hold { dep: Dep::new(of), handle }
     }
 }
 
-// SAFETY: as for `Dep`; the handle is a counted reference of its own.
-unsafe impl<T: Send + Sync + 'static> Arg for Hold<T> {
-    type Out<'a> = Handle<T>;
+// SAFETY: the edge is the dependency's, which lies inside.
+unsafe impl<T: Send + Sync + 'static, H: Clone + Send + Sync + 'static> Arg for Hold<T, H> {
+    type Out<'a> = &'a H;
     const WAITS: bool = true;
     unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
-        // SAFETY: the caller's promise; `Hold` is a `Dep` and nothing else.
-        unsafe { Dep::hang(this.cast::<Dep<T>>(), wiring) }
+        // SAFETY: a field of the argument; no reference is made.
+        let dep = unsafe { addr_of_mut!((*this.as_ptr()).dep) };
+        // SAFETY: a field of a live object is not null.
+        let dep = unsafe { NonNull::new_unchecked(dep) };
+        // SAFETY: the caller's promise.
+        unsafe { Dep::hang(dep, wiring) }
     }
     unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
         // SAFETY: the caller's promise.
-        let Hold(dep) = unsafe { this.as_ref() };
-        Handle::from_task(dep.task.clone())
+        &unsafe { this.as_ref() }.handle
     }
     unsafe fn discard(_: NonNull<Self>) {}
     fn spare(&self) -> Option<Self> {
-        Some(Hold(self.0.again()))
+        Some(Hold { dep: self.dep.again(), handle: self.handle.clone() })
     }
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
-        self.0.inputs(visit);
+        self.dep.inputs(visit);
     }
+}
+
+/// Several tasks that must have ended, and whose handles the function receives instead of the values.
+#[derive(Debug)]
+pub struct HoldMany<T, H> {
+    many: Many<T>,
+    handles: Vec<H>,
+}
+
+impl<T, H: Clone> HoldMany<T, H> {
+    /// The argument that gives `handles` to the function, once the tasks `of` them have ended.
+    pub fn new(of: impl IntoIterator<Item = Handle<T>>, handles: Vec<H>) -> HoldMany<T, H> {
+        HoldMany { many: Many::new(of), handles }
+    }
+}
+
+// SAFETY: the edges are the dependencies', which lie in a box of theirs.
+unsafe impl<T: Send + Sync + 'static, H: Clone + Send + Sync + 'static> Arg for HoldMany<T, H> {
+    type Out<'a> = &'a [H];
+    const WAITS: bool = true;
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: nobody else touches the argument yet.
+        let many = NonNull::from(&mut unsafe { &mut *this.as_ptr() }.many);
+        // SAFETY: the caller's promise.
+        unsafe { Many::wire(many, wiring) }
+    }
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+        // SAFETY: the caller's promise.
+        &unsafe { this.as_ref() }.handles
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(HoldMany { many: self.many.spare()?, handles: self.handles.clone() })
+    }
+    fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        self.many.inputs(visit);
+    }
+}
+
+/// A function object that may be called again.
+#[derive(Debug)]
+pub struct Code<F>(F);
+
+impl<F: Clone> Code<F> {
+    /// The argument that gives a copy of `function` to the task's body.
+    pub fn new(function: F) -> Code<F> {
+        Code(function)
+    }
+}
+
+// SAFETY: there are no edges.
+unsafe impl<F: Clone + Send + 'static> Arg for Code<F> {
+    type Out<'a> = F;
+    const WAITS: bool = false;
+    unsafe fn wire(_: NonNull<Self>, _: &mut Wiring) {}
+    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { this.as_ref() }.0.clone()
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(Code(self.0.clone()))
+    }
+    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+}
+
+/// The tasks that an argument, or a tuple of them, refers to.
+pub fn inputs_of(arguments: &impl Arg) -> Vec<AnyHandle> {
+    let mut inputs = Vec::new();
+    arguments.inputs(&mut |task| inputs.push(AnyHandle::new(task.clone())));
+    inputs
 }
 
 /// A pointer to one part of a tuple.
@@ -424,6 +501,11 @@ pub struct Opened<A: Arg> {
 }
 
 impl<A: Arg> Opened<A> {
+    /// A copy of arguments that are not open yet, for another attempt; `None` when they cannot be copied.
+    pub fn spare(&self) -> Option<Opened<A>> {
+        if self.opened { None } else { self.arguments.spare().map(Opened::new) }
+    }
+
     pub(crate) fn new(arguments: A) -> Opened<A> {
         Opened { arguments: Box::new(ManuallyDrop::new(arguments)), opened: false }
     }
@@ -438,6 +520,22 @@ impl<A: Arg> Opened<A> {
         let arguments = NonNull::from(&mut **self.arguments).cast::<A>();
         // SAFETY: once only; the inputs had ended well when the arguments left their task.
         unsafe { A::open(arguments) }
+    }
+}
+
+impl<F: Clone + Send + 'static, A: Arg> Opened<(Code<F>, A)> {
+    /// The function, and the arguments for it, still to be opened.
+    ///
+    /// # Panics
+    /// When they were opened.
+    pub fn split(self) -> (F, Opened<A>) {
+        assert!(!self.opened, "arguments are opened once");
+        let mut whole = ManuallyDrop::new(self);
+        let place: *mut Box<ManuallyDrop<(Code<F>, A)>> = &raw mut whole.arguments;
+        // SAFETY: `whole` is never dropped, so the box moves out once.
+        let arguments = unsafe { place.read() };
+        let (code, arguments) = ManuallyDrop::into_inner(*arguments);
+        (code.0, Opened::new(arguments))
     }
 }
 

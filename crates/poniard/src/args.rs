@@ -1,0 +1,227 @@
+//! How an argument of `spawn!` becomes one of the pool's, by its type.
+//!
+//! The macro writes `(&&Wrap::of(&argument)).kind().argument(argument)`. Method look-up tries `&Wrap` first, then
+//! `&&Wrap`, then `Wrap`; so a handle finds [`HandleKind`], another reference [`BorrowedKind`], and all the rest
+//! [`PlainKind`]: dispatch on the type, without specialisation and without a bound that would swallow rustc's own words.
+
+use crate::lazy::Lazy;
+use crate::task::DTask;
+use poniard_model::Data;
+use poniard_pool::{Dep, Hold, HoldMany, Many, Own, Value};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The type of an argument, without the argument.
+pub struct Wrap<E>(PhantomData<fn() -> E>);
+
+impl<E> Wrap<E> {
+    /// Of this argument.
+    #[inline]
+    pub fn of(_: &E) -> Wrap<E> {
+        Wrap(PhantomData)
+    }
+}
+
+impl<E> fmt::Debug for Wrap<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wrap")
+    }
+}
+
+/// Handles, and what holds several of them.
+pub trait HandleKind {
+    /// How such an argument is converted.
+    type Kind;
+    /// How this argument is converted.
+    fn kind(&self) -> Self::Kind;
+}
+
+/// References that are no handles.
+pub trait BorrowedKind {
+    /// How this argument is converted: not at all.
+    fn kind(&self) -> Borrowed {
+        Borrowed
+    }
+}
+
+/// Values.
+pub trait PlainKind {
+    /// How this argument is converted.
+    #[inline]
+    fn kind(&self) -> Plain {
+        Plain
+    }
+}
+
+impl<T> BorrowedKind for &&Wrap<&T> {}
+impl<E> PlainKind for Wrap<E> {}
+
+macro_rules! handles {
+    ($($(#[$generics:tt])? $wrapped:ty => $kind:ident;)*) => {$(
+        impl<T $(, const $generics: usize)?> HandleKind for &Wrap<$wrapped> {
+            type Kind = $kind;
+            #[inline]
+            fn kind(&self) -> $kind {
+                $kind
+            }
+        }
+    )*};
+}
+
+handles! {
+    &DTask<T> => ByReference;
+    DTask<T> => ByValue;
+    &Vec<DTask<T>> => Several;
+    &[DTask<T>] => Several;
+    #[N] &[DTask<T>; N] => Several;
+    &Lazy<T> => LazyByReference;
+    Lazy<T> => LazyByValue;
+    &Vec<Lazy<T>> => LazySeveral;
+    &[Lazy<T>] => LazySeveral;
+    #[N] &[Lazy<T>; N] => LazySeveral;
+}
+
+/// `&p`: the function receives `&T`.
+#[derive(Debug)]
+pub struct ByReference;
+/// `p`: the function receives `T`.
+#[derive(Debug)]
+pub struct ByValue;
+/// `&v`: the function receives `&[&T]`.
+#[derive(Debug)]
+pub struct Several;
+/// `&l` of a lazy task.
+#[derive(Debug)]
+pub struct LazyByReference;
+/// `l`, a lazy task.
+#[derive(Debug)]
+pub struct LazyByValue;
+/// `&v` of lazy tasks.
+#[derive(Debug)]
+pub struct LazySeveral;
+/// `x`: the function receives it as it is.
+#[derive(Debug)]
+pub struct Plain;
+/// `&x` of something that is no handle: refused.
+#[derive(Debug)]
+pub struct Borrowed;
+
+impl ByReference {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Data>(self, task: &DTask<T>) -> Dep<T> {
+        Dep::new(task.0.clone())
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data>(self, task: &DTask<T>) -> Dep<T> {
+        self.argument(task)
+    }
+    /// With `meta = true`: the function receives `&DTask<T>`.
+    pub fn hold<T: Data>(self, task: &DTask<T>) -> Hold<T, DTask<T>> {
+        Hold::new(task.0.clone(), task.clone())
+    }
+}
+
+impl ByValue {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Data + Clone>(self, task: DTask<T>) -> Own<T> {
+        Own::new(task.0)
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data + Clone>(self, task: DTask<T>) -> Own<T> {
+        self.argument(task)
+    }
+    /// With `meta = true`: the function receives `&DTask<T>`.
+    pub fn hold<T: Data>(self, task: DTask<T>) -> Hold<T, DTask<T>> {
+        ByReference.hold(&task)
+    }
+}
+
+impl Several {
+    /// For `spawn!`.
+    pub fn argument<T: Data, V: AsRef<[DTask<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
+        Many::new(tasks.as_ref().iter().map(|task| task.0.clone()))
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data, V: AsRef<[DTask<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
+        self.argument(tasks)
+    }
+    /// With `meta = true`: the function receives `&[DTask<T>]`.
+    pub fn hold<T: Data, V: AsRef<[DTask<T>]> + ?Sized>(self, tasks: &V) -> HoldMany<T, DTask<T>> {
+        let tasks = tasks.as_ref();
+        HoldMany::new(tasks.iter().map(|task| task.0.clone()), tasks.to_vec())
+    }
+}
+
+impl LazyByReference {
+    /// For `spawn!`: the lazy task is launched.
+    pub fn argument<T: Data>(self, task: &Lazy<T>) -> Dep<T> {
+        Dep::new(task.launch().0)
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data>(self, task: &Lazy<T>) -> Dep<T> {
+        Dep::new(task.handle().0.clone())
+    }
+}
+
+impl LazyByValue {
+    /// For `spawn!`: the lazy task is launched.
+    pub fn argument<T: Data + Clone>(self, task: Lazy<T>) -> Own<T> {
+        Own::new(task.launch().0)
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data + Clone>(self, task: Lazy<T>) -> Own<T> {
+        Own::new(task.handle().0.clone())
+    }
+}
+
+impl LazySeveral {
+    /// For `spawn!`: the lazy tasks are launched.
+    pub fn argument<T: Data, V: AsRef<[Lazy<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
+        Many::new(tasks.as_ref().iter().map(|task| task.launch().0))
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data, V: AsRef<[Lazy<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
+        Many::new(tasks.as_ref().iter().map(|task| task.handle().0.clone()))
+    }
+}
+
+impl Plain {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Data>(self, value: T) -> Value<T> {
+        Value::new(value)
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data>(self, value: T) -> Value<T> {
+        Value::new(value)
+    }
+    /// With `meta = true`: values are no handles, and stay as they are.
+    pub fn hold<T: Data>(self, value: T) -> Value<T> {
+        Value::new(value)
+    }
+}
+
+/// What a task may borrow from its spawner: nothing.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot borrow a `{Self}` from its spawner, which may have gone on when the task runs",
+    label = "borrowed from here",
+    note = "pass the value itself (`x` or `x.clone()`), or make it a task, `let p = spawn!(|| ..)`, and pass `&p`"
+)]
+pub trait OutlivesItsSpawner {}
+
+impl Borrowed {
+    /// For `spawn!`.
+    pub fn argument<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> Value<()> {
+        Value::new(())
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> Value<()> {
+        Value::new(())
+    }
+    /// With `meta = true`.
+    pub fn hold<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> Value<()> {
+        Value::new(())
+    }
+}

@@ -1,0 +1,102 @@
+//! Tasks that are futures (feature `async`): they run on a small tokio runtime of their own, and hold no processor.
+
+use crate::call::Call;
+use crate::region;
+use crate::task::DTask;
+use poniard_model::{Cause, Data, FailedTask, Retries, Site, TaskError, WorkerId};
+use poniard_pool::{AnyHandle, Arg, Code, Completion, Opened, current, panic_cause};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::task::Poll;
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads for futures: they only wait.
+const THREADS: usize = 1;
+
+/// Makes a future of opened arguments.
+type Start<A, Fut> = fn(Opened<A>) -> Fut;
+
+impl<A: Arg> Call<A> {
+    /// Spawns a task whose work is a future. It begins when the inputs have ended.
+    pub fn spawn_async<R, Fut>(self, site: &'static Site, start: Start<A, Fut>) -> DTask<R>
+    where
+        R: Data,
+        Fut: Future<Output = Result<R, Cause>> + Send + 'static,
+    {
+        let arguments = (Code::new(start), self.arguments);
+        let extra = region::asked(self.options).resolve().unwrap_or_default();
+        if !region::in_region() {
+            return DTask(poniard_pool::spawn_detached(arguments, begin::<A, R, Fut>, site, extra));
+        }
+        let (handle, held) = poniard_pool::hold_detached(arguments, begin::<A, R, Fut>, site);
+        region::submit(vec![region::Caught { held, extra: Some(extra), form: region::Form::Macro }]);
+        DTask(handle)
+    }
+}
+
+/// What the starting task has: the function that makes the future, and its arguments.
+type Both<A, Fut> = (Code<Start<A, Fut>>, A);
+
+/// Hands the future to the tokio runtime.
+fn begin<A, R, Fut>(both: Opened<Both<A, Fut>>, completion: Completion<R>)
+where
+    A: Arg,
+    R: Data,
+    Fut: Future<Output = Result<R, Cause>> + Send + 'static,
+{
+    let handle = completion.handle();
+    let (start, arguments) = both.split();
+    let running = runtime().spawn(attempts(start, arguments, completion));
+    let abort = running.abort_handle();
+    handle.on_abort(move || abort.abort());
+}
+
+/// Runs the future, again after a failure if the task's retries say so, and ends the task.
+async fn attempts<A, R, Fut>(start: Start<A, Fut>, arguments: Opened<A>, completion: Completion<R>)
+where
+    A: Arg,
+    R: Data,
+    Fut: Future<Output = Result<R, Cause>> + Send + 'static,
+{
+    let retries = completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
+    let mut next = Some(arguments);
+    for attempt in 1.. {
+        let now = next.take().expect("the loop ends when there is no spare");
+        next = if attempt <= retries.max { now.spare() } else { None };
+        let cause = match caught(&completion.handle(), start(now)).await {
+            Ok(value) => return completion.finish(Ok(value)),
+            Err(cause) => cause,
+        };
+        let error = TaskError::new(failed(&completion.handle(), attempt), cause);
+        if next.is_none() || completion.is_cancelled() || !retries.again(attempt, &error) {
+            return completion.fail(error);
+        }
+        tokio::time::sleep(retries.delay(attempt)).await;
+    }
+}
+
+/// The future, as a part of its task: a panic in it is the task's, and it may ask which task it is.
+async fn caught<R>(task: &AnyHandle, future: impl Future<Output = Result<R, Cause>>) -> Result<R, Cause> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        let poll = || current::on_behalf(task, || future.as_mut().poll(context));
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(polled) => polled,
+            Err(payload) => Poll::Ready(Err(panic_cause(payload))),
+        }
+    })
+    .await
+}
+
+fn failed(task: &AnyHandle, attempt: u32) -> FailedTask {
+    FailedTask { id: task.id(), name: task.name(), site: task.site(), worker: WorkerId::FIRST, attempt }
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(THREADS).thread_name("poniard-io").enable_all();
+        builder.build().expect("the system starts a thread for futures")
+    })
+}

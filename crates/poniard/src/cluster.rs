@@ -1,0 +1,250 @@
+//! How large the runtime is: threads, labels, memory.
+
+use poniard_model::{Cause, TaskError, Topology, WorkerId};
+use poniard_pool::Config;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a cluster that ends waits for tasks that run and do not look at `cancelled`.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The share of the machine's memory that tasks may declare together, unless told otherwise.
+const MEMORY_SHARE: f64 = 0.6;
+
+/// The runtime, as long as this lives: dropping it stops the threads, in order. Tasks that have not ended fail.
+///
+/// A program needs none: the first spawn starts a runtime by the environment, [`Cluster::from_env`]. To have another
+/// size, start it before.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let cluster = Cluster::local().threads(2).start()?;
+/// assert_eq!(cluster.workers(), [WorkerId(1)]);
+/// assert_eq!(spawn!((|x| x + 1)(1)).fetch()?, 2);
+/// # Ok::<(), TaskError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it stops the runtime"]
+pub struct Cluster(());
+
+/// A runtime in the making.
+#[derive(Clone, Debug)]
+pub struct LocalCluster {
+    threads: Result<usize, String>,
+    memory: Option<Memory>,
+    labels: Vec<String>,
+}
+
+/// Bytes, or text such as `1GiB`.
+#[derive(Clone, Debug)]
+pub struct Memory(Result<u64, String>);
+
+impl Cluster {
+    /// A runtime in this process.
+    pub fn local() -> LocalCluster {
+        LocalCluster { threads: Ok(cores()), memory: None, labels: Vec::new() }
+    }
+
+    /// The runtime that the environment describes; what the first spawn uses.
+    ///
+    /// `PONIARD_THREADS`: how many tasks run at a time, the number of cores unless set. `PONIARD_LABELS`: words for
+    /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`: what tasks may declare with
+    /// `memory`, such as `8GiB`.
+    pub fn from_env() -> LocalCluster {
+        let mut cluster = Cluster::local();
+        if let Ok(threads) = std::env::var("PONIARD_THREADS") {
+            cluster.threads = threads
+                .trim()
+                .parse()
+                .map_err(|_| format!("PONIARD_THREADS is `{threads}`; it takes a number of threads from 1"));
+        }
+        if let Ok(labels) = std::env::var("PONIARD_LABELS") {
+            let words = labels.split(',').map(str::trim).filter(|word| !word.is_empty());
+            cluster.labels = words.map(str::to_owned).collect();
+        }
+        if let Ok(memory) = std::env::var("PONIARD_MEMORY") {
+            cluster = cluster.memory(memory.as_str());
+        }
+        cluster
+    }
+
+    /// The worker processes: this one.
+    pub fn workers(&self) -> Vec<WorkerId> {
+        workers()
+    }
+}
+
+/// The worker processes: this one.
+pub fn workers() -> Vec<WorkerId> {
+    vec![WorkerId::FIRST]
+}
+
+impl LocalCluster {
+    /// How many tasks run at a time.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> LocalCluster {
+        self.threads = Ok(threads);
+        self
+    }
+
+    /// A word for [`Scope::label`](crate::Scope::label). May be given several times.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> LocalCluster {
+        self.labels.push(label.into());
+        self
+    }
+
+    /// Bytes that running tasks may declare together with the option `memory`: a number, or text such as `1GiB`.
+    /// 60 % of the machine's (or the cgroup's) memory, unless set.
+    #[must_use]
+    pub fn memory(mut self, bytes: impl Into<Memory>) -> LocalCluster {
+        self.memory = Some(bytes.into());
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When a runtime runs already: start it before the first spawn. When a setting makes no sense.
+    pub fn start(self) -> Result<Cluster, TaskError> {
+        let (config, topology) = self.settle().map_err(refuse)?;
+        let mut current = lock();
+        poniard_pool::start(config).map_err(|runs| refuse(format!("cannot start a cluster: {runs}")))?;
+        *current = Some(Arc::new(topology));
+        poniard_pool::set_default(ensure);
+        drop(current);
+        started();
+        Ok(Cluster(()))
+    }
+
+    fn settle(self) -> Result<(Config, Topology), String> {
+        let threads = self.threads?;
+        if !(1..=THREADS_MAX).contains(&threads) {
+            return Err(format!("a cluster of {threads} threads: it takes 1 to {THREADS_MAX}"));
+        }
+        let memory = match self.memory {
+            Some(Memory(bytes)) => bytes?,
+            None => (machine_memory() as f64 * MEMORY_SHARE) as u64,
+        };
+        let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
+        let topology = Topology::one_worker(threads, node.trim().to_owned(), self.labels);
+        Ok((Config { threads, memory }, topology))
+    }
+}
+
+/// Processors of one process.
+const THREADS_MAX: usize = 256;
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        poniard_pool::stop(PATIENCE);
+        *lock() = None;
+    }
+}
+
+static TOPOLOGY: Mutex<Option<Arc<Topology>>> = Mutex::new(None);
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Arc<Topology>>> {
+    TOPOLOGY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The processors of the runtime; starts it if none runs.
+pub(crate) fn topology() -> Arc<Topology> {
+    if let Some(topology) = lock().clone() {
+        return topology;
+    }
+    ensure();
+    lock().clone().expect("a runtime that was started has processors")
+}
+
+/// Starts the runtime that the environment describes, if none runs.
+///
+/// # Panics
+/// When the environment makes no sense: there is nobody to return an error to.
+#[cold]
+pub(crate) fn ensure() {
+    if lock().is_some() {
+        return;
+    }
+    match Cluster::from_env().start() {
+        // It lives until the process ends.
+        Ok(cluster) => std::mem::forget(cluster),
+        // Another thread was faster.
+        Err(_) if lock().is_some() => {}
+        Err(error) => panic!("cannot start the runtime: {error}"),
+    }
+}
+
+/// What is done once a runtime has started.
+fn started() {
+    #[cfg(feature = "signal")]
+    crate::signal::watch();
+}
+
+fn refuse(reason: String) -> TaskError {
+    TaskError::without_task(Cause::scheduling(reason))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
+}
+
+/// The smaller of the machine's memory and the cgroup's limit, in bytes.
+fn machine_memory() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes = |line: &str| line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim().parse().ok();
+    let available = meminfo.lines().find_map(kilobytes).map_or(u64::MAX, |kilobytes: u64| kilobytes << 10);
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = |file: &&str| std::fs::read_to_string(file).ok()?.trim().parse().ok();
+    limits.iter().filter_map(limit).fold(available, u64::min)
+}
+
+impl From<u64> for Memory {
+    fn from(bytes: u64) -> Memory {
+        Memory(Ok(bytes))
+    }
+}
+
+impl From<&str> for Memory {
+    fn from(text: &str) -> Memory {
+        Memory(parse(text).ok_or_else(|| {
+            format!("`{text}` is no amount of memory: it is a number of bytes, or one with KiB, MiB, GiB or TiB")
+        }))
+    }
+}
+
+fn parse(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * (1u64 << shift) as f64;
+    (bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_with_its_unit() {
+        assert_eq!(parse("1GiB"), Some(1 << 30));
+        assert_eq!(parse(" 1.5 KiB "), Some(1536));
+        assert_eq!(parse("12"), Some(12));
+        assert_eq!(parse("12 GB"), None);
+        assert_eq!(parse("much"), None);
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_refused_in_words() {
+        let refused = |cluster: LocalCluster| cluster.settle().unwrap_err();
+        assert_eq!(refused(Cluster::local().threads(0)), "a cluster of 0 threads: it takes 1 to 256");
+        assert!(refused(Cluster::local().memory("1 gig")).starts_with("`1 gig` is no amount of memory"));
+    }
+}

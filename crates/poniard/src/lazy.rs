@@ -1,0 +1,287 @@
+//! Lazy tasks: a graph that is built first, and runs when a result of it is asked for.
+//!
+//! A lazy task is a task that is held back, with the lazy tasks that it needs. To collect one launches those of them that are
+//! not launched yet, on the same engine as every other task. So nothing is started or torn down a call, graphs share
+//! results and run beside each other, and tasks of a graph may spawn more.
+
+use crate::call::Call;
+use crate::function::{Apply, IntoArguments, lazy_with};
+use crate::options::Options;
+use crate::region::{self, Asked, Caught, Form};
+use crate::task::DTask;
+use poniard_model::{Data, Site, TaskError, TaskId, TaskOptions, WorkerId};
+use poniard_pool::{AnyHandle, Arg, Function, Held, inputs_of};
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write};
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// A task that runs when its result, or that of a task that needs it, is asked for. It runs once; its result is kept as
+/// long as there is a handle.
+///
+/// ```
+/// use poniard::prelude::*;
+/// # fn add1(x: i64) -> i64 { x + 1 }
+/// # fn add2(x: &i64) -> i64 { x + 2 }
+/// # fn combine(xs: &[&i64]) -> i64 { xs.iter().copied().sum() }
+/// let s = lazy! {
+///     let p = add1(4);
+///     let q = add2(&p);
+///     combine(&[p, q, lazy!(add1(3))])
+/// };
+/// assert_eq!(s.collect()?, 16);
+/// # Ok::<(), TaskError>(())
+/// ```
+pub struct Lazy<T> {
+    task: DTask<T>,
+    node: Arc<Node>,
+}
+
+/// A lazy task in its graph.
+struct Node {
+    handle: AnyHandle,
+    inputs: Vec<Arc<Node>>,
+    /// What is needed to launch it; gone once it is launched.
+    waiting: Mutex<Option<(Held, Asked)>>,
+}
+
+/// Lazy tasks by their id, so that a task finds the nodes of those that it takes as arguments.
+static NODES: Mutex<Option<HashMap<TaskId, Weak<Node>>>> = Mutex::new(None);
+
+fn nodes() -> MutexGuard<'static, Option<HashMap<TaskId, Weak<Node>>>> {
+    NODES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Data> Lazy<T> {
+    pub(crate) fn new<A: Arg>(call: Call<A>, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
+        let asked = region::asked(call.options);
+        let inputs = inputs_of(&call.arguments);
+        let (handle, held) = poniard_pool::hold(call.arguments, body, site);
+        let erased = handle.erase();
+        let mut nodes = nodes();
+        let nodes = nodes.get_or_insert_default();
+        let find = |input: &AnyHandle| nodes.get(&input.id())?.upgrade();
+        let inputs = inputs.iter().filter_map(find).collect();
+        let waiting = Mutex::new(Some((held, asked)));
+        let node = Arc::new(Node { handle: erased, inputs, waiting });
+        nodes.insert(node.handle.id(), Arc::downgrade(&node));
+        Lazy { task: DTask(handle), node }
+    }
+
+    /// Launches what is not launched yet, waits, and gives a copy of the result.
+    ///
+    /// # Errors
+    /// That of the task that failed first. What of the graph has not started then is cancelled.
+    pub fn collect(&self) -> Result<T, TaskError>
+    where
+        T: Clone,
+    {
+        self.collect_with(SchedulerOptions::new())
+    }
+
+    /// As [`Lazy::collect`], with options for the whole graph.
+    ///
+    /// # Errors
+    /// As for [`Lazy::collect`].
+    pub fn collect_with(&self, options: SchedulerOptions) -> Result<T, TaskError>
+    where
+        T: Clone,
+    {
+        self.compute_with(options)?.fetch()
+    }
+
+    /// Launches what is not launched yet, waits, and keeps the result where it is: the handle has ended.
+    ///
+    /// # Errors
+    /// As for [`Lazy::collect`].
+    pub fn compute(&self) -> Result<DTask<T>, TaskError> {
+        self.compute_with(SchedulerOptions::new())
+    }
+
+    /// As [`Lazy::compute`], with options for the whole graph.
+    ///
+    /// # Errors
+    /// As for [`Lazy::collect`].
+    pub fn compute_with(&self, options: SchedulerOptions) -> Result<DTask<T>, TaskError> {
+        let launched = self.node.launch(&options.for_all);
+        let result = self.task.0.get().map(drop);
+        if result.is_err() && !options.allow_errors {
+            launched.iter().for_each(AnyHandle::cancel);
+        }
+        result.map(|()| self.task.clone())
+    }
+
+    /// Launches what is not launched yet, and does not wait.
+    pub fn launch(&self) -> DTask<T> {
+        self.node.launch(&TaskOptions::default());
+        self.task.clone()
+    }
+
+    /// The handle of the task, which is held back until it is launched.
+    pub(crate) fn handle(&self) -> &DTask<T> {
+        &self.task
+    }
+
+    /// The graph behind this task in the language of Graphviz: `dot -Tsvg`.
+    pub fn to_dot(&self) -> String {
+        let mut dot = String::from("digraph lazy {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n");
+        for node in self.node.needed() {
+            let (id, name) = (node.handle.id(), node.handle.name());
+            let label = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(dot, "  {id} [label=\"{label}\"];");
+            for input in &node.inputs {
+                let _ = writeln!(dot, "  {} -> {id};", input.handle.id());
+            }
+        }
+        dot.push_str("}\n");
+        dot
+    }
+}
+
+impl Node {
+    /// This node and all that it needs, inputs first. Not by recursion: a graph may be a long chain.
+    fn needed(self: &Arc<Node>) -> Vec<Arc<Node>> {
+        enum Step {
+            Enter(Arc<Node>),
+            Leave(Arc<Node>),
+        }
+        let mut seen = HashSet::new();
+        let mut order = Vec::new();
+        let mut steps = vec![Step::Enter(self.clone())];
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Enter(node) if seen.insert(node.handle.id()) => {
+                    let inputs = node.inputs.clone();
+                    steps.push(Step::Leave(node));
+                    steps.extend(inputs.into_iter().rev().map(Step::Enter));
+                }
+                Step::Enter(_) => {}
+                Step::Leave(node) => order.push(node),
+            }
+        }
+        order
+    }
+
+    /// Launches this node and all that it needs; gives those that were launched now.
+    fn launch(self: &Arc<Node>, for_all: &TaskOptions) -> Vec<AnyHandle> {
+        let mut launched = Vec::new();
+        let mut group = Vec::new();
+        for node in self.needed() {
+            let waiting = node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((held, asked)) = waiting {
+                let extra = asked.or(for_all).resolve();
+                group.push(Caught { held, extra, form: Form::Function });
+                launched.push(node.handle.clone());
+            }
+        }
+        region::submit(group);
+        launched
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(nodes) = nodes().as_mut() {
+            nodes.remove(&self.handle.id());
+        }
+        // A long chain would otherwise be dropped by recursion.
+        let mut inputs = std::mem::take(&mut self.inputs);
+        while let Some(input) = inputs.pop() {
+            if let Some(mut node) = Arc::into_inner(input) {
+                inputs.append(&mut node.inputs);
+            }
+        }
+    }
+}
+
+impl<T> Clone for Lazy<T> {
+    fn clone(&self) -> Lazy<T> {
+        Lazy { task: self.task.clone(), node: self.node.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Lazy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lazy {:?}", self.task)
+    }
+}
+
+/// Options for one `collect` or `compute` of a lazy task: they hold for every task of its graph that does not ask otherwise.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let x = lazy!((|a, b| a + b)(1, 2));
+/// assert_eq!(x.collect_with(SchedulerOptions::new().single(1))?, 3);
+/// # Ok::<(), TaskError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SchedulerOptions {
+    for_all: TaskOptions,
+    allow_errors: bool,
+}
+
+impl SchedulerOptions {
+    /// Nothing asked for.
+    pub fn new() -> SchedulerOptions {
+        SchedulerOptions::default()
+    }
+
+    /// The only worker on which the tasks may run.
+    #[must_use]
+    pub fn single(mut self, worker: impl Into<WorkerId>) -> SchedulerOptions {
+        self.for_all.single = Some(worker.into());
+        self
+    }
+
+    /// What each task asks for, unless it says otherwise itself.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> SchedulerOptions {
+        self.for_all = options.asked.or(&self.for_all);
+        self
+    }
+
+    /// Whether the rest of the graph goes on when one task has failed. Otherwise what has not started is cancelled.
+    #[must_use]
+    pub fn allow_errors(mut self, allow: bool) -> SchedulerOptions {
+        self.allow_errors = allow;
+        self
+    }
+}
+
+/// A function that makes lazy tasks; see [`delayed`].
+#[derive(Clone, Debug)]
+pub struct Delayed<F> {
+    function: F,
+    options: Options,
+}
+
+/// Makes a function lazy: `delayed(f).call((a, b))` is `lazy!(f(a, b))`, with the arguments of the function form.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let add = delayed(|x: i64, y: i64| x + y);
+/// assert_eq!(add.call((1, 2)).collect()?, 3);
+/// # Ok::<(), TaskError>(())
+/// ```
+pub fn delayed<F>(function: F) -> Delayed<F> {
+    delayed_with(Options::new(), function)
+}
+
+/// As [`delayed`], with options for each task.
+pub fn delayed_with<F>(options: Options, function: F) -> Delayed<F> {
+    Delayed { function, options }
+}
+
+impl<F> Delayed<F> {
+    /// A lazy task of the function with these arguments.
+    #[track_caller]
+    pub fn call<K, X, R>(&self, arguments: X) -> Lazy<R>
+    where
+        X: IntoArguments<K>,
+        F: Apply<X::Arguments, R>,
+        R: Data,
+    {
+        lazy_with(self.options.clone(), self.function.clone(), arguments, Location::caller())
+    }
+}
+

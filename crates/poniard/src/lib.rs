@@ -1,0 +1,80 @@
+//! Tasks with dependencies: Dagger.jl's model of computing in Rust.
+//!
+//! A program spawns ordinary function calls as tasks, and hands the handles of tasks to other tasks. A task runs as soon as
+//! the tasks that it depends on have ended, on whichever processor is free.
+//!
+//! ```
+//! use poniard::prelude::*;
+//!
+//! fn add1(x: i64) -> i64 { x + 1 }
+//! fn add2(x: &i64) -> i64 { x + 2 }
+//! fn combine(xs: &[&i64]) -> i64 { xs.iter().copied().sum() }
+//!
+//! # fn main() -> poniard::Result<()> {
+//! let p = spawn!(add1(4));
+//! let q = spawn!(add2(&p)); // the function sees the result by reference
+//! let r = spawn!(add1(3));
+//! let s = spawn!(combine(&[p, q, r])); // n inputs
+//! assert_eq!(s.fetch()?, 16);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`spawn!`] and [`DTask`]: tasks and their handles.
+//! * [`Options`], [`with_options`], [`Scope`]: where, when and how tasks run.
+//! * [`sync`], [`spawn_bulk`], [`spawn_sequential`]: regions, which join, hold back or order what is spawned in them.
+//! * [`wait_any`], [`wait_all`], [`fetch_all`], [`as_completed`], [`map`]: many tasks at once.
+//! * [`lazy!`], [`delayed`]: graphs that run when they are asked for.
+//! * [`status`], [`halt`], [`cancelled`], [`current_task`]: looking and acting from inside.
+//! * [`Cluster`]: how many threads, which labels.
+//!
+//! The crate's `README.md` is the whole surface on one page.
+#![forbid(unsafe_code)]
+
+extern crate self as poniard;
+
+mod args;
+#[cfg(feature = "async")]
+mod asynchronous;
+mod awaiting;
+mod call;
+mod cluster;
+mod context;
+mod function;
+mod lazy;
+mod many;
+mod options;
+pub mod prelude;
+mod region;
+#[cfg(feature = "signal")]
+mod signal;
+mod task;
+pub mod trace;
+
+pub use awaiting::TaskFuture;
+pub use cluster::{Cluster, LocalCluster, workers};
+pub use context::{CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status};
+pub use function::{spawn, spawn_with};
+pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
+pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};
+pub use options::{After, Options, with_options};
+pub use poniard_macros::{lazy, spawn, task};
+pub use poniard_model::scope::Narrow;
+pub use poniard_model::{
+    Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, TaskError, TaskId, WorkerId,
+};
+pub use poniard_pool::{Running, Status};
+pub use region::{spawn_bulk, spawn_sequential, sync};
+pub use task::{AnyTask, DTask, Ref};
+
+/// What a program of tasks returns: the error is the one that `fetch` gives.
+pub type Result<T, E = TaskError> = std::result::Result<T, E>;
+
+/// What the macros write. Not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::args::{BorrowedKind, HandleKind, PlainKind, Wrap};
+    pub use crate::call::{Call, tried};
+    pub use poniard_model::{Cause, Site};
+    pub use poniard_pool::Value;
+}

@@ -1,0 +1,287 @@
+//! What a task asks for: on its call, for a region, or handed down by the task that spawns it.
+
+use crate::cluster;
+use crate::region;
+use crate::task::{AnyTask, DTask};
+use poniard_model::{Data, Occupancy, Retries, Scope, TaskOptions, WorkerId};
+use poniard_pool::{AnyHandle, Demand, Extra, WHOLE};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a task asks for.
+///
+/// On a call, `spawn!(f(a), priority = 3)`; for a region, [`with_options`]; in the function form, [`crate::spawn_with`].
+/// What the call asks wins over its regions, inner ones over outer ones, and those over what the spawning task hands down.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let task = spawn!((|x| x + 1)(1), name = "one more", priority = 3);
+/// assert_eq!((task.fetch()?, &*task.name()), (2, "one more"));
+/// # Ok::<(), TaskError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) asked: TaskOptions,
+    pub(crate) after: Vec<AnyTask>,
+}
+
+impl Options {
+    /// Nothing asked for.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// The name of the task in errors, traces and `status`; its function, unless set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Options {
+        self.asked.name = Some(name.into());
+        self
+    }
+
+    /// Where the task may run; on every CPU processor, unless set.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Options {
+        self.asked.scope = Some(scope);
+        self
+    }
+
+    /// The only worker on which the task may run.
+    #[must_use]
+    pub fn single(mut self, worker: impl Into<WorkerId>) -> Options {
+        self.asked.single = Some(worker.into());
+        self
+    }
+
+    /// Of several ready tasks the one with the highest priority starts first; 0, unless set. Below 0 it waits until
+    /// nothing else is ready.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Options {
+        self.asked.priority = Some(priority);
+        self
+    }
+
+    /// The share of a processor that the task holds while it runs, from 0 to 1; all of it, unless set. A task with 0
+    /// never keeps another from running.
+    #[must_use]
+    pub fn occupancy(mut self, occupancy: impl Into<Occupancy>) -> Options {
+        self.asked.occupancy = Some(occupancy.into());
+        self
+    }
+
+    /// How many processors the task holds, because it runs that many threads itself; 1, unless set.
+    #[must_use]
+    pub fn threads(mut self, threads: u32) -> Options {
+        self.asked.threads = Some(threads);
+        self
+    }
+
+    /// Bytes that the task will allocate. It starts when they fit beside what running tasks have declared; with nothing
+    /// else declared, one task is always let in.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Options {
+        self.asked.memory = Some(bytes);
+        self
+    }
+
+    /// How long the task is expected to run: of ready tasks with equal priority, the longest starts first.
+    #[must_use]
+    pub fn time(mut self, expected: Duration) -> Options {
+        self.asked.time = Some(expected);
+        self
+    }
+
+    /// How often the task is run again when it fails: a number, or [`Retries`]. Values that it takes are copied before
+    /// each attempt but the last; a task with real captures, which cannot be copied, has one attempt.
+    #[must_use]
+    pub fn retries(mut self, retries: impl Into<Retries>) -> Options {
+        self.asked.retries = Some(retries.into());
+        self
+    }
+
+    /// How long one attempt may run. The task then fails, whatever its function does; a function that looks at
+    /// [`cancelled`](crate::cancelled) can end early.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Options {
+        self.asked.timeout = Some(limit);
+        self
+    }
+
+    /// Tasks to wait for without using their results: a handle, a slice or vector of handles, or a tuple of these. When one
+    /// of them fails, the task fails.
+    #[must_use]
+    pub fn after(mut self, tasks: impl After) -> Options {
+        tasks.add_to(&mut self.after);
+        self
+    }
+
+    /// Keeps the result as a raw value rather than behind a handle. Never changes what is seen; in one process every
+    /// result is a raw value.
+    #[must_use]
+    pub fn get_result(mut self, get_result: bool) -> Options {
+        self.asked.get_result = Some(get_result);
+        self
+    }
+
+    /// Names of options that this task hands to the tasks which it spawns, and they to theirs. An unknown name fails the task.
+    #[must_use]
+    pub fn propagates<const N: usize>(mut self, names: [&'static str; N]) -> Options {
+        self.asked.propagates = Some(names.into());
+        self
+    }
+}
+
+/// Tasks to wait for, for [`Options::after`].
+pub trait After {
+    /// Adds the handles.
+    fn add_to(self, tasks: &mut Vec<AnyTask>);
+}
+
+impl<T: Data> After for &DTask<T> {
+    fn add_to(self, tasks: &mut Vec<AnyTask>) {
+        tasks.push(self.any());
+    }
+}
+
+impl After for &AnyTask {
+    fn add_to(self, tasks: &mut Vec<AnyTask>) {
+        tasks.push(self.clone());
+    }
+}
+
+impl<X> After for &[X]
+where
+    for<'a> &'a X: After,
+{
+    fn add_to(self, tasks: &mut Vec<AnyTask>) {
+        self.iter().for_each(|task| task.add_to(tasks));
+    }
+}
+
+impl<X> After for &Vec<X>
+where
+    for<'a> &'a X: After,
+{
+    fn add_to(self, tasks: &mut Vec<AnyTask>) {
+        self.as_slice().add_to(tasks);
+    }
+}
+
+impl<X, const N: usize> After for &[X; N]
+where
+    for<'a> &'a X: After,
+{
+    fn add_to(self, tasks: &mut Vec<AnyTask>) {
+        self.as_slice().add_to(tasks);
+    }
+}
+
+impl<X: After, const N: usize> After for [X; N] {
+    fn add_to(self, tasks: &mut Vec<AnyTask>) {
+        self.into_iter().for_each(|task| task.add_to(tasks));
+    }
+}
+
+macro_rules! after_tuples {
+    ($(($($name:ident $place:tt),+))*) => {$(
+        impl<$($name: After),+> After for ($($name,)+) {
+            fn add_to(self, tasks: &mut Vec<AnyTask>) {
+                $(self.$place.add_to(tasks);)+
+            }
+        }
+    )*};
+}
+after_tuples! { (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) (A 0, B 1, C 2, D 3, E 4, F 5) }
+
+/// Calls `work`; what it spawns on this thread, and what those tasks spawn, asks for `options` where it does not say otherwise.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let task = with_options(Options::new().name("inner"), || spawn!((|x| x + 1)(1)));
+/// assert_eq!(&*task.name(), "inner");
+/// ```
+///
+/// Tasks to wait for (`after`) hold for the tasks that `work` spawns itself.
+pub fn with_options<R>(options: Options, work: impl FnOnce() -> R) -> R {
+    region::with_options(options, work)
+}
+
+/// What a task asks for, resolved for the engine. `inherited` is what its children will inherit from it.
+pub(crate) fn resolve(asked: TaskOptions, after: &[AnyTask], handed_down: TaskOptions) -> Extra {
+    let (inherited, unknown) = match asked.propagated() {
+        Ok(propagated) => (propagated.or(&handed_down), None),
+        Err(unknown) => (handed_down, Some(format!("`propagates` names `{unknown}`, which is no option"))),
+    };
+    let mut extra = Extra::default();
+    extra.impossible = unknown;
+    extra.name = asked.name.clone();
+    extra.retries = asked.retries.clone();
+    extra.timeout = asked.timeout;
+    extra.inherited = is_set(&inherited).then(|| Arc::new(inherited) as _);
+    match demand(&asked) {
+        Ok(demand) => extra.demand = demand,
+        Err(reason) => extra.impossible = Some(reason),
+    }
+    let after: Vec<AnyHandle> = after.iter().map(|task| task.0.clone()).collect();
+    extra.after(&after);
+    extra
+}
+
+/// Whether anything is asked for.
+pub(crate) fn is_set(options: &TaskOptions) -> bool {
+    let TaskOptions {
+        name, scope, single, priority, occupancy, threads, memory, time, retries, timeout, propagates, get_result,
+    } = options;
+    name.is_some()
+        || scope.is_some()
+        || single.is_some()
+        || priority.is_some()
+        || occupancy.is_some()
+        || threads.is_some()
+        || memory.is_some()
+        || time.is_some()
+        || retries.is_some()
+        || timeout.is_some()
+        || propagates.is_some()
+        || get_result.is_some()
+}
+
+/// Where and with how much of the machine the task runs; or why it cannot.
+fn demand(asked: &TaskOptions) -> Result<Demand, String> {
+    let share = match asked.occupancy {
+        None => WHOLE,
+        Some(Occupancy { cpu: 0.0 }) => 0,
+        Some(Occupancy { cpu }) if (0.0..=1.0).contains(&cpu) => ((cpu * f64::from(WHOLE)).round() as u32).max(1),
+        Some(Occupancy { cpu }) => return Err(format!("occupancy {cpu}: a share of a processor lies between 0 and 1")),
+    };
+    let width = match asked.threads {
+        Some(0) => return Err("`threads = 0`: a task runs at least one thread".to_owned()),
+        threads => threads.unwrap_or(1),
+    };
+    if width > 1 && share < WHOLE {
+        return Err("`threads` and `occupancy` together: a task that holds several processors holds all of each".into());
+    }
+    Ok(Demand {
+        priority: asked.priority.unwrap_or(0),
+        share,
+        width,
+        fits: fits(asked)?,
+        memory: asked.memory.unwrap_or(0),
+        time: asked.time.unwrap_or(Duration::ZERO),
+    })
+}
+
+/// The processors that are in the task's scope; `None` for all.
+fn fits(asked: &TaskOptions) -> Result<Option<Vec<u32>>, String> {
+    let single = asked.single.map(Scope::worker);
+    let scope = match (asked.scope.clone(), single) {
+        (None, None) => return Ok(None),
+        (Some(scope), Some(single)) => scope & single,
+        (Some(scope), None) | (None, Some(scope)) => scope,
+    };
+    let topology = cluster::topology();
+    if let Some(reason) = scope.why_empty(&topology) {
+        return Err(reason);
+    }
+    let fitting: Vec<u32> = scope.processors(&topology).iter().map(|id| id.index).collect();
+    Ok((fitting.len() < topology.processors.len()).then_some(fitting))
+}

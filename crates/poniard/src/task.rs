@@ -1,0 +1,184 @@
+//! Handles of tasks.
+
+use poniard_model::codec::{carried, carry};
+use poniard_model::{Data, Site, TaskError, TaskId};
+use poniard_pool::{AnyHandle, Handle, Shared};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A handle of a task whose result is a `T`.
+///
+/// It is cheap to clone, and is data itself: a task may take it and return it. The result is kept as long as there is a
+/// handle; a task whose last handle is dropped runs all the same.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let task = spawn!(str::len("seven".to_string().leak()));
+/// assert_eq!(task.fetch()?, 5);
+/// assert!(task.is_ready());
+/// # Ok::<(), TaskError>(())
+/// ```
+pub struct DTask<T>(pub(crate) Handle<T>);
+
+/// A handle of a task, whatever its result.
+#[derive(Clone, PartialEq)]
+pub struct AnyTask(pub(crate) AnyHandle);
+
+/// A result, borrowed from its task: no copy, and in memory for as long as this is held.
+pub struct Ref<T>(Shared<T>);
+
+impl<T: Data> DTask<T> {
+    /// Waits for the task and gives a copy of its result. May be called often, and from any thread.
+    ///
+    /// # Errors
+    /// The task's error, or that of the task that made it fail; or why it cannot be waited for here.
+    #[inline]
+    pub fn fetch(&self) -> Result<T, TaskError>
+    where
+        T: Clone,
+    {
+        self.0.get().cloned()
+    }
+
+    /// Waits for the task and borrows its result.
+    ///
+    /// # Errors
+    /// As for [`DTask::fetch`].
+    pub fn fetch_ref(&self) -> Result<Ref<T>, TaskError> {
+        self.0.clone().share().map(Ref)
+    }
+
+    /// Waits until the task has ended, and does not tell how.
+    ///
+    /// # Panics
+    /// When it can never end while it is waited for: see [`AnyTask::wait`].
+    pub fn wait(&self) {
+        self.any().wait();
+    }
+
+    /// Whether the task has ended, well or not. Never blocks.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ended()
+    }
+
+    /// Asks the task to stop. One that does not run yet fails at once, and so do all that depend on it; one that runs
+    /// sees [`cancelled`](crate::cancelled); one that has ended is left as it is.
+    pub fn cancel(&self) {
+        self.0.erase().cancel();
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> TaskId {
+        self.0.id()
+    }
+
+    /// The task's name: the option `name`, else its function.
+    pub fn name(&self) -> Arc<str> {
+        self.0.name()
+    }
+
+    /// This handle without the type of the result.
+    pub fn any(&self) -> AnyTask {
+        AnyTask(self.0.erase())
+    }
+}
+
+impl AnyTask {
+    /// Waits until the task has ended, and does not tell how.
+    ///
+    /// # Panics
+    /// When it can never end while it is waited for: a task waits for itself or for one that waits for it, or a region
+    /// waits for a task that it holds back itself. Inside a task the panic is the task's error.
+    pub fn wait(&self) {
+        if let Err(error) = self.0.wait() {
+            panic!("{}: {error}", self.described());
+        }
+    }
+
+    /// Whether the task has ended, well or not. Never blocks.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ended()
+    }
+
+    /// As [`DTask::cancel`].
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> TaskId {
+        self.0.id()
+    }
+
+    /// The task's name: the option `name`, else its function.
+    pub fn name(&self) -> Arc<str> {
+        self.0.name()
+    }
+
+    /// The function and the place of the spawn.
+    pub fn site(&self) -> &'static Site {
+        self.0.site()
+    }
+
+    /// Why the task failed, if it has ended and failed.
+    pub fn error(&self) -> Option<TaskError> {
+        self.0.error().cloned()
+    }
+
+    fn described(&self) -> String {
+        format!("task `{}` ({}, {})", self.name(), self.id(), self.site())
+    }
+}
+
+impl<T: Data> Deref for Ref<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for DTask<T> {
+    #[inline]
+    fn clone(&self) -> DTask<T> {
+        DTask(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for DTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for AnyTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.described())
+    }
+}
+
+impl<T: Data + fmt::Debug> fmt::Debug for Ref<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A handle travels beside the bytes of the value that holds it; other formats than Poniard's own cannot carry it.
+impl<T: Data> Serialize for DTask<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match carry(Arc::new(self.clone())) {
+            Some(number) => number.serialize(serializer),
+            None => Err(ser::Error::custom("a task handle can only be passed between tasks, not written elsewhere")),
+        }
+    }
+}
+
+impl<'de, T: Data> Deserialize<'de> for DTask<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DTask<T>, D::Error> {
+        let passenger = carried(u32::deserialize(deserializer)?);
+        let handle = passenger.and_then(|handle| handle.downcast_ref::<DTask<T>>().cloned());
+        handle.ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
+    }
+}
