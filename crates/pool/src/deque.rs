@@ -53,7 +53,10 @@ impl Buffer {
 
     #[inline]
     fn at(&self, index: isize) -> &AtomicPtr<Header> {
-        &self.slots[index as usize & self.mask]
+        let index = index as usize & self.mask;
+        debug_assert!(index < self.slots.len());
+        // SAFETY: the mask is one less than the number of slots.
+        unsafe { self.slots.get_unchecked(index) }
     }
 }
 

@@ -12,7 +12,6 @@ use crate::sync::Padded;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// Blocks are multiples of this, in bytes, and aligned to it.
@@ -28,12 +27,23 @@ const SLAB: usize = 2 << 20;
 /// The first slab, for programs with few tasks.
 const FIRST_SLAB: usize = 64 << 10;
 
-/// Whether objects of this layout come from the free lists.
-const fn class_of(layout: Layout) -> Option<usize> {
-    if cfg!(any(loom, poniard_system_blocks)) || layout.align() > GRAIN || layout.size() > BLOCK_MAX {
-        return None;
+/// Where memory of one layout comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Class {
+    layout: Layout,
+    /// The free list; `CLASSES` for the system's allocator.
+    list: usize,
+}
+
+impl Class {
+    /// Of objects of this layout.
+    pub(crate) const fn of(layout: Layout) -> Class {
+        let small = layout.align() <= GRAIN && layout.size() <= BLOCK_MAX;
+        if cfg!(any(loom, poniard_system_blocks)) || !small {
+            return Class { layout, list: CLASSES };
+        }
+        Class { layout, list: layout.size().div_ceil(GRAIN).saturating_sub(1) }
     }
-    Some(layout.size().div_ceil(GRAIN).saturating_sub(1))
 }
 
 /// A free block.
@@ -58,14 +68,13 @@ impl Blocks {
         Blocks { lists: [const { List { head: Cell::new(null_mut()), len: Cell::new(0) } }; CLASSES] }
     }
 
-    /// Memory for one object of `layout`.
+    /// Memory for one object of `class`.
     #[inline]
-    pub(crate) fn take(&self, layout: Layout) -> NonNull<u8> {
-        let Some(class) = class_of(layout) else { return from_system(layout) };
-        let list = &self.lists[class];
+    pub(crate) fn take(&self, class: Class) -> NonNull<u8> {
+        let Some(list) = self.lists.get(class.list) else { return from_system(class.layout) };
         let block = match NonNull::new(list.head.get()) {
             Some(block) => block,
-            None => list.refill(class),
+            None => list.refill(class.list),
         };
         // SAFETY: a block in a list is free and holds a `Free`; only this thread has the list.
         list.head.set(unsafe { block.read() }.next);
@@ -76,21 +85,20 @@ impl Blocks {
     /// Gives the memory of an object back.
     ///
     /// # Safety
-    /// `block` came from `take` (of any thread) with the same layout, and nobody uses it any more.
+    /// `block` came from `take` (of any thread) with the same class, and nobody uses it any more.
     #[inline]
-    pub(crate) unsafe fn give(&self, block: NonNull<u8>, layout: Layout) {
-        let Some(class) = class_of(layout) else {
-            // SAFETY: without a class it came from the system's allocator.
-            return unsafe { to_system(block, layout) };
+    pub(crate) unsafe fn give(&self, block: NonNull<u8>, class: Class) {
+        let Some(list) = self.lists.get(class.list) else {
+            // SAFETY: without a list it came from the system's allocator.
+            return unsafe { to_system(block, class.layout) };
         };
-        let list = &self.lists[class];
         let block = block.cast::<Free>();
         // SAFETY: the caller gives the block up, and every block is large enough for a `Free`.
         unsafe { block.write(Free { next: list.head.get() }) };
         list.head.set(block.as_ptr());
         list.len.set(list.len.get() + 1);
         if list.len.get() >= 2 * BATCH {
-            list.hand_over(class);
+            list.hand_over(class.list);
         }
     }
 
@@ -135,52 +143,57 @@ impl List {
     }
 }
 
-/// What a thread has for making tasks: free blocks, and numbers.
-struct Mine {
-    blocks: Blocks,
-    numbers: Cell<(u64, u64)>,
-}
-
 thread_local! {
     /// It has no destructor, so that tasks may be freed to the very end of a thread.
-    static MINE: Mine = const { Mine { blocks: Blocks::new(), numbers: Cell::new((0, 0)) } };
+    static MINE: Mine = const { Mine { blocks: Blocks::new(), state: Cell::new(State::New) } };
     /// Gives the blocks to the depot when the thread ends.
     static HAND_BACK: HandBack = const { HandBack };
-    static ENDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread's blocks.
+struct Mine {
+    blocks: Blocks,
+    state: Cell<State>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// Nothing was taken or given yet.
+    New,
+    Open,
+    /// The thread ends: what it frees goes to the depot.
+    Ended,
 }
 
 struct HandBack;
 
 impl Drop for HandBack {
     fn drop(&mut self) {
-        ENDED.set(true);
-        MINE.with(|mine| mine.blocks.empty());
+        MINE.with(|mine| {
+            mine.state.set(State::Ended);
+            mine.blocks.empty();
+        });
     }
 }
 
-/// Numbers that a thread takes at a time.
-const NUMBERS: u64 = 1 << 12;
-static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
-
-/// Memory for one task object, and its number.
-#[inline]
-pub(crate) fn take(layout: Layout) -> (NonNull<u8>, u64) {
-    MINE.with(|mine| {
-        let (mut next, mut end) = mine.numbers.get();
-        if next == end {
-            (next, end) = more_numbers();
-        }
-        mine.numbers.set((next + 1, end));
-        (mine.blocks.take(layout), next)
-    })
+#[cold]
+fn open(mine: &Mine) {
+    if mine.state.get() == State::New {
+        mine.state.set(State::Open);
+        // A thread that is ending runs no more destructors; its few blocks are lost.
+        let _ = HAND_BACK.try_with(|_| ());
+    }
 }
 
-#[cold]
-fn more_numbers() -> (u64, u64) {
-    // A thread that is ending runs no more destructors; its blocks go to the depot one by one.
-    let _ = HAND_BACK.try_with(|_| ());
-    let first = NEXT_NUMBER.fetch_add(NUMBERS, Relaxed);
-    (first, first + NUMBERS)
+/// Memory for one task object.
+#[inline]
+pub(crate) fn take(class: Class) -> NonNull<u8> {
+    MINE.with(|mine| {
+        if mine.state.get() != State::Open {
+            open(mine);
+        }
+        mine.blocks.take(class)
+    })
 }
 
 /// Gives the memory of a task object back.
@@ -188,28 +201,31 @@ fn more_numbers() -> (u64, u64) {
 /// # Safety
 /// As for [`Blocks::give`].
 #[inline]
-pub(crate) unsafe fn give(block: NonNull<u8>, layout: Layout) {
-    if ENDED.get() {
+pub(crate) unsafe fn give(block: NonNull<u8>, class: Class) {
+    MINE.with(|mine| {
+        if mine.state.get() == State::Open {
+            // SAFETY: the caller's promise.
+            return unsafe { mine.blocks.give(block, class) };
+        }
+        open(mine);
         // SAFETY: the caller's promise.
-        return unsafe { give_to_depot(block, layout) };
-    }
-    // SAFETY: the caller's promise.
-    MINE.with(|mine| unsafe { mine.blocks.give(block, layout) });
+        unsafe { give_to_depot(block, class) };
+    });
 }
 
 /// Gives one block back on a thread that has no lists.
 ///
 /// # Safety
 /// As for [`Blocks::give`].
-unsafe fn give_to_depot(block: NonNull<u8>, layout: Layout) {
-    let Some(class) = class_of(layout) else {
-        // SAFETY: without a class it came from the system's allocator.
-        return unsafe { to_system(block, layout) };
-    };
+unsafe fn give_to_depot(block: NonNull<u8>, class: Class) {
+    if class.list == CLASSES {
+        // SAFETY: without a list it came from the system's allocator.
+        return unsafe { to_system(block, class.layout) };
+    }
     let head = block.cast::<Free>();
     // SAFETY: the caller gives the block up, and every block is large enough for a `Free`.
     unsafe { head.write(Free { next: null_mut() }) };
-    depot(class, |depot| depot.batches.push(Batch { head: head.as_ptr(), len: 1 }));
+    depot(class.list, |depot| depot.batches.push(Batch { head: head.as_ptr(), len: 1 }));
 }
 
 /// Free blocks of one size that no thread has.
@@ -304,7 +320,7 @@ mod tests {
             for (take, size, which) in steps {
                 if take || out.is_empty() {
                     let layout = Layout::from_size_align(size.max(16), 8).unwrap();
-                    let block = blocks.take(layout);
+                    let block = blocks.take(Class::of(layout));
                     let (start, end) = (block.addr().get(), block.addr().get() + layout.size());
                     for (other, other_layout) in &out {
                         let (from, to) = (other.addr().get(), other.addr().get() + other_layout.size());
@@ -314,12 +330,12 @@ mod tests {
                 } else {
                     let (block, layout) = out.swap_remove(which % out.len());
                     // SAFETY: taken above with this layout, and forgotten here.
-                    unsafe { blocks.give(block, layout) };
+                    unsafe { blocks.give(block, Class::of(layout)) };
                 }
             }
             for (block, layout) in out {
                 // SAFETY: taken above with this layout, and forgotten here.
-                unsafe { give_to_depot(block, layout) };
+                unsafe { give_to_depot(block, Class::of(layout)) };
             }
             blocks.empty();
         }
@@ -330,7 +346,7 @@ mod tests {
         let layout = Layout::from_size_align(96, 8).unwrap();
         let made = std::thread::spawn(move || {
             let blocks = Blocks::new();
-            let out: Vec<usize> = (0..1000).map(|_| blocks.take(layout).expose_provenance().get()).collect();
+            let out: Vec<usize> = (0..1000).map(|_| blocks.take(Class::of(layout)).expose_provenance().get()).collect();
             out
         })
         .join()
@@ -339,15 +355,15 @@ mod tests {
         for address in &made {
             let block = NonNull::new(std::ptr::with_exposed_provenance_mut(*address)).unwrap();
             // SAFETY: taken by the other thread, which has ended, with this layout.
-            unsafe { blocks.give(block, layout) };
+            unsafe { blocks.give(block, Class::of(layout)) };
         }
         blocks.empty();
-        let again: Vec<NonNull<u8>> = (0..1000).map(|_| blocks.take(layout)).collect();
+        let again: Vec<NonNull<u8>> = (0..1000).map(|_| blocks.take(Class::of(layout))).collect();
         let reused = again.iter().filter(|block| made.contains(&block.addr().get())).count();
         assert!(cfg!(poniard_system_blocks) || reused > 500, "{reused} of 1000");
         for block in again {
             // SAFETY: taken above.
-            unsafe { blocks.give(block, layout) };
+            unsafe { blocks.give(block, Class::of(layout)) };
         }
         blocks.empty();
     }

@@ -1,7 +1,7 @@
 //! Making tasks.
 
 use crate::engine::promise::{HandOver, Starter};
-use crate::engine::{cancel, launch, launch_held};
+use crate::engine::{cancel, context, launch, launch_held};
 use crate::gate::Gate;
 use crate::task::arg::Arg;
 use crate::task::extra::Extra;
@@ -12,9 +12,10 @@ use poniard_model::Site;
 /// Spawns a task: `body` runs with the opened `arguments` once all their inputs have ended well.
 #[inline]
 pub fn spawn<A: Arg, R: Send + Sync + 'static>(arguments: A, body: Function<A, R>, site: &'static Site) -> Handle<R> {
+    let context = context::get();
     let gate = if A::WAITS { Gate::wiring() } else { Gate::ready() };
-    let task = TaskRef::new(arguments, Call(body), site, gate, None);
-    launch(&task, A::WAITS);
+    let task = TaskRef::new(arguments, Call(body), site, context.next_task_id(), gate, None);
+    launch(context, &task, A::WAITS);
     Handle::from_task(task)
 }
 
@@ -25,9 +26,7 @@ pub fn spawn_with<A: Arg, R: Send + Sync + 'static>(
     site: &'static Site,
     extra: Extra,
 ) -> Handle<R> {
-    let task = TaskRef::new(arguments, Call(body), site, Gate::wiring(), Some(Box::new(extra)));
-    launch(&task, true);
-    Handle::from_task(task)
+    launched(arguments, Call(body), site, extra)
 }
 
 /// Spawns a task whose function hands the work to somebody else. It holds no processor while that works.
@@ -37,8 +36,18 @@ pub fn spawn_detached<A: Arg, R: Send + Sync + 'static>(
     site: &'static Site,
     extra: Extra,
 ) -> Handle<R> {
-    let task = TaskRef::new(arguments, HandOver(body), site, Gate::wiring(), Some(Box::new(extra)));
-    launch(&task, true);
+    launched(arguments, HandOver(body), site, extra)
+}
+
+fn launched<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: impl Body<A, R>,
+    site: &'static Site,
+    extra: Extra,
+) -> Handle<R> {
+    let context = context::get();
+    let task = TaskRef::new(arguments, body, site, context.next_task_id(), Gate::wiring(), Some(Box::new(extra)));
+    launch(context, &task, true);
     Handle::from_task(task)
 }
 
@@ -72,7 +81,8 @@ fn held<A: Arg, R: Send + Sync + 'static>(
     body: impl Body<A, R>,
     site: &'static Site,
 ) -> (Handle<R>, Held) {
-    let task = TaskRef::new(arguments, body, site, Gate::held(), None);
+    let id = context::get().next_task_id();
+    let task = TaskRef::new(arguments, body, site, id, Gate::held(), None);
     let held = Held { task: Some(task.clone()) };
     (Handle::from_task(task), held)
 }

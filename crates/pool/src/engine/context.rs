@@ -19,6 +19,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Stack that a task run inside another's wait must find, in bytes; with less it runs on another thread.
 const STACK_LEFT: usize = 256 << 10;
 
+/// Task numbers that a thread takes at a time.
+const IDS: u64 = 1 << 12;
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 static ALL: Mutex<Vec<&'static Context>> = Mutex::new(Vec::new());
 static UNUSED: Mutex<Vec<&'static Context>> = Mutex::new(Vec::new());
 
@@ -29,14 +32,15 @@ pub(crate) struct Context {
     processor: AtomicU32,
     /// The processor that it held last, for those who ask where they are.
     home: AtomicU32,
-    /// Whether the pool started the thread.
-    pub(crate) is_worker: Cell<bool>,
+    /// The engine in whose row the thread sits.
     pub(crate) engine: Cell<Option<&'static Engine>>,
-    pub(crate) seat: Cell<Option<usize>>,
+    seat: Cell<usize>,
     /// The task that the thread runs, the innermost one.
     running: Cell<*const Header>,
     /// What it holds beside its processor, for the task that it runs.
     pub(crate) assignment: RefCell<Assignment>,
+    /// The next number for a task, and the end of those that the thread has.
+    ids: Cell<(u64, u64)>,
     /// The halts before this thread took what it runs.
     pub(crate) epoch: Cell<u64>,
     random: Cell<u32>,
@@ -98,8 +102,8 @@ impl Counts {
 
 /// This thread's context, made if there is none.
 #[inline]
-pub(crate) fn with<R>(work: impl FnOnce(&'static Context) -> R) -> R {
-    work(CURRENT.get().unwrap_or_else(enter))
+pub(crate) fn get() -> &'static Context {
+    CURRENT.get().unwrap_or_else(enter)
 }
 
 /// This thread's context, if it has one.
@@ -135,11 +139,11 @@ impl Context {
             deque: Deque::new(),
             processor: AtomicU32::new(NONE),
             home: AtomicU32::new(NONE),
-            is_worker: Cell::new(false),
             engine: Cell::new(None),
-            seat: Cell::new(None),
+            seat: Cell::new(0),
             running: Cell::new(null()),
             assignment: RefCell::new(Assignment::default()),
+            ids: Cell::new((0, 0)),
             epoch: Cell::new(0),
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
             stack_limit: Cell::new(0),
@@ -150,23 +154,30 @@ impl Context {
 
     fn retire(&'static self) {
         self.stand_up();
-        self.is_worker.set(false);
         UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
-    /// Takes a seat in `engine`'s row, so that others find the tasks of this thread.
-    pub(crate) fn sit_down(&'static self, engine: &'static Engine) {
+    /// Takes a seat in `engine`'s row, so that others find the tasks of this thread; false when none is left.
+    pub(crate) fn sit_down(&'static self, engine: &'static Engine) -> bool {
         self.stand_up();
-        self.engine.set(Some(engine));
-        self.seat.set(engine.seats.take(&self.deque));
+        let seat = engine.seats.take(&self.deque);
+        self.engine.set(seat.map(|_| engine));
+        self.seat.set(seat.unwrap_or(0));
+        seat.is_some()
     }
 
     /// Leaves the seat, and its tasks to everybody.
     pub(crate) fn stand_up(&'static self) {
         self.drain();
-        if let (Some(engine), Some(seat)) = (self.engine.take(), self.seat.take()) {
-            engine.seats.vacate(seat);
+        if let Some(engine) = self.engine.take() {
+            engine.seats.vacate(self.seat.get());
         }
+    }
+
+    /// Whether the thread sits in `engine`'s row.
+    #[inline]
+    pub(crate) fn sits(&self, engine: &Engine) -> bool {
+        self.engine.get().is_some_and(|of| std::ptr::eq(of, engine))
     }
 
     /// Hands the tasks of the deque to everybody.
@@ -178,6 +189,26 @@ impl Context {
                 Stolen::Empty => return,
             }
         }
+    }
+
+    /// A number for a new task.
+    #[inline]
+    pub(crate) fn next_task_id(&self) -> TaskId {
+        let (next, end) = self.ids.get();
+        if next == end {
+            return self.more_ids();
+        }
+        self.ids.set((next + 1, end));
+        // As many tasks were launched as numbers were given out, but for those that are held.
+        Counts::add_one(&self.counts.launched);
+        TaskId(next)
+    }
+
+    #[cold]
+    fn more_ids(&self) -> TaskId {
+        let first = NEXT_ID.fetch_add(IDS, Ordering::Relaxed);
+        self.ids.set((first, first + IDS));
+        self.next_task_id()
     }
 
     /// A number that spreads thieves (xorshift; Marsaglia, "Xorshift RNGs", 2003).
@@ -373,11 +404,10 @@ pub mod current_task {
                 self.0.set_running(self.1);
             }
         }
-        super::with(|context| {
-            context.begin_epoch();
-            let _restore = Restore(context, context.set_running(task.task().as_raw()));
-            work()
-        })
+        let context = super::get();
+        context.begin_epoch();
+        let _restore = Restore(context, context.set_running(task.task().as_raw()));
+        work()
     }
 
     /// What the task that this thread runs inherited, and hands to the tasks that it spawns.

@@ -15,7 +15,6 @@ use std::ptr::NonNull;
 #[inline]
 pub(crate) fn done(task: TaskRef) -> Option<TaskRef> {
     note(|| Event::Finished { task: task.id, outcome: Outcome::Done });
-    context::with(|context| Counts::add_one(&context.counts.done));
     let chain = task.dependents.seal(Ended::Done);
     // Before the dependents run: the last of them may want to take the value out.
     drop(task);
@@ -109,7 +108,7 @@ pub(crate) fn fail_with(task: &TaskRef, error: TaskError) {
 /// Writes the error, seals the task and claims its dependents.
 fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Header>>) {
     note(|| Event::Finished { task: task.id, outcome: Outcome::Failed });
-    context::with(|context| Counts::add_one(&context.counts.failed));
+    Counts::add_one(&context::get().counts.failed);
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };
     let mut chain = task.dependents.seal(Ended::Failed);

@@ -132,17 +132,16 @@ pub fn stop(patience: std::time::Duration) {
 
 /// Launches a task that was made with a wiring or a ready gate, on the thread that made it.
 #[inline]
-pub(crate) fn launch(task: &TaskRef, waits: bool) {
+pub(crate) fn launch(context: &'static Context, task: &TaskRef, waits: bool) {
     note(|| Event::Spawned { task: task.id, site: task.site });
-    context::with(|context| Counts::add_one(&context.counts.launched));
-    if waits || task.extra().is_some() {
+    if waits {
         wire(task);
-    } else if spawned_by_the_halted() {
+    } else if context.is_halted() && spawned_by_the_halted() {
         cancel_because(task, Cause::halted, HALTED);
         drop_engine_reference(task);
     } else {
         // SAFETY: the engine's reference of a new task is nobody's yet.
-        queue(unsafe { TaskRef::from_raw(task.as_raw()) });
+        queue_plain(context, unsafe { TaskRef::from_raw(task.as_raw()) });
     }
 }
 
@@ -156,7 +155,6 @@ pub(crate) fn launch_held(task: &TaskRef, extra: Option<Box<Extra>>) {
         task.set_extra(extra);
     }
     note(|| Event::Spawned { task: task.id, site: task.site });
-    context::with(|context| Counts::add_one(&context.counts.launched));
     wire(task);
     // A cancel that came while we wired has left its mark and nothing else. SeqCst: pairs with the fence in `cancel`.
     fence(Ordering::SeqCst);
@@ -244,27 +242,31 @@ fn why_impossible(task: &TaskRef) -> Option<Cause> {
 }
 
 /// Whether the spawner is a task that goes on after a halt.
-#[inline]
 fn spawned_by_the_halted() -> bool {
-    context::with(|context| context.is_halted() && context.running().is_some())
+    let context = context::get();
+    context.is_halted() && context.running().is_some()
 }
 
 /// Queues a ready task, with the engine's reference.
 #[inline]
 pub(crate) fn queue(task: TaskRef) {
-    let engine = get();
     if task.flags() & PLACED != 0 {
-        return engine.place(task);
+        return get().place(task);
     }
-    context::with(|context| {
-        if context.engine.get().is_some_and(|of| std::ptr::eq(of, engine)) && context.seat.get().is_some() {
-            // SAFETY: the deque is this thread's.
-            unsafe { context.deque.push(task) };
-        } else {
-            engine.queue_first(context, task);
-        }
-    });
-    engine.call();
+    queue_plain(context::get(), task);
+}
+
+/// Queues a ready task that may run anywhere.
+#[inline]
+fn queue_plain(context: &'static Context, task: TaskRef) {
+    let engine = get();
+    if context.sits(engine) || context.sit_down(engine) {
+        // SAFETY: the deque is this thread's.
+        unsafe { context.deque.push(task) };
+        engine.call();
+    } else {
+        inject(task);
+    }
 }
 
 /// Queues a ready task where everybody looks.
@@ -319,19 +321,6 @@ impl Engine {
         let tasks = injected.drain(..).collect();
         self.injected_len.store(0, Ordering::Relaxed);
         tasks
-    }
-
-    /// Seats the thread, and queues its first task.
-    #[cold]
-    #[inline(never)]
-    fn queue_first(&'static self, context: &'static Context, task: TaskRef) {
-        context.sit_down(self);
-        if context.seat.get().is_some() {
-            // SAFETY: the deque is this thread's.
-            unsafe { context.deque.push(task) };
-        } else {
-            inject(task);
-        }
     }
 
     /// Calls a thread, if a task may lie alone.
@@ -542,7 +531,10 @@ impl Engine {
             context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
         }
         match ran {
-            Ran::Done if !context.is_halted() => finish::done(task),
+            Ran::Done if !context.is_halted() => {
+                Counts::add_one(&context.counts.done);
+                finish::done(task)
+            }
             ran => {
                 after_unusual(task, ran, context.is_halted());
                 None

@@ -1,5 +1,6 @@
 //! Tasks that are ended from outside: by a future, a timer, another process.
 
+use super::context::{self, Counts};
 use super::{finish, queue};
 use crate::gate::Gate;
 use crate::task::arg::{Arg, Opened};
@@ -33,6 +34,8 @@ impl<A: Arg, R: Send + Sync + 'static> Clone for HandOver<A, R> {
 impl<A: Arg, R: Send + Sync + 'static> Copy for HandOver<A, R> {}
 
 impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
+    const DETACHES: bool = true;
+
     unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
         // SAFETY: the arguments move out here; `DETACHED` keeps the task from dropping them again.
         let arguments = Opened::new(unsafe { arguments.read() });
@@ -50,7 +53,8 @@ const SWEEP_MIN: usize = 64;
 /// A task that nothing runs, and what ends it.
 pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Completion<R>) {
     let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
-    let task = TaskRef::new((), body, site, Gate::external(), Some(Box::default()));
+    let id = context::get().next_task_id();
+    let task = TaskRef::new((), body, site, id, Gate::external(), Some(Box::default()));
     // SAFETY: the engine's reference of a new task is nobody's yet; the completion has it from now on.
     let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
     (Handle::from_task(task), Completion::of(engines))
@@ -123,6 +127,7 @@ fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
         Ok(value) => {
             // SAFETY: `resolve` gave the right to end the task, and its result is an `R`.
             unsafe { task.put_value(value) };
+            Counts::add_one(&context::get().counts.done);
             if let Some(next) = finish::done(task) {
                 queue(next);
             }

@@ -64,6 +64,7 @@ impl Drop for Holding {
 }
 
 /// Waits until `task` has ended.
+#[inline]
 pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     if task.dependents.ended().is_some() {
         return Ok(());
@@ -71,17 +72,20 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     if task.gate.is_held() && HOLDING.get() > 0 {
         return Err(WaitError::Held);
     }
-    let engine = get();
-    context::with(|context| match context.running() {
+    let (engine, context) = (get(), context::get());
+    match context.running() {
+        Some(_) if claim_and_run(engine, context, task) => Ok(()),
         Some(running) => inside(engine, context, running, task),
         None => {
             outside(engine, context, task);
             Ok(())
         }
-    })
+    }
 }
 
-/// Waits in the middle of the task `running`.
+/// Waits in the middle of the task `running`, for one that others run.
+#[cold]
+#[inline(never)]
 fn inside(
     engine: &'static Engine,
     context: &'static Context,
@@ -90,9 +94,6 @@ fn inside(
 ) -> Result<(), WaitError> {
     if std::ptr::eq(running, task.as_raw()) {
         return Err(WaitError::Itself);
-    }
-    if context.has_stack() && claim_and_run(engine, context, task) {
-        return Ok(());
     }
     for _ in 0..LOOKS {
         if task.dependents.ended().is_some() {
@@ -151,26 +152,26 @@ fn withdraw(waiter: TaskId) {
 /// Runs the target right here, if it is ready and nobody has it.
 #[inline]
 fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> bool {
-    if task.flags() & (PLACED | PAUSED) != 0 {
+    if task.flags() & (PLACED | PAUSED) != 0 || !context.has_stack() {
         return false;
     }
     // The newest of this thread's own, most often: then the queue entry goes with it.
     // SAFETY: the deque is this thread's.
     let entry = unsafe { context.deque.pop_if(task) };
-    let task = match entry {
+    let claimed = match entry {
         Some(entry) if entry.gate.claim() => entry,
-        Some(_) => return task.dependents.ended().is_some(),
         None if task.gate.claim() => task.clone(),
-        None => return false,
+        _ => return task.dependents.ended().is_some(),
     };
-    if let Some(next) = engine.execute(context, task) {
+    if let Some(next) = engine.execute(context, claimed) {
         queue(next);
     }
-    // A detached body has left it unfinished.
-    true
+    // A detached body leaves it unfinished.
+    task.dependents.ended().is_some()
 }
 
 /// Waits outside all tasks.
+#[inline(never)]
 fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) {
     let ended = || task.dependents.ended().is_some();
     let mut looks = 0;

@@ -28,29 +28,27 @@ pub(crate) fn start(engine: &'static Engine, berth: Arc<Berth>) -> std::io::Resu
 }
 
 fn run(engine: &'static Engine, berth: &Arc<Berth>) {
-    context::with(|context| {
-        context.is_worker.set(true);
-        loop {
-            let parked = match berth.await_orders() {
-                Orders::Stop => break,
-                Orders::Run(task, assignment, epoch) => {
-                    context.sit_down(engine);
-                    context.epoch.set(epoch);
-                    engine.run_assigned(context, task, assignment);
-                    serve_without_processor(engine, context, berth)
-                }
-                Orders::Search(processor) => {
-                    context.sit_down(engine);
-                    serve(engine, context, processor, berth)
-                }
-            };
-            context.stand_up();
-            if !parked {
-                engine.crew.retire(berth);
+    let context = context::get();
+    loop {
+        let parked = match berth.await_orders() {
+            Orders::Stop => break,
+            Orders::Run(task, assignment, epoch) => {
+                context.sit_down(engine);
+                context.epoch.set(epoch);
+                engine.run_assigned(context, task, assignment);
+                serve_without_processor(engine, context, berth)
             }
-            engine.thread_parked();
+            Orders::Search(processor) => {
+                context.sit_down(engine);
+                serve(engine, context, processor, berth)
+            }
+        };
+        context.stand_up();
+        if !parked {
+            engine.crew.retire(berth);
         }
-    });
+        engine.thread_parked();
+    }
     engine.crew.left();
 }
 

@@ -15,7 +15,7 @@ pub(crate) mod watch;
 
 use crate::edge::{Dependents, Edge, Ended};
 use crate::gate::Gate;
-use crate::memory;
+use crate::memory::{self, Class};
 use crate::panics;
 use crate::sync::AtomicU32;
 use arg::{Arg, Opened, Wiring};
@@ -66,12 +66,13 @@ struct OnceLockPtr(crate::sync::AtomicPtr<Extra>);
 
 /// What a task can do, by its types.
 struct VTable {
-    layout: Layout,
+    class: Class,
     slot: usize,
     run: unsafe fn(&TaskRef) -> Ran,
     wire: unsafe fn(NonNull<Header>, &mut Wiring),
     drop_arguments: unsafe fn(NonNull<Header>),
-    drop_value: unsafe fn(NonNull<Header>),
+    /// `None` when the result needs no destructor.
+    drop_value: Option<unsafe fn(NonNull<Header>)>,
     inputs: unsafe fn(NonNull<Header>, &mut dyn FnMut(&TaskRef)),
 }
 
@@ -91,6 +92,9 @@ pub(crate) enum Ran {
 
 /// What a task runs.
 pub(crate) trait Body<A: Arg, R>: Copy + 'static {
+    /// Whether the arguments leave the task when it runs.
+    const DETACHES: bool = false;
+
     /// # Safety
     /// The inputs have ended well, and the arguments are opened for the first time.
     unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>>;
@@ -145,12 +149,12 @@ struct Table<A, R, B>(PhantomData<(A, R, B)>);
 
 impl<A: Arg, R: Send + Sync + 'static, B: Body<A, R>> Table<A, R, B> {
     const TABLE: &'static VTable = &VTable {
-        layout: Layout::new::<Task<A, R, B>>(),
+        class: Class::of(Layout::new::<Task<A, R, B>>()),
         slot: offset_of!(Front<R>, slot),
         run: run::<A, R, B>,
         wire: wire::<A, R, B>,
         drop_arguments: drop_arguments::<A, R, B>,
-        drop_value: drop_value::<R>,
+        drop_value: if std::mem::needs_drop::<R>() { Some(drop_value::<R>) } else { None },
         inputs: inputs::<A, R, B>,
     };
 }
@@ -172,17 +176,17 @@ impl TaskRef {
         arguments: A,
         body: B,
         site: &'static Site,
+        id: TaskId,
         gate: Gate,
         extra: Option<Box<Extra>>,
     ) -> TaskRef {
-        let layout = const { Layout::new::<Task<A, R, B>>() };
-        let (memory, number) = memory::take(layout);
+        let memory = memory::take(const { Class::of(Layout::new::<Task<A, R, B>>()) });
         let flags = extra.as_ref().map_or(0, |extra| if extra.is_placed() { PLACED } else { 0 });
         let task = memory.cast::<Task<A, R, B>>();
         let header = Header {
             vtable: Table::<A, R, B>::TABLE,
             site,
-            id: TaskId(number),
+            id,
             dependents: Dependents::new(),
             extra: OnceLockPtr(crate::sync::AtomicPtr::new(extra.map_or(std::ptr::null_mut(), Box::into_raw))),
             gate,
@@ -296,8 +300,10 @@ impl TaskRef {
     /// # Safety
     /// The value is in the slot, the task is not sealed, and the caller has the right to end it.
     pub(crate) unsafe fn discard_value(&self) {
-        // SAFETY: the caller's promise.
-        panics::contain(|| unsafe { (self.vtable.drop_value)(self.0) });
+        if let Some(drop_value) = self.vtable.drop_value {
+            // SAFETY: the caller's promise.
+            panics::contain(|| unsafe { drop_value(self.0) });
+        }
     }
 
     fn error_slot(&self) -> NonNull<TaskError> {
@@ -315,6 +321,7 @@ impl TaskRef {
     }
 
     /// The error of a task that has failed.
+    #[inline]
     pub(crate) fn error(&self) -> Option<&TaskError> {
         if self.dependents.ended() != Some(Ended::Failed) {
             return None;
@@ -323,18 +330,17 @@ impl TaskRef {
         Some(unsafe { self.error_slot().as_ref() })
     }
 
-    #[cold]
     #[inline(never)]
     fn free(task: NonNull<Header>) {
         let task = ManuallyDrop::new(TaskRef(task));
         let table = task.vtable;
         match task.dependents.ended() {
             Some(Ended::Done) if task.flags() & TAKEN == 0 => {
-                // A destructor of the user's must not take the thread down that happens to run it.
-                panics::contain(|| {
+                if let Some(drop_value) = table.drop_value {
+                    // A destructor of the user's must not take the thread down that happens to run it.
                     // SAFETY: the last reference is gone, and the value is in the slot.
-                    unsafe { (table.drop_value)(task.0) }
-                });
+                    panics::contain(|| unsafe { drop_value(task.0) });
+                }
             }
             Some(Ended::Failed) => {
                 // SAFETY: the last reference is gone, and the error is in the slot.
@@ -348,12 +354,13 @@ impl TaskRef {
             // SAFETY: it came from `Box::into_raw`, and the last reference is gone.
             drop(unsafe { Box::from_raw(extra) });
         }
-        // SAFETY: it came from `memory::take` with this layout, and the last reference is gone.
-        unsafe { memory::give(task.0.cast(), table.layout) };
+        // SAFETY: it came from `memory::take` with this class, and the last reference is gone.
+        unsafe { memory::give(task.0.cast(), table.class) };
     }
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn flags(&self) -> u32 {
         self.flags.load(Relaxed)
     }
@@ -487,7 +494,7 @@ unsafe fn run<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(task: &TaskRef) -
 ///
 /// # Safety
 /// As for [`TaskRef::run`]; the task is a `Task<A, R, B>` and `arguments` are its arguments.
-#[inline]
+#[inline(always)]
 unsafe fn attempt<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
     task: &TaskRef,
     arguments: NonNull<A>,
@@ -498,7 +505,7 @@ unsafe fn attempt<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
         // SAFETY: the caller's promise.
         unsafe { body.run(task, arguments) }
     }));
-    if task.flags() & DETACHED == 0 {
+    if !B::DETACHES {
         // SAFETY: values moved out when the arguments were opened; what is left is dropped once.
         unsafe { arguments.drop_in_place() };
     }
@@ -576,13 +583,11 @@ unsafe fn drop_arguments<A: Arg, R, B>(task: NonNull<Header>) {
 /// # Safety
 /// The task has an `R` in its slot, which nobody uses again.
 unsafe fn drop_value<R>(task: NonNull<Header>) {
-    if std::mem::needs_drop::<R>() {
-        let task = ManuallyDrop::new(TaskRef(task));
-        // SAFETY: the caller's promise.
-        let value = unsafe { task.value::<R>() };
-        // SAFETY: the caller's promise.
-        unsafe { value.drop_in_place() };
-    }
+    let task = ManuallyDrop::new(TaskRef(task));
+    // SAFETY: the caller's promise.
+    let value = unsafe { task.value::<R>() };
+    // SAFETY: the caller's promise.
+    unsafe { value.drop_in_place() };
 }
 
 /// # Safety
