@@ -15,7 +15,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// use poniard::prelude::*;
-/// let task = spawn!(str::len("seven".to_string().leak()));
+/// let task = spawn!((|x: i64| x + 1)(4));
 /// assert_eq!(task.fetch()?, 5);
 /// assert!(task.is_ready());
 /// # Ok::<(), TaskError>(())
