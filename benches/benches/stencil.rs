@@ -83,7 +83,11 @@ fn granularity(width: usize, steps: usize, threads: usize, expected: &[u64], ver
         let share = iterations as f64 * iteration * tasks / (best * threads as f64);
         let each = best * threads as f64 / tasks;
         if verbose {
-            println!("  {iterations:>7} iterations: {:>9.2} us a task, {:.1} % work", each / 1e3, share * 100.0);
+            println!(
+                "  {iterations:>7} iterations: {:>9.2} us a task, {:.1} % work",
+                each / 1e3,
+                share * 100.0
+            );
         }
         for (which, wanted) in SHARES.into_iter().enumerate() {
             if found[which] > 0.0 {
@@ -110,13 +114,16 @@ fn main() -> poniard::Result<()> {
     let _cluster = Cluster::local().threads(threads).start()?;
     let expected = serial(width, steps);
     let verbose = std::env::var_os("VERBOSE").is_some();
-    let runs: Vec<[f64; 2]> = (0..repetitions().min(5))
-        .map(|_| granularity(width, steps, threads, &expected, verbose))
-        .collect();
+    let runs: Vec<[f64; 2]> =
+        (0..repetitions().min(5)).map(|_| granularity(width, steps, threads, &expected, verbose)).collect();
     heading();
     for (which, share) in SHARES.into_iter().enumerate() {
         let mut figures: Vec<f64> = runs.iter().map(|run| run[which]).collect();
-        print(&format!("stencil {width} wide, {steps} steps: METG({:.0} %)", share * 100.0), &mut figures, "us");
+        print(
+            &format!("stencil {width} wide, {steps} steps: METG({:.0} %)", share * 100.0),
+            &mut figures,
+            "us",
+        );
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! The checks of this repository that no off-the-shelf tool makes, and the one command that runs them all.
 //!
-//! Decisions are pure functions from text to findings; only `workspace`, `step` and `valgrind` touch the world.
+//! Decisions are pure functions from text to findings; only `workspace`, `step`, `nextest` and `valgrind` touch the world.
 //!
 //! - `blank`, `test_items`, `tokens`: just enough reading of Rust
 //! - `source`, `workspace`, `finding`, `error`: what is checked, and what is said about it
 //! - `layers`, `imports`, `cycles`: dependencies between our crates and between a crate's modules
 //! - `tidy`: the house rules, one file each
-//! - `ci`, `step`, `valgrind`: everything that a change must pass
+//! - `ci`, `step`, `nextest`, `valgrind`: everything that a change must pass
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod error;
 mod finding;
 mod imports;
 mod layers;
+mod nextest;
 mod source;
 mod step;
 mod test_items;
@@ -37,7 +38,8 @@ usage: cargo xtask COMMAND
 
   layers              which crate depends on which, and import cycles among a crate's modules
   tidy                the house rules: unsafe code, names, lengths, leftovers, openings, manifests
-  ci [--after-tests]  everything that a change must pass, or all of it but the two test commands
+  ci [--after-tests]  everything that a change must pass, or all of it but the README's test command
+  nextest             the tests in a process each, where cargo-nextest is installed
   valgrind [TEST]     the pool's own tests, or those whose name holds TEST, under valgrind
 ";
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ["tidy"] => report("tidy", tidy::findings),
         ["ci"] => ci::run(&[ci::TESTS, ci::CHECKS].concat()),
         ["ci", "--after-tests"] => ci::run(ci::CHECKS),
+        ["nextest"] => nextest::run(),
         ["valgrind", ..] => valgrind::run(&arguments[1..]),
         _ => {
             eprint!("{USAGE}");

@@ -38,7 +38,8 @@ impl Parse for Spawn {
         if input.is_empty() {
             return Err(Error::new(Span::call_site(), "spawn! takes a call: `spawn!(f(a, &b))`"));
         }
-        let is_async = input.peek(Token![async]) && !input.peek2(Token![move]) && !input.peek2(syn::token::Brace);
+        let is_async =
+            input.peek(Token![async]) && !input.peek2(Token![move]) && !input.peek2(syn::token::Brace);
         if is_async {
             input.parse::<Token![async]>()?;
         }
@@ -73,7 +74,9 @@ fn body_with_captures(input: ParseStream<'_>, is_async: bool, captures: bool) ->
         parameters.push(syn::parse_quote!(#name));
         arguments.push(value);
         if !input.peek(Token![=>]) && input.parse::<Token![,]>().is_err() {
-            return Err(input.error("expected `,` or `=>`: captures are declared as `name = value, .. => body`"));
+            return Err(
+                input.error("expected `,` or `=>`: captures are declared as `name = value, .. => body`")
+            );
         }
     }
     input.parse::<Token![=>]>()?;
@@ -102,7 +105,10 @@ fn options(input: ParseStream<'_>) -> Result<Vec<Named>> {
             break;
         }
         let option: Named = input.parse().map_err(|error| {
-            Error::new(error.span(), "expected `option = value`: the call's own arguments stand inside its parentheses")
+            Error::new(
+                error.span(),
+                "expected `option = value`: the call's own arguments stand inside its parentheses",
+            )
         })?;
         if options.iter().any(|known| known.name == option.name) {
             return Err(Error::new(option.name.span(), format!("option `{}` is given twice", option.name)));
@@ -129,7 +135,9 @@ fn work_of(expression: Expr) -> Result<Work> {
         )),
         Expr::MethodCall(call) => {
             let method = &call.method;
-            let text = format!("spawn! takes a function call, not a method call: write `Type::{method}(&receiver, ..)`");
+            let text = format!(
+                "spawn! takes a function call, not a method call: write `Type::{method}(&receiver, ..)`"
+            );
             Err(Error::new(call.span(), text))
         }
         Expr::Macro(call) => Err(Error::new(
@@ -161,7 +169,8 @@ fn work_of_call(call: ExprCall) -> Result<Work> {
     };
     if let Some(Expr::Closure(closure)) = closure {
         if closure.inputs.len() != arguments.len() {
-            let text = format!("this closure takes {} and is given {}", closure.inputs.len(), arguments.len());
+            let text =
+                format!("this closure takes {} and is given {}", closure.inputs.len(), arguments.len());
             return Err(Error::new(parenthesis, text));
         }
         if keywords.is_some() {

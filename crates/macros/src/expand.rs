@@ -6,7 +6,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::parse::Parser;
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Error, Expr, Ident, Pat, Result, Stmt, parse2, parse_quote};
+use syn::{Block, Error, Expr, Ident, Pat, Result, Stmt, parse_quote, parse2};
 
 /// The two macros that take a call.
 #[derive(Clone, Copy, PartialEq)]
@@ -68,7 +68,13 @@ fn expand(spawn: Spawn, verb: Verb) -> Result<TokenStream> {
     let method = format_ident!(
         "{}{}",
         if verb == Verb::Lazy { "lazy" } else { "spawn" },
-        if spawn.is_async { "_async" } else if spawn.captures { "_local" } else { "" }
+        if spawn.is_async {
+            "_async"
+        } else if spawn.captures {
+            "_local"
+        } else {
+            ""
+        }
     );
     let work = if spawn.is_async {
         quote! {
@@ -97,7 +103,10 @@ fn meta_of(options: &[Named]) -> Result<bool> {
     {
         return Ok(meta.value);
     }
-    Err(Error::new(meta.value.span(), "`meta` changes what the function receives, so it is `true` or `false` as written"))
+    Err(Error::new(
+        meta.value.span(),
+        "`meta` changes what the function receives, so it is `true` or `false` as written",
+    ))
 }
 
 fn options(options: &[Named]) -> Option<TokenStream> {
@@ -181,7 +190,9 @@ fn body_call(body: &Expr, is_closure: bool) -> Result<TokenStream> {
     leaves.visit_expr_mut(&mut body.clone());
     let tokens = call::tokens(body);
     match (is_closure, leaves.by_return, leaves.by_try) {
-        (false, Some(span), _) => Err(Error::new(span, "the body of a task does not `return`: make it a function")),
+        (false, Some(span), _) => {
+            Err(Error::new(span, "the body of a task does not `return`: make it a function"))
+        }
         (true, Some(_), _) | (true, _, true) => Ok(quote!((|| #tokens)())),
         _ => Ok(quote!((#tokens))),
     }

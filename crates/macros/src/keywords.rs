@@ -9,7 +9,10 @@ use syn::{Error, Expr, FnArg, Ident, ItemFn, Pat, PatType, Result, Type, parse2}
 
 pub(crate) fn task(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !attribute.is_empty() {
-        return Err(Error::new_spanned(attribute, "#[task] takes nothing: defaults stand before the parameters"));
+        return Err(Error::new_spanned(
+            attribute,
+            "#[task] takes nothing: defaults stand before the parameters",
+        ));
     }
     let mut function: ItemFn = parse2(item)?;
     refuse(&function)?;
@@ -17,7 +20,10 @@ pub(crate) fn task(attribute: TokenStream, item: TokenStream) -> Result<TokenStr
     let first_keyword = parameters.iter().position(|parameter| parameter.default.is_some());
     let (positional, keywords) = parameters.split_at(first_keyword.unwrap_or(parameters.len()));
     if let Some(late) = keywords.iter().find(|parameter| parameter.default.is_none()) {
-        return Err(Error::new_spanned(&late.name, "parameters with a default come last: they are keyword arguments"));
+        return Err(Error::new_spanned(
+            &late.name,
+            "parameters with a default come last: they are keyword arguments",
+        ));
     }
     Ok(expand(&function, positional, keywords))
 }
@@ -75,7 +81,8 @@ fn expand(function: &ItemFn, positional: &[Parameter], keywords: &[Parameter]) -
     let value = quote!(::poniard::__private::Value);
     let setters = (0..keywords.len()).map(|place| {
         let set = names[place];
-        let returned = kinds.iter().enumerate().map(|(at, kind)| if at == place { quote!(New) } else { quote!(#kind) });
+        let returned =
+            kinds.iter().enumerate().map(|(at, kind)| if at == place { quote!(New) } else { quote!(#kind) });
         let others = names.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, name)| name);
         quote! {
             #visibility fn #set<New>(self, #set: New) -> #setter<#(#returned),*> {

@@ -58,7 +58,8 @@ where
     R: Data,
     Fut: Future<Output = Result<R, Cause>> + Send + 'static,
 {
-    let retries = completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
+    let retries =
+        completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
     let mut next = Some(arguments);
     for attempt in 1.. {
         let now = next.take().expect("the loop ends when there is no spare");

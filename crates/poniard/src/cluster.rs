@@ -125,7 +125,8 @@ impl LocalCluster {
             Some(Memory(bytes)) => bytes?,
             None => (machine_memory() as f64 * MEMORY_SHARE) as u64,
         };
-        let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
+        let node =
+            std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
         let topology = Topology::one_worker(threads, node.trim().to_owned(), self.labels);
         Ok((Config { threads, memory }, topology))
     }
@@ -191,7 +192,8 @@ fn cores() -> usize {
 /// The smaller of the machine's memory and the cgroup's limit, in bytes.
 fn machine_memory() -> u64 {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes = |line: &str| line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim().parse().ok();
+    let kilobytes =
+        |line: &str| line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim().parse().ok();
     let available = meminfo.lines().find_map(kilobytes).map_or(u64::MAX, |kilobytes: u64| kilobytes << 10);
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let limit = |file: &&str| std::fs::read_to_string(file).ok()?.trim().parse().ok();
@@ -207,7 +209,9 @@ impl From<u64> for Memory {
 impl From<&str> for Memory {
     fn from(text: &str) -> Memory {
         Memory(parse(text).ok_or_else(|| {
-            format!("`{text}` is no amount of memory: it is a number of bytes, or one with KiB, MiB, GiB or TiB")
+            format!(
+                "`{text}` is no amount of memory: it is a number of bytes, or one with KiB, MiB, GiB or TiB"
+            )
         }))
     }
 }

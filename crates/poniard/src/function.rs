@@ -187,9 +187,10 @@ fn site<F>(caller: &'static Location<'static>) -> &'static Site {
         return site;
     }
     let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
-    let site = *sites.get_or_insert_default().entry(key).or_insert_with(|| {
-        Box::leak(Box::new(Site::new(short_name(key.1), caller.file(), caller.line())))
-    });
+    let site = *sites
+        .get_or_insert_default()
+        .entry(key)
+        .or_insert_with(|| Box::leak(Box::new(Site::new(short_name(key.1), caller.file(), caller.line()))));
     LAST.set(Some((key, site)));
     site
 }

@@ -284,4 +284,3 @@ impl<F> Delayed<F> {
         lazy_with(self.options.clone(), self.function.clone(), arguments, Location::caller())
     }
 }
-

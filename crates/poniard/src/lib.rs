@@ -53,7 +53,9 @@ pub mod trace;
 
 pub use awaiting::TaskFuture;
 pub use cluster::{Cluster, LocalCluster, workers};
-pub use context::{CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status};
+pub use context::{
+    CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
+};
 pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
 pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};
@@ -69,6 +71,15 @@ pub use task::{AnyTask, DTask, Ref};
 
 /// What a program of tasks returns: the error is the one that `fetch` gives.
 pub type Result<T, E = TaskError> = std::result::Result<T, E>;
+
+/// The pages of the project, compiled and run with the doc tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    pub struct Surface;
+    #[doc = include_str!("../../../README.md")]
+    pub struct Project;
+}
 
 /// What the macros write. Not for use by hand.
 #[doc(hidden)]

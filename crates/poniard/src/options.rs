@@ -229,7 +229,18 @@ pub(crate) fn resolve(asked: TaskOptions, after: &[AnyTask], handed_down: TaskOp
 /// Whether anything is asked for.
 pub(crate) fn is_set(options: &TaskOptions) -> bool {
     let TaskOptions {
-        name, scope, single, priority, occupancy, threads, memory, time, retries, timeout, propagates, get_result,
+        name,
+        scope,
+        single,
+        priority,
+        occupancy,
+        threads,
+        memory,
+        time,
+        retries,
+        timeout,
+        propagates,
+        get_result,
     } = options;
     name.is_some()
         || scope.is_some()
@@ -250,15 +261,22 @@ fn demand(asked: &TaskOptions) -> Result<Demand, String> {
     let share = match asked.occupancy {
         None => WHOLE,
         Some(Occupancy { cpu: 0.0 }) => 0,
-        Some(Occupancy { cpu }) if (0.0..=1.0).contains(&cpu) => ((cpu * f64::from(WHOLE)).round() as u32).max(1),
-        Some(Occupancy { cpu }) => return Err(format!("occupancy {cpu}: a share of a processor lies between 0 and 1")),
+        Some(Occupancy { cpu }) if (0.0..=1.0).contains(&cpu) => {
+            ((cpu * f64::from(WHOLE)).round() as u32).max(1)
+        }
+        Some(Occupancy { cpu }) => {
+            return Err(format!("occupancy {cpu}: a share of a processor lies between 0 and 1"));
+        }
     };
     let width = match asked.threads {
         Some(0) => return Err("`threads = 0`: a task runs at least one thread".to_owned()),
         threads => threads.unwrap_or(1),
     };
     if width > 1 && share < WHOLE {
-        return Err("`threads` and `occupancy` together: a task that holds several processors holds all of each".into());
+        return Err(
+            "`threads` and `occupancy` together: a task that holds several processors holds all of each"
+                .into(),
+        );
     }
     Ok(Demand {
         priority: asked.priority.unwrap_or(0),

@@ -170,7 +170,9 @@ impl<T: Data> Serialize for DTask<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match carry(Arc::new(self.clone())) {
             Some(number) => number.serialize(serializer),
-            None => Err(ser::Error::custom("a task handle can only be passed between tasks, not written elsewhere")),
+            None => Err(ser::Error::custom(
+                "a task handle can only be passed between tasks, not written elsewhere",
+            )),
         }
     }
 }
@@ -179,6 +181,7 @@ impl<'de, T: Data> Deserialize<'de> for DTask<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DTask<T>, D::Error> {
         let passenger = carried(u32::deserialize(deserializer)?);
         let handle = passenger.and_then(|handle| handle.downcast_ref::<DTask<T>>().cloned());
-        handle.ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
+        handle
+            .ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
     }
 }

@@ -7,9 +7,9 @@
 //!
 //! [`Plan`] decides and is pure; [`Board`] is the plan behind a lock, with counters that can be read without it.
 
-use crate::task::extra::{Demand, WHOLE};
 use crate::sync::Padded;
 use crate::task::TaskRef;
+use crate::task::extra::{Demand, WHOLE};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,7 +98,8 @@ impl<T> Plan<T> {
             return offer;
         }
         let suits = |(key, entry): (&Key, &Entry<T>)| {
-            (key.0.0 >= priority_min && entry.demand.share > 0 && self.suits(processor, &entry.demand)).then_some(*key)
+            (key.0.0 >= priority_min && entry.demand.share > 0 && self.suits(processor, &entry.demand))
+                .then_some(*key)
         };
         let Some(key) = self.entries.iter().find_map(suits) else { return Offer::Nothing };
         let entry = self.entries.remove(&key).expect("was found just now");
@@ -272,10 +273,12 @@ mod tests {
     fn demand() -> impl Strategy<Value = Demand> {
         let share = prop_oneof![Just(WHOLE), Just(0), Just(250), Just(500), 1..WHOLE];
         let fits = prop_oneof![3 => Just(None), 1 => prop::collection::vec(0u32..4, 1..4).prop_map(Some)];
-        (-2i32..3, share, 1u32..3, fits, 0u64..100, 0u64..3).prop_map(|(priority, share, width, fits, memory, time)| {
-            let width = if share < WHOLE || fits.is_some() { 1 } else { width };
-            Demand { priority, share, width, fits, memory, time: Duration::from_secs(time) }
-        })
+        (-2i32..3, share, 1u32..3, fits, 0u64..100, 0u64..3).prop_map(
+            |(priority, share, width, fits, memory, time)| {
+                let width = if share < WHOLE || fits.is_some() { 1 } else { width };
+                Demand { priority, share, width, fits, memory, time: Duration::from_secs(time) }
+            },
+        )
     }
 
     proptest! {
@@ -336,8 +339,11 @@ mod tests {
     #[test]
     fn higher_priority_first_then_longest_then_oldest() {
         let mut plan = Plan::new(1, 0);
-        let wants = |priority, seconds| Demand { priority, time: Duration::from_secs(seconds), ..Demand::default() };
-        for (task, demand) in [wants(0, 0), wants(5, 0), wants(5, 9), wants(5, 0), wants(-1, 0)].into_iter().enumerate() {
+        let wants =
+            |priority, seconds| Demand { priority, time: Duration::from_secs(seconds), ..Demand::default() };
+        for (task, demand) in
+            [wants(0, 0), wants(5, 0), wants(5, 9), wants(5, 0), wants(-1, 0)].into_iter().enumerate()
+        {
             plan.put(task, demand);
         }
         let mut order = Vec::new();

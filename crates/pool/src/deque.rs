@@ -168,9 +168,7 @@ impl Deque {
     #[inline]
     pub(crate) unsafe fn pop_if(&self, wanted: &TaskRef) -> Option<TaskRef> {
         let bottom = self.bottom.load(Relaxed);
-        if bottom <= self.top.load(Relaxed)
-            || self.buffer().at(bottom - 1).load(Relaxed) != wanted.as_raw()
-        {
+        if bottom <= self.top.load(Relaxed) || self.buffer().at(bottom - 1).load(Relaxed) != wanted.as_raw() {
             return None;
         }
         // SAFETY: the caller owns the deque. Between the look and here only thieves were at work, and

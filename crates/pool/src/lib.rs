@@ -35,10 +35,8 @@ pub use engine::{Config, Runs, set_default, start, stop};
 pub use panics::cause as panic_cause;
 pub use spawn::{Held, hold, hold_detached, spawn, spawn_detached, spawn_with};
 pub use task::Function;
-#[doc(hidden)]
-pub use task::{Header, TaskRef};
-pub use task::arg::{
-    Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of,
-};
+pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};
+#[doc(hidden)]
+pub use task::{Header, TaskRef};

@@ -346,7 +346,8 @@ mod tests {
         let layout = Layout::from_size_align(96, 8).unwrap();
         let made = std::thread::spawn(move || {
             let blocks = Blocks::new();
-            let out: Vec<usize> = (0..1000).map(|_| blocks.take(Class::of(layout)).expose_provenance().get()).collect();
+            let out: Vec<usize> =
+                (0..1000).map(|_| blocks.take(Class::of(layout)).expose_provenance().get()).collect();
             out
         })
         .join()

@@ -11,7 +11,11 @@ use poniard_model::Site;
 
 /// Spawns a task: `body` runs with the opened `arguments` once all their inputs have ended well.
 #[inline]
-pub fn spawn<A: Arg, R: Send + Sync + 'static>(arguments: A, body: Function<A, R>, site: &'static Site) -> Handle<R> {
+pub fn spawn<A: Arg, R: Send + Sync + 'static>(
+    arguments: A,
+    body: Function<A, R>,
+    site: &'static Site,
+) -> Handle<R> {
     let context = context::get();
     let gate = if A::WAITS { Gate::wiring() } else { Gate::ready() };
     let task = TaskRef::new(arguments, Call(body), site, context.next_task_id(), gate, None);
@@ -46,7 +50,8 @@ fn launched<A: Arg, R: Send + Sync + 'static>(
     extra: Extra,
 ) -> Handle<R> {
     let context = context::get();
-    let task = TaskRef::new(arguments, body, site, context.next_task_id(), Gate::wiring(), Some(Box::new(extra)));
+    let task =
+        TaskRef::new(arguments, body, site, context.next_task_id(), Gate::wiring(), Some(Box::new(extra)));
     launch(context, &task, true);
     Handle::from_task(task)
 }

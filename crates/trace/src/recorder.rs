@@ -139,7 +139,8 @@ fn end() -> Recorded {
     for buffer in buffers {
         let buffer = std::mem::take(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner));
         recorded.lost += buffer.lost;
-        let stamped = |(at, event): (Instant, Event)| Record { at: at.saturating_duration_since(began), event };
+        let stamped =
+            |(at, event): (Instant, Event)| Record { at: at.saturating_duration_since(began), event };
         recorded.events.extend(buffer.events.into_iter().map(stamped));
     }
     recorded.events.sort_by_key(|record| record.at);

@@ -132,7 +132,8 @@ pub(crate) struct Asked {
 impl Asked {
     /// What the engine needs to know.
     pub(crate) fn resolve(self) -> Option<Extra> {
-        let plain = self.after.is_empty() && !options::is_set(&self.options) && !options::is_set(&self.handed_down);
+        let plain =
+            self.after.is_empty() && !options::is_set(&self.options) && !options::is_set(&self.handed_down);
         (!plain).then(|| options::resolve(self.options, &self.after, self.handed_down))
     }
 

@@ -61,7 +61,8 @@ struct Spawned {
 
 impl Region for Sync {
     fn catch(&self, group: Vec<Caught>, outwards: &dyn Fn(Vec<Caught>)) {
-        let joining = group.iter().filter(|caught| caught.form == Form::Macro).map(|caught| caught.held.handle());
+        let joining =
+            group.iter().filter(|caught| caught.form == Form::Macro).map(|caught| caught.held.handle());
         self.spawned.borrow_mut().add(joining);
         outwards(group);
     }

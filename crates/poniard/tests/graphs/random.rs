@@ -104,7 +104,11 @@ fn options(node: &Node, place: usize) -> Options {
     let mut options = Options::new();
     if let Act::FailAtFirst(times) = node.act {
         let retries = Retries::new(times);
-        options = options.retries(if random.one_in(4) { retries.backoff(Duration::from_micros(50)) } else { retries });
+        options = options.retries(if random.one_in(4) {
+            retries.backoff(Duration::from_micros(50))
+        } else {
+            retries
+        });
     }
     // Most tasks are plain, as in real programs.
     match random.below(16) {
@@ -122,7 +126,8 @@ fn options(node: &Node, place: usize) -> Options {
 }
 
 fn spawn_graph(nodes: &[Node]) -> Vec<DTask<u64>> {
-    *ATTEMPTS.lock().unwrap_or_else(PoisonError::into_inner) = nodes.iter().map(|_| AtomicU32::new(0)).collect();
+    *ATTEMPTS.lock().unwrap_or_else(PoisonError::into_inner) =
+        nodes.iter().map(|_| AtomicU32::new(0)).collect();
     let mut tasks: Vec<DTask<u64>> = Vec::with_capacity(nodes.len());
     for (place, node) in nodes.iter().enumerate() {
         let inputs: Vec<DTask<u64>> = node.inputs.iter().map(|input| tasks[*input].clone()).collect();

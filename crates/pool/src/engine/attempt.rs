@@ -58,7 +58,8 @@ fn expire(task: &TaskRef, number: u32) {
 pub(super) fn try_again(task: TaskRef, cause: Cause, halted: bool) {
     let attempt = task.attempt();
     let error = TaskError::new(task.as_failed(attempt), if halted { Cause::halted() } else { cause });
-    let retries = task.extra().and_then(|extra| extra.retries.as_ref()).expect("it was copied for another attempt");
+    let retries =
+        task.extra().and_then(|extra| extra.retries.as_ref()).expect("it was copied for another attempt");
     if !retries.again(attempt, &error) || task.flags() & CANCELLED != 0 {
         // SAFETY: the claim is ours, and the fresh copy of the arguments was not opened.
         unsafe { task.drop_arguments() };

@@ -148,7 +148,11 @@ impl Context {
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
             stack_limit: Cell::new(0),
             counts: Counts::default(),
-            shown: Shown { task: AtomicU64::new(0), site: AtomicPtr::new(null_mut()), name: Mutex::new(None) },
+            shown: Shown {
+                task: AtomicU64::new(0),
+                site: AtomicPtr::new(null_mut()),
+                name: Mutex::new(None),
+            },
         }
     }
 

@@ -55,4 +55,3 @@ fn ready_tasks(engine: &'static Engine) -> Vec<TaskRef> {
     }
     tasks
 }
-

@@ -236,7 +236,8 @@ fn why_impossible(task: &TaskRef) -> Option<Cause> {
     let (asked, there_are) = (extra.demand.width, get().crew.len());
     let fitting = extra.demand.fits.as_ref().map_or(there_are, |fits| fits.len() as u32);
     (asked > fitting).then(|| {
-        let reason = format!("asks for {asked} processors with `threads`; {fitting} of the {there_are} fit its scope");
+        let reason =
+            format!("asks for {asked} processors with `threads`; {fitting} of the {there_are} fit its scope");
         Cause::scheduling(reason)
     })
 }
@@ -335,7 +336,8 @@ impl Engine {
     #[cold]
     fn summon(&'static self) {
         let any = self.has_plain_work();
-        self.crew.summon(|processor| any || self.board.wants_idle(processor), &|berth| start_thread(self, berth));
+        self.crew
+            .summon(|processor| any || self.board.wants_idle(processor), &|berth| start_thread(self, berth));
     }
 
     /// Calls a thread after something was let go of, if work is left alone.
@@ -451,14 +453,20 @@ impl Engine {
                     }
                     self.run_chain(context, task);
                 }
-                None if self.board.wants_idle(processor) && self.serve_board(context, processor, i32::MIN) => {}
+                None if self.board.wants_idle(processor)
+                    && self.serve_board(context, processor, i32::MIN) => {}
                 None => return,
             }
         }
     }
 
     /// Offers the thread's processor to the board; false when nothing fits.
-    pub(crate) fn serve_board(&'static self, context: &'static Context, processor: u32, priority_min: i32) -> bool {
+    pub(crate) fn serve_board(
+        &'static self,
+        context: &'static Context,
+        processor: u32,
+        priority_min: i32,
+    ) -> bool {
         match self.board.with(|plan| plan.offer(processor, priority_min)) {
             Offer::Nothing => return false,
             Offer::Given => {
@@ -478,7 +486,12 @@ impl Engine {
     }
 
     /// Runs a task of the board's, and gives back what it held.
-    pub(crate) fn run_assigned(&'static self, context: &'static Context, task: TaskRef, assignment: Assignment) {
+    pub(crate) fn run_assigned(
+        &'static self,
+        context: &'static Context,
+        task: TaskRef,
+        assignment: Assignment,
+    ) {
         if let Some((processor, _)) = assignment.share {
             context.set_home(processor);
         }

@@ -178,8 +178,7 @@ fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) {
     while !ended() && looks < IDLE_LOOKS {
         context.begin_epoch();
         let Some(processor) = context.processor().or_else(|| take_processor(engine, context)) else { break };
-        let served = engine.board.wants(processor)
-            && engine.serve_board(context, processor, NORMAL);
+        let served = engine.board.wants(processor) && engine.serve_board(context, processor, NORMAL);
         if served {
             looks = 0;
         } else if let Some(task) = engine.find_oldest(context) {

@@ -10,10 +10,10 @@
 //! | [`Local<F>`], [`Code<F>`] | a closure | the closure |
 //! | a tuple of arguments | | the tuple of what they receive |
 
-use crate::edge::{Dependents, Edge, Ended, Waiter};
 use super::handle::{AnyHandle, Handle};
 use super::watch::{Parked, Watcher};
 use super::{Header, TAKEN, TaskRef};
+use crate::edge::{Dependents, Edge, Ended, Waiter};
 use poniard_model::{Data, TaskError};
 use std::cell::UnsafeCell;
 use std::fmt;

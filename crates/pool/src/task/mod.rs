@@ -188,7 +188,9 @@ impl TaskRef {
             site,
             id,
             dependents: Dependents::new(),
-            extra: OnceLockPtr(crate::sync::AtomicPtr::new(extra.map_or(std::ptr::null_mut(), Box::into_raw))),
+            extra: OnceLockPtr(crate::sync::AtomicPtr::new(
+                extra.map_or(std::ptr::null_mut(), Box::into_raw),
+            )),
             gate,
             references: AtomicU32::new(2),
             flags: AtomicU32::new(flags),

@@ -1,0 +1,25 @@
+//! Runs the tests in a process each, where cargo-nextest is installed.
+
+use std::process::{Command, Stdio};
+
+use crate::error::Error;
+use crate::step::Step;
+use crate::workspace::root;
+
+const RUN: Step = Step {
+    name: "tests, a process each",
+    environment: &[],
+    command: &["cargo", "nextest", "run", "--workspace", "--all-features"],
+};
+
+/// Runs them, or says that it does not.
+pub(crate) fn run() -> Result<(), Error> {
+    let mut version = Command::new("cargo");
+    version.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    if version.status().is_ok_and(|status| status.success()) {
+        RUN.run(root())
+    } else {
+        println!("SKIP nextest: not installed (cargo install cargo-nextest --locked)");
+        Ok(())
+    }
+}
