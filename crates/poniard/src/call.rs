@@ -1,6 +1,5 @@
 //! From a call to a task: what `spawn!` and `lazy!` write.
 
-use crate::lazy::Lazy;
 use crate::options::Options;
 use crate::region;
 use crate::task::DTask;
@@ -39,7 +38,7 @@ impl<A: Arg> Call<A> {
         if self.options.is_none() && region::is_plain() {
             return DTask(poniard_pool::spawn(self.arguments, body, site));
         }
-        DTask(region::spawn(self, body, site, region::Form::Macro))
+        DTask(region::spawn(self.arguments, self.options, body, site, region::Form::Macro))
     }
 
     /// Spawns a task with real captures: it stays in this process, and so does its result.
@@ -50,20 +49,5 @@ impl<A: Arg> Call<A> {
     {
         let call = Call { arguments: (Local::new(body), self.arguments), options: self.options };
         call.spawn(site, |(body, arguments)| body(arguments).map(Pinned))
-    }
-
-    /// Makes a lazy task.
-    pub fn lazy<R: Data>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R> {
-        Lazy::new(self, body, site)
-    }
-
-    /// Makes a lazy task with real captures.
-    pub fn lazy_local<R, F>(self, site: &'static Site, body: F) -> Lazy<Pinned<R>>
-    where
-        R: Send + Sync + 'static,
-        F: for<'a> FnOnce(A::Out<'a>) -> Result<R, Cause> + Send + 'static,
-    {
-        let call = Call { arguments: (Local::new(body), self.arguments), options: self.options };
-        call.lazy(site, |(body, arguments)| body(arguments).map(Pinned))
     }
 }

@@ -1,7 +1,5 @@
 //! The function form: `spawn(f, (a, b))`.
 
-use crate::call::Call;
-use crate::lazy::Lazy;
 use crate::options::Options;
 use crate::region::{self, Form};
 use crate::task::DTask;
@@ -51,25 +49,14 @@ where
 {
     let site = site::<F>(Location::caller());
     let arguments = (Code::new(function), arguments.into_arguments());
-    let call = Call { arguments, options: Some(Box::new(options)) };
-    DTask(region::spawn(call, |(function, arguments)| Ok(function.apply(arguments)), site, Form::Function))
-}
-
-/// As [`spawn_with`], but lazy.
-pub(crate) fn lazy_with<F, K, X, R>(
-    options: Options,
-    function: F,
-    arguments: X,
-    caller: &'static Location<'static>,
-) -> Lazy<R>
-where
-    X: IntoArguments<K>,
-    F: Apply<X::Arguments, R>,
-    R: Data,
-{
-    let arguments = (Code::new(function), arguments.into_arguments());
-    let call = Call { arguments, options: Some(Box::new(options)) };
-    call.lazy(site::<F>(caller), |(function, arguments)| Ok(function.apply(arguments)))
+    let options = Some(Box::new(options));
+    DTask(region::spawn(
+        arguments,
+        options,
+        |(function, arguments)| Ok(function.apply(arguments)),
+        site,
+        Form::Function,
+    ))
 }
 
 /// What an element of the tuple becomes; `K` tells the cases apart.
@@ -118,13 +105,6 @@ impl<T: Data> IntoArgument<OneResult> for &DTask<T> {
     }
 }
 
-impl<T: Data> IntoArgument<OneResult> for &Lazy<T> {
-    type Argument = Dep<T>;
-    fn into_argument(self) -> Dep<T> {
-        Dep::new(self.handle().0.clone())
-    }
-}
-
 impl<T: Data> IntoArgument<SeveralResults> for &[DTask<T>] {
     type Argument = Many<T>;
     fn into_argument(self) -> Many<T> {
@@ -150,14 +130,15 @@ macro_rules! tuples {
     ($(($($name:ident $kind:ident $place:tt),*))*) => {$(
         impl<$($kind, $name: IntoArgument<$kind>),*> IntoArguments<($($kind,)*)> for ($($name,)*) {
             type Arguments = ($($name::Argument,)*);
+            #[allow(clippy::unused_unit)]
             fn into_arguments(self) -> Self::Arguments {
                 ($(self.$place.into_argument(),)*)
             }
         }
 
-        impl<Function, Result, $($name: Arg),*> Apply<($($name,)*), Result> for Function
+        impl<Call, Result, $($name: Arg),*> Apply<($($name,)*), Result> for Call
         where
-            Function: for<'a> FnOnce($($name::Out<'a>),*) -> Result + Clone + Send + 'static,
+            Call: for<'a> FnOnce($($name::Out<'a>),*) -> Result + Clone + Send + 'static,
         {
             #[allow(unused_variables)]
             fn apply(self, arguments: <($($name,)*) as Arg>::Out<'_>) -> Result {
@@ -173,7 +154,7 @@ tuples! {
 }
 
 /// The site of a spawn by function: made once for each place and function, and kept.
-fn site<F>(caller: &'static Location<'static>) -> &'static Site {
+pub(crate) fn site<F>(caller: &'static Location<'static>) -> &'static Site {
     type Key = (usize, &'static str);
     static SITES: Mutex<Option<HashMap<Key, &'static Site>>> = Mutex::new(None);
     thread_local! {

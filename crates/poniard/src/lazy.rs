@@ -5,12 +5,12 @@
 //! results and run beside each other, and tasks of a graph may spawn more.
 
 use crate::call::Call;
-use crate::function::{Apply, IntoArguments, lazy_with};
+use crate::function::{self, Apply, IntoArgument, IntoArguments, OneResult};
 use crate::options::Options;
 use crate::region::{self, Asked, Caught, Form};
 use crate::task::DTask;
-use poniard_model::{Data, Site, TaskError, TaskId, TaskOptions, WorkerId};
-use poniard_pool::{AnyHandle, Arg, Function, Held, inputs_of};
+use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, TaskOptions, WorkerId};
+use poniard_pool::{AnyHandle, Arg, Code, Dep, Function, Held, Local, inputs_of};
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::panic::Location;
@@ -206,6 +206,30 @@ impl<T> fmt::Debug for Lazy<T> {
     }
 }
 
+impl<T: Data> IntoArgument<OneResult> for &Lazy<T> {
+    type Argument = Dep<T>;
+    fn into_argument(self) -> Dep<T> {
+        Dep::new(self.handle().0.clone())
+    }
+}
+
+impl<A: Arg> Call<A> {
+    /// Makes a lazy task.
+    pub fn lazy<R: Data>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R> {
+        Lazy::new(self, body, site)
+    }
+
+    /// Makes a lazy task with real captures.
+    pub fn lazy_local<R, F>(self, site: &'static Site, body: F) -> Lazy<Pinned<R>>
+    where
+        R: Send + Sync + 'static,
+        F: for<'a> FnOnce(A::Out<'a>) -> Result<R, Cause> + Send + 'static,
+    {
+        let call = Call { arguments: (Local::new(body), self.arguments), options: self.options };
+        call.lazy(site, |(body, arguments)| body(arguments).map(Pinned))
+    }
+}
+
 /// Options for one `collect` or `compute` of a lazy task: they hold for every task of its graph that does not ask otherwise.
 ///
 /// ```
@@ -281,6 +305,9 @@ impl<F> Delayed<F> {
         F: Apply<X::Arguments, R>,
         R: Data,
     {
-        lazy_with(self.options.clone(), self.function.clone(), arguments, Location::caller())
+        let site = function::site::<F>(Location::caller());
+        let arguments = (Code::new(self.function.clone()), arguments.into_arguments());
+        let call = Call { arguments, options: Some(Box::new(self.options.clone())) };
+        call.lazy(site, |(function, arguments)| Ok(function.apply(arguments)))
     }
 }

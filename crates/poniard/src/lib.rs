@@ -59,14 +59,14 @@ pub use context::{
 pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
 pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};
-pub use options::{After, Options, with_options};
+pub use options::{After, Options};
 pub use poniard_macros::{lazy, spawn, task};
 pub use poniard_model::scope::Narrow;
 pub use poniard_model::{
     Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, TaskError, TaskId, WorkerId,
 };
 pub use poniard_pool::{Running, Status};
-pub use region::{spawn_bulk, spawn_sequential, sync};
+pub use region::{spawn_bulk, spawn_sequential, sync, with_options};
 pub use task::{AnyTask, DTask, Ref};
 
 /// What a program of tasks returns: the error is the one that `fetch` gives.

@@ -1,7 +1,6 @@
 //! What a task asks for: on its call, for a region, or handed down by the task that spawns it.
 
 use crate::cluster;
-use crate::region;
 use crate::task::{AnyTask, DTask};
 use poniard_model::{Data, Occupancy, Retries, Scope, TaskOptions, WorkerId};
 use poniard_pool::{AnyHandle, Demand, Extra, WHOLE};
@@ -191,19 +190,6 @@ macro_rules! after_tuples {
     )*};
 }
 after_tuples! { (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) (A 0, B 1, C 2, D 3, E 4, F 5) }
-
-/// Calls `work`; what it spawns on this thread, and what those tasks spawn, asks for `options` where it does not say otherwise.
-///
-/// ```
-/// use poniard::prelude::*;
-/// let task = with_options(Options::new().name("inner"), || spawn!((|x| x + 1)(1)));
-/// assert_eq!(&*task.name(), "inner");
-/// ```
-///
-/// Tasks to wait for (`after`) hold for the tasks that `work` spawns itself.
-pub fn with_options<R>(options: Options, work: impl FnOnce() -> R) -> R {
-    region::with_options(options, work)
-}
 
 /// What a task asks for, resolved for the engine. `inherited` is what its children will inherit from it.
 pub(crate) fn resolve(asked: TaskOptions, after: &[AnyTask], handed_down: TaskOptions) -> Extra {

@@ -22,6 +22,7 @@ pub(crate) struct Deque {
     buffer: AtomicPtr<Buffer>,
     /// A lower bound of `top`, for the owner: saves reading the thieves' cache line at each push.
     top_seen: Cell<isize>,
+    #[expect(clippy::vec_box, reason = "thieves may still read an outgrown buffer, so it stays where it is")]
     outgrown: UnsafeCell<Vec<Box<Buffer>>>,
 }
 

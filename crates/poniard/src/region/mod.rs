@@ -12,7 +12,6 @@ pub use bulk::spawn_bulk;
 pub use sequence::spawn_sequential;
 pub use sync::sync;
 
-use crate::call::Call;
 use crate::cluster;
 use crate::options::{self, Options};
 use crate::task::AnyTask;
@@ -109,7 +108,16 @@ pub(crate) fn enter<R>(region: Rc<dyn Region>, work: impl FnOnce() -> R) -> R {
     inside(Kind::Region(region), work)
 }
 
-pub(crate) fn with_options<R>(options: Options, work: impl FnOnce() -> R) -> R {
+/// Calls `work`; what it spawns on this thread, and what those tasks spawn, asks for `options` where it does not say otherwise.
+///
+/// ```
+/// use poniard::prelude::*;
+/// let task = with_options(Options::new().name("inner"), || spawn!((|x| x + 1)(1)));
+/// assert_eq!(&*task.name(), "inner");
+/// ```
+///
+/// Tasks to wait for (`after`) hold for the tasks that `work` spawns itself.
+pub fn with_options<R>(options: Options, work: impl FnOnce() -> R) -> R {
     inside(Kind::Options(Rc::new(options)), work)
 }
 
@@ -169,19 +177,20 @@ pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
 #[cold]
 #[inline(never)]
 pub(crate) fn spawn<A: Arg, R: Data>(
-    call: Call<A>,
+    arguments: A,
+    options: Option<Box<Options>>,
     body: Function<A, R>,
     site: &'static Site,
     form: Form,
 ) -> Handle<R> {
-    let extra = asked(call.options).resolve();
+    let extra = asked(options).resolve();
     if !in_region() {
         return match extra {
-            Some(extra) => poniard_pool::spawn_with(call.arguments, body, site, extra),
-            None => poniard_pool::spawn(call.arguments, body, site),
+            Some(extra) => poniard_pool::spawn_with(arguments, body, site, extra),
+            None => poniard_pool::spawn(arguments, body, site),
         };
     }
-    let (handle, held) = poniard_pool::hold(call.arguments, body, site);
+    let (handle, held) = poniard_pool::hold(arguments, body, site);
     submit(vec![Caught { held, extra, form }]);
     handle
 }

@@ -64,6 +64,9 @@ pub struct Header {
 /// A box that is set at most once, before the task is shared with the engine: one word, where `OnceLock` has two.
 struct OnceLockPtr(crate::sync::AtomicPtr<Extra>);
 
+/// What is told of each input.
+type Visit<'a> = &'a mut dyn FnMut(&TaskRef);
+
 /// What a task can do, by its types.
 struct VTable {
     class: Class,
@@ -73,7 +76,7 @@ struct VTable {
     drop_arguments: unsafe fn(NonNull<Header>),
     /// `None` when the result needs no destructor.
     drop_value: Option<unsafe fn(NonNull<Header>)>,
-    inputs: unsafe fn(NonNull<Header>, &mut dyn FnMut(&TaskRef)),
+    inputs: unsafe fn(NonNull<Header>, Visit<'_>),
 }
 
 /// What came of one attempt.
