@@ -60,6 +60,9 @@ where
 {
     let retries =
         completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
+    if completion.is_cancelled() {
+        return completion.finish(Err(Cause::cancelled("before it started")));
+    }
     let mut next = Some(arguments);
     for attempt in 1.. {
         let now = next.take().expect("the loop ends when there is no spare");

@@ -1,6 +1,6 @@
 //! Attempts: their time limit, and what follows when they fail.
 
-use super::{context, finish, queue};
+use super::{context, finish, promise, queue};
 use crate::task::extra::Attempt;
 use crate::task::{CANCELLED, PAUSED, TIMED_OUT, TaskRef};
 use crate::timer;
@@ -76,6 +76,7 @@ pub(super) fn try_again(task: TaskRef, cause: Cause, halted: bool) {
         return queue(task);
     }
     task.set_flags(PAUSED);
+    promise::remember(&task);
     task.gate.reopen();
     timer::after(
         pause,

@@ -6,7 +6,7 @@
 use super::{Engine, halt, inject, running};
 use crate::board::Assignment;
 use crate::deque::{Deque, Stolen};
-use crate::task::Header;
+use crate::task::{Header, TaskRef};
 use poniard_model::{Site, TaskId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -35,8 +35,8 @@ pub(crate) struct Context {
     /// The engine in whose row the thread sits.
     pub(crate) engine: Cell<Option<&'static Engine>>,
     seat: Cell<usize>,
-    /// The task that the thread runs, the innermost one.
-    running: Cell<*const Header>,
+    /// The tasks that the thread is in the middle of, the innermost one first.
+    frames: Cell<*const Frame>,
     /// What it holds beside its processor, for the task that it runs.
     pub(crate) assignment: RefCell<Assignment>,
     /// The next number for a task, and the end of those that the thread has.
@@ -47,6 +47,13 @@ pub(crate) struct Context {
     stack_limit: Cell<usize>,
     pub(crate) counts: Counts,
     shown: Shown,
+}
+
+/// A task in whose middle a thread is. It lies on the thread's stack.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    task: *const Header,
+    outer: *const Frame,
 }
 
 /// Tasks counted by this thread; written by it alone, so that no read-modify-write is needed.
@@ -141,7 +148,7 @@ impl Context {
             home: AtomicU32::new(NONE),
             engine: Cell::new(None),
             seat: Cell::new(0),
-            running: Cell::new(null()),
+            frames: Cell::new(null()),
             assignment: RefCell::new(Assignment::default()),
             ids: Cell::new((0, 0)),
             epoch: Cell::new(0),
@@ -275,13 +282,42 @@ impl Context {
     /// The task that the thread runs.
     #[inline]
     pub(crate) fn running(&self) -> Option<&Header> {
-        // SAFETY: set while `execute` of this thread holds a reference to the task.
-        unsafe { self.running.get().as_ref() }
+        self.frames().next()
     }
 
+    /// The tasks that the thread is in the middle of, the innermost one first.
     #[inline]
-    pub(crate) fn set_running(&self, task: *const Header) -> *const Header {
-        self.running.replace(task)
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &Header> {
+        // SAFETY: a frame lies on this thread's stack until `leave`.
+        let mut next = unsafe { self.frames.get().as_ref() };
+        std::iter::from_fn(move || {
+            let frame = next?;
+            // SAFETY: as above.
+            next = unsafe { frame.outer.as_ref() };
+            // SAFETY: whoever entered the frame holds a reference to the task.
+            unsafe { frame.task.as_ref() }
+        })
+    }
+
+    /// Begins a task on this thread.
+    ///
+    /// # Safety
+    /// The frame stays in place, and its task alive, until `leave`, which comes before anything else leaves.
+    #[inline]
+    pub(crate) unsafe fn enter(&self, frame: &Frame) {
+        self.frames.set(frame);
+    }
+
+    /// Ends the innermost task on this thread.
+    #[inline]
+    pub(crate) fn leave(&self, frame: &Frame) {
+        self.frames.set(frame.outer);
+    }
+
+    /// The frame of a task that begins now.
+    #[inline]
+    pub(crate) fn frame(&self, task: &TaskRef) -> Frame {
+        Frame { task: task.as_raw(), outer: self.frames.get() }
     }
 
     /// Shows `status` what the thread runs now.
@@ -402,15 +438,18 @@ pub mod current_task {
 
     /// Calls `work` as a part of `task`, which is detached and runs on this thread for a moment.
     pub fn on_behalf<R>(task: &AnyHandle, work: impl FnOnce() -> R) -> R {
-        struct Restore(&'static Context, *const Header);
-        impl Drop for Restore {
+        struct Leave<'a>(&'static Context, &'a super::Frame);
+        impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                self.0.set_running(self.1);
+                self.0.leave(self.1);
             }
         }
         let context = super::get();
         context.begin_epoch();
-        let _restore = Restore(context, context.set_running(task.task().as_raw()));
+        let frame = context.frame(task.task());
+        // SAFETY: the frame goes after `Leave` has left, and the caller holds the task.
+        unsafe { context.enter(&frame) };
+        let _leave = Leave(context, &frame);
         work()
     }
 

@@ -527,7 +527,9 @@ impl Engine {
     #[inline]
     pub(crate) fn execute(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
         note(|| Event::Started { task: task.id, on: context.processor().map(processor_id) });
-        let outer = context.set_running(task.as_raw());
+        let frame = context.frame(&task);
+        // SAFETY: `leave` comes below; no task unwinds.
+        unsafe { context.enter(&frame) };
         context.show(Some(&task));
         if context.is_halted() {
             return stop_halted(&task);
@@ -538,7 +540,7 @@ impl Engine {
         }
         // SAFETY: the caller has claimed it, and a ready task's inputs have ended well.
         let ran = unsafe { task.run() };
-        context.set_running(outer);
+        context.leave(&frame);
         context.show(context.running());
         if task.extra().is_some() {
             context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));

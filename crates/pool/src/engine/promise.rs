@@ -45,7 +45,8 @@ impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
     }
 }
 
-/// Tasks that are ended from outside and have not ended, so that a halt finds them.
+/// Tasks that are on no queue and have not ended: those that are ended from outside, and those that pause before their
+/// next attempt.
 static OUTSIDE: Mutex<Vec<TaskRef>> = Mutex::new(Vec::new());
 /// Ended ones are swept when the list has grown to twice what the last sweep left.
 const SWEEP_MIN: usize = 64;
@@ -62,12 +63,7 @@ pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Com
 
 impl<R: Send + Sync + 'static> Completion<R> {
     pub(crate) fn of(task: TaskRef) -> Completion<R> {
-        let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
-        if outside.len() >= SWEEP_MIN && outside.len() == outside.capacity() {
-            outside.retain(|task| task.dependents.ended().is_none());
-        }
-        outside.push(task.clone());
-        drop(outside);
+        remember(&task);
         Completion { task: Some(task), result: PhantomData }
     }
 
@@ -142,6 +138,15 @@ impl<R: Send + Sync + 'static> Drop for Completion<R> {
             complete::<R>(task, Err(Cause::cancelled("because what was to end it was dropped")));
         }
     }
+}
+
+/// Notes a task that is on no queue, so that a halt finds it.
+pub(crate) fn remember(task: &TaskRef) {
+    let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
+    if outside.len() >= SWEEP_MIN && outside.len() == outside.capacity() {
+        outside.retain(|task| task.dependents.ended().is_none());
+    }
+    outside.push(task.clone());
 }
 
 /// Takes all tasks that are ended from outside, to make them fail.

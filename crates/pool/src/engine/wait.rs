@@ -12,7 +12,7 @@ use super::{Engine, get, queue};
 use crate::board::NORMAL;
 use crate::crew::THREADS_MAX;
 use crate::task::watch::{Parked, Watcher};
-use crate::task::{Header, PAUSED, PLACED, TaskRef};
+use crate::task::{DETACHED, Header, PAUSED, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -42,7 +42,8 @@ thread_local! {
     static HOLDING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Which running task waits in the middle for which task: what a circle of waits is found in.
+/// Which running task waits in the middle for which task, parked or by running it in place: what a circle of waits is
+/// found in.
 static WAITS: Mutex<Option<HashMap<TaskId, TaskId>>> = Mutex::new(None);
 
 /// This thread is inside a region that holds tasks back, until this is dropped.
@@ -101,15 +102,14 @@ fn inside(
         }
         std::hint::spin_loop();
     }
-    let target = task.as_non_null();
-    if running.dependents.any_task::<Header, Parked, Watcher>(|waiter| waiter == target) {
+    if context.frames().any(|frame| waits_for(task, frame)) {
         return Err(WaitError::Circular(task.id));
     }
     if !engine.crew.begin_wait() {
         return Err(WaitError::TooDeep);
     }
-    let circle = announce(running.id, task.id);
-    if circle {
+    let chain: Vec<TaskId> = context.frames().map(|frame| frame.id).collect();
+    if !announce(&chain, task.id) {
         engine.crew.end_wait();
         return Err(WaitError::Circular(task.id));
     }
@@ -120,7 +120,7 @@ fn inside(
     let assignment = context.assignment.take();
     engine.end_assignment(assignment);
     Parked::until_ended(task);
-    withdraw(running.id);
+    withdraw(&chain);
     engine.crew.end_wait();
     // Without a processor it goes on all the same: to wait for one while holding a lock could be for ever.
     if let Some(processor) = processor.and_then(|processor| engine.crew.take_any(Some(processor))) {
@@ -129,24 +129,37 @@ fn inside(
     Ok(())
 }
 
-/// Notes that `waiter` waits for `target`; true when that closes a circle.
-fn announce(waiter: TaskId, target: TaskId) -> bool {
+/// Whether `task` hangs on `running`, which this thread is in the middle of.
+fn waits_for(task: &TaskRef, running: &Header) -> bool {
+    // The list of a task that others may end, too, may be taken from under us.
+    let ours = running.extra().is_none_or(|extra| extra.timeout.is_none()) && running.flags() & DETACHED == 0;
+    let target = task.as_non_null();
+    ours && running.dependents.any_task::<Header, Parked, Watcher>(|waiter| waiter == target)
+}
+
+/// Notes that the tasks of `chain`, each of which waits for the one before it, wait for `target`; false, and nothing noted,
+/// when that would close a circle.
+fn announce(chain: &[TaskId], target: TaskId) -> bool {
     let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
     let waits = waits.get_or_insert_default();
     let mut next = Some(target);
     while let Some(task) = next {
-        if task == waiter {
-            return true;
+        if chain.contains(&task) {
+            return false;
         }
         next = waits.get(&task).copied();
     }
-    waits.insert(waiter, target);
-    false
+    let targets = std::iter::once(&target).chain(chain);
+    waits.extend(chain.iter().copied().zip(targets.copied()));
+    true
 }
 
-fn withdraw(waiter: TaskId) {
+fn withdraw(chain: &[TaskId]) {
     let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    waits.get_or_insert_default().remove(&waiter);
+    let waits = waits.get_or_insert_default();
+    for task in chain {
+        waits.remove(task);
+    }
 }
 
 /// Runs the target right here, if it is ready and nobody has it.
