@@ -83,13 +83,14 @@ impl<T> Plan<T> {
     /// Whether memory is left; with nothing else running, one task is always let in.
     fn has_memory(&self, demand: &Demand) -> bool {
         let (used, limit) = self.memory;
-        demand.memory == 0 || used == 0 || used.saturating_add(demand.memory) <= limit
+        let fits = || used.checked_add(demand.memory).is_some_and(|sum| sum <= limit);
+        demand.memory == 0 || used == 0 || fits()
     }
 
     /// Whether a thread with the whole of `processor` could start or serve the task.
     fn suits(&self, processor: u32, demand: &Demand) -> bool {
         let free = self.gathering.is_none() || demand.width == 1;
-        free && fits(demand, processor) && self.has_memory(demand)
+        free && demand.fits(processor) && self.has_memory(demand)
     }
 
     /// Takes the first task of at least `priority_min` for a thread that holds the whole of `processor`.
@@ -118,7 +119,7 @@ impl<T> Plan<T> {
 
     fn join_gathering(&mut self, processor: u32) -> Option<Offer<T>> {
         let (entry, gang) = self.gathering.as_mut()?;
-        if !fits(&entry.demand, processor) {
+        if !entry.demand.fits(processor) {
             return None;
         }
         if gang.len() as u32 + 1 < entry.demand.width {
@@ -135,7 +136,7 @@ impl<T> Plan<T> {
         let room = |demand: &Demand| {
             let shared = |processor: &u32| {
                 let held = self.shares[*processor as usize];
-                held > 0 && held + demand.share <= WHOLE && fits(demand, *processor)
+                held > 0 && held + demand.share <= WHOLE && demand.fits(*processor)
             };
             (0..self.shares.len() as u32).find(shared)
         };
@@ -173,7 +174,7 @@ impl<T> Plan<T> {
 
     /// How many ready tasks a thread with the whole of `processor` could serve, with at least `priority_min`.
     fn offers(&self, processor: u32, priority_min: i32) -> usize {
-        let gathering = self.gathering.as_ref().is_some_and(|(entry, _)| fits(&entry.demand, processor));
+        let gathering = self.gathering.as_ref().is_some_and(|(entry, _)| entry.demand.fits(processor));
         let ready = self.entries.iter().filter(|(key, entry)| {
             key.0.0 >= priority_min && entry.demand.share > 0 && self.suits(processor, &entry.demand)
         });
@@ -200,10 +201,6 @@ impl<T> Plan<T> {
             assert!((gang.len() as u32) < entry.demand.width, "a gang that is complete runs");
         }
     }
-}
-
-fn fits(demand: &Demand, processor: u32) -> bool {
-    demand.fits.as_ref().is_none_or(|fits| fits.contains(&processor))
 }
 
 /// The plan, behind a lock.
@@ -323,7 +320,7 @@ mod tests {
                     let demand = &demands[*task];
                     prop_assert_eq!(held, if demand.share < WHOLE { 0 } else { demand.width as usize });
                     let places = assignment.gang.iter().chain(own).chain(assignment.share.as_ref().map(|share| &share.0));
-                    prop_assert!(places.into_iter().all(|processor| fits(demand, *processor)));
+                    prop_assert!(places.into_iter().all(|processor| demand.fits(*processor)));
                 }
                 let memory: u64 = running.iter().map(|(task, ..)| demands[*task].memory).sum();
                 prop_assert!(memory <= 120 || running.iter().filter(|(task, ..)| demands[*task].memory > 0).count() == 1);

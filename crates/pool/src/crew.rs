@@ -114,7 +114,12 @@ impl Crew {
     /// Takes any processor, `preferred` if it can be had.
     pub(crate) fn take_any(&self, preferred: Option<u32>) -> Option<u32> {
         let all = 0..self.processors.len() as u32;
-        preferred.into_iter().chain(all).find(|processor| self.take(*processor))
+        // The thread may have held its last one in an earlier, larger pool.
+        preferred
+            .filter(|processor| all.contains(processor))
+            .into_iter()
+            .chain(all.clone())
+            .find(|processor| self.take(*processor))
     }
 
     /// Lets go of a taken processor. The caller looks for work that is left alone, afterwards.
@@ -230,6 +235,11 @@ impl Crew {
     /// Whether a processor is taken, as `status` sees it.
     pub(crate) fn is_taken(&self, processor: u32) -> bool {
         self.processors[processor as usize].load(Acquire) == TAKEN
+    }
+
+    /// Whether a thread is in the yard.
+    pub(crate) fn has_parked(&self) -> bool {
+        !self.yard().parked.is_empty()
     }
 
     /// How many threads there are.

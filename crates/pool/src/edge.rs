@@ -132,11 +132,12 @@ impl Dependents {
         Chain { next: head }
     }
 
-    /// Whether a task waits directly for the owner of this list; only the owner may ask, while it runs.
+    /// Whether a task waits directly for the owner of this list; only the owner may ask, while it runs and nobody else
+    /// can end it.
     pub(crate) fn any_task<T, P, W>(&self, is_it: impl Fn(NonNull<T>) -> bool) -> bool {
         let mut edge = self.0.load(Acquire);
         while let Some(at) = NonNull::new(edge).filter(|at| !matches!(at.addr().get(), DONE | FAILED)) {
-            // SAFETY: the list is sealed only by its owner, who is the caller, so no edge leaves it now.
+            // SAFETY: the list is sealed only by its owner, which is the caller, so no edge leaves it now.
             let Edge { next, waiter } = unsafe { at.read() };
             if let Waiter::Task(task) = Waiter::<T, P, W>::unpack(waiter)
                 && is_it(task)

@@ -184,6 +184,12 @@ impl Gate {
         self.0.store(0, Release);
     }
 
+    /// Makes a claimed task wait for one `satisfy`, by whoever ends its pause. Only its claimer may.
+    pub(crate) fn pause(&self) {
+        // Release: as in `reopen`.
+        self.0.store(1, Release);
+    }
+
     /// Whether a region holds the task back.
     pub(crate) fn is_held(&self) -> bool {
         self.0.load(Relaxed) & HELD != 0

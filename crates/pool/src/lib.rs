@@ -25,6 +25,11 @@ mod sync;
 mod task;
 mod timer;
 
+#[cfg(all(test, loom))]
+mod loom;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 pub use engine::context::current_task as current;
 pub use engine::halt::halt;
 pub use engine::handle::Shared;

@@ -36,8 +36,17 @@ pub fn cause(payload: Box<dyn Any + Send>) -> Cause {
 
 /// Runs a destructor of the user's; a panic in it is reported by the panic hook and goes no further.
 pub(crate) fn contain(work: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
-        // Its own destructor could panic again: it is given up.
-        std::mem::forget(payload);
+    let _ = caught(work);
+}
+
+/// Runs code of the user's; `None` when it panics.
+pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => Some(result),
+        Err(payload) => {
+            // Its own destructor could panic again: it is given up.
+            std::mem::forget(payload);
+            None
+        }
     }
 }

@@ -61,6 +61,8 @@ fn launched<A: Arg, R: Send + Sync + 'static>(
 #[must_use = "a held task runs when it is launched"]
 pub struct Held {
     task: Option<TaskRef>,
+    /// Whether somebody else may end the task while it runs: then it has an extra, where the first to end it is told.
+    is_detached: bool,
 }
 
 /// Makes a task that is launched later.
@@ -69,7 +71,7 @@ pub fn hold<A: Arg, R: Send + Sync + 'static>(
     body: Function<A, R>,
     site: &'static Site,
 ) -> (Handle<R>, Held) {
-    held(arguments, Call(body), site)
+    held(arguments, Call(body), site, false)
 }
 
 /// Makes a task that is launched later, and whose function hands the work to somebody else.
@@ -78,25 +80,26 @@ pub fn hold_detached<A: Arg, R: Send + Sync + 'static>(
     body: Starter<A, R>,
     site: &'static Site,
 ) -> (Handle<R>, Held) {
-    held(arguments, HandOver(body), site)
+    held(arguments, HandOver(body), site, true)
 }
 
 fn held<A: Arg, R: Send + Sync + 'static>(
     arguments: A,
     body: impl Body<A, R>,
     site: &'static Site,
+    is_detached: bool,
 ) -> (Handle<R>, Held) {
     let id = context::get().next_task_id();
     let task = TaskRef::new(arguments, body, site, id, Gate::held(), None);
-    let held = Held { task: Some(task.clone()) };
+    let held = Held { task: Some(task.clone()), is_detached };
     (Handle::from_task(task), held)
 }
 
 impl Held {
-    /// Launches the task. `extra` is what it asks for beyond its function and its arguments; a task whose function hands
-    /// the work to somebody else has one always.
+    /// Launches the task. `extra` is what it asks for beyond its function and its arguments.
     pub fn launch(mut self, extra: Option<Extra>) {
         if let Some(task) = self.task.take() {
+            let extra = extra.or_else(|| self.is_detached.then(Extra::default));
             launch_held(&task, extra.map(Box::new));
         }
     }

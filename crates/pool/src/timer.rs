@@ -22,8 +22,26 @@ fn lock() -> MutexGuard<'static, Agenda> {
     AGENDA.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Work that is due later, until this is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it takes the work off"]
+pub(crate) struct Alarm((Instant, u64));
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // The lock is let go first: the work may have the last reference to a task.
+        let work = lock().due.remove(&self.0);
+        drop(work);
+    }
+}
+
 /// Does `work` on the timer's thread, `pause` from now. It must be short, and must not wait.
 pub(crate) fn after(pause: Duration, work: Work) {
+    std::mem::forget(alarm(pause, work));
+}
+
+/// Does `work` on the timer's thread, `pause` from now, unless the alarm is dropped before.
+pub(crate) fn alarm(pause: Duration, work: Work) -> Alarm {
     let now = Instant::now();
     // A pause past the end of time is a century.
     let at = now.checked_add(pause).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400));
@@ -32,12 +50,13 @@ pub(crate) fn after(pause: Duration, work: Work) {
     agenda.next += 1;
     agenda.due.insert((at, number), work);
     if !agenda.thread {
-        agenda.thread = true;
         let started = std::thread::Builder::new().name("poniard-timer".into()).spawn(run);
         started.expect("the system starts a thread for timeouts and back-off");
+        agenda.thread = true;
     }
     drop(agenda);
     CHANGED.notify_one();
+    Alarm((at, number))
 }
 
 fn run() {

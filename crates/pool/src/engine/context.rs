@@ -3,7 +3,7 @@
 //! Contexts are never freed: a thread that ends gives its context back for the next one, so that thieves and
 //! `status` may look at them at any time.
 
-use super::{Engine, halt, inject, running};
+use super::{Engine, halt, inject};
 use crate::board::Assignment;
 use crate::deque::{Deque, Stolen};
 use crate::task::{Header, TaskRef};
@@ -261,7 +261,7 @@ impl Context {
     /// Notes that what this thread takes from now on, it takes after all halts so far.
     #[inline]
     pub(crate) fn begin_epoch(&self) {
-        self.epoch.set(halt::count());
+        self.epoch.set(halt::epoch());
     }
 
     /// Whether the runtime was halted since this thread took what it runs.
@@ -270,11 +270,9 @@ impl Context {
         self.epoch.get() != halt::count()
     }
 
-    /// Takes the processor from the thread and lets others have it.
-    pub(crate) fn leave_processor(&'static self) {
-        if let Some(processor) = self.take_processor()
-            && let Some(engine) = running()
-        {
+    /// Takes the processor from the thread, which works for `engine`, and lets others have it.
+    pub(crate) fn leave_processor(&'static self, engine: &'static Engine) {
+        if let Some(processor) = self.take_processor() {
             engine.release(processor);
         }
     }

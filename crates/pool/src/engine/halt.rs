@@ -1,6 +1,6 @@
 //! Halting: everything that has not ended fails, now.
 
-use super::{Engine, cancel_because, promise, running};
+use super::{Engine, cancel_because, outside, running};
 use crate::deque::Stolen;
 use crate::task::{HALTED, TaskRef};
 use poniard_model::Cause;
@@ -17,7 +17,7 @@ pub fn halt() {
     for task in ready_tasks(engine) {
         fail(&task);
     }
-    for task in promise::drain() {
+    for task in outside::drain() {
         fail(&task);
     }
     HALTS.fetch_add(1, Ordering::SeqCst);
@@ -25,6 +25,13 @@ pub fn halt() {
 
 /// How often the runtime was halted, twice over.
 static HALTS: AtomicU64 = AtomicU64::new(0);
+
+/// The time between two halts in which a thread takes a task now. During a halt it is the one before, so that who is free
+/// by the halt does not run what the halt has not reached yet.
+#[inline]
+pub(crate) fn epoch() -> u64 {
+    count() & !1
+}
 
 /// Tells one time between two halts from another.
 #[inline]

@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod finish;
 pub(crate) mod halt;
 pub(crate) mod handle;
+pub(crate) mod outside;
 pub(crate) mod promise;
 pub(crate) mod status;
 pub(crate) mod wait;
@@ -218,8 +219,8 @@ fn failed_input(task: &TaskRef) -> Cause {
     };
     // SAFETY: the task is still wiring, so its arguments stay.
     unsafe { task.inputs(&mut look) };
-    for order in task.extra().iter().flat_map(|extra| &extra.order) {
-        look(&order.after);
+    if let Some(extra) = task.extra() {
+        extra.befores(|order| look(&order.after));
     }
     cause.expect("a poisoned task has a failed input")
 }
@@ -234,8 +235,8 @@ fn why_impossible(task: &TaskRef) -> Option<Cause> {
         return Some(Cause::scheduling(reason.clone()));
     }
     let (asked, there_are) = (extra.demand.width, get().crew.len());
-    let fitting = extra.demand.fits.as_ref().map_or(there_are, |fits| fits.len() as u32);
-    (asked > fitting).then(|| {
+    let fitting = (0..there_are).filter(|processor| extra.demand.fits(*processor)).count() as u32;
+    (asked.max(1) > fitting).then(|| {
         let reason =
             format!("asks for {asked} processors with `threads`; {fitting} of the {there_are} fit its scope");
         Cause::scheduling(reason)
@@ -293,6 +294,8 @@ pub(crate) fn cancel_because(task: &TaskRef, cause: impl Fn() -> Cause, flag: u3
         Claim::Won { edges_left } => {
             if task.resolve() {
                 finish::fail(task, 0, cause());
+                // A promise is claimed like a waiting task, and somebody works on it.
+                task.extra().into_iter().for_each(Extra::abort);
             }
             if !edges_left {
                 // SAFETY: no edge is out, and nobody else has claimed the task.
@@ -343,10 +346,27 @@ impl Engine {
     /// Calls a thread after something was let go of, if work is left alone.
     pub(crate) fn call_if_work(&'static self) {
         fence(Ordering::SeqCst);
-        let free = |processor: u32| self.board.wants_idle(processor) && !self.crew.is_taken(processor);
-        if self.crew.needs_call() && (self.has_plain_work() || (0..self.crew.len()).any(free)) {
+        if !self.crew.needs_call() {
+            return;
+        }
+        if !self.has_lone_work() {
+            // Who pushes with a light fence may have counted on us just before, and its task may not be in sight yet.
+            fences::heavy();
+        }
+        self.call_if_lone_work();
+    }
+
+    /// Calls a thread if work is left alone, after a heavy fence.
+    pub(crate) fn call_if_lone_work(&'static self) {
+        if self.crew.needs_call() && self.has_lone_work() {
             self.summon();
         }
+    }
+
+    /// Whether there is work that a free processor could do.
+    fn has_lone_work(&self) -> bool {
+        let free = |processor: u32| self.board.wants_idle(processor) && !self.crew.is_taken(processor);
+        self.has_plain_work() || (0..self.crew.len()).any(free)
     }
 
     fn has_plain_work(&self) -> bool {
@@ -374,17 +394,33 @@ impl Engine {
 
     /// Starts the tasks that need no processor of their own.
     fn start_beside(&'static self) {
-        let epoch = halt::count();
+        let epoch = halt::epoch();
         while let Some((task, assignment)) = self.board.with(|plan| plan.beside()) {
             let orders = Orders::Run(task, assignment, epoch);
             let deployed = self.crew.deploy(orders, &|berth| start_thread(self, berth));
             if let Err(Orders::Run(task, assignment, _)) = deployed {
-                // No thread is left: it waits on the board until one parks.
-                self.short_of_threads.store(true, Ordering::SeqCst);
-                let demand = task.extra().map(|extra| extra.demand.clone()).unwrap_or_default();
-                self.end_assignment(assignment);
-                return self.board.with(|plan| plan.put(task, demand));
+                return self.put_back(task, assignment);
             }
+        }
+    }
+
+    /// Puts a task that needs a thread back on the board, until one parks.
+    #[cold]
+    fn put_back(&'static self, task: TaskRef, assignment: Assignment) {
+        let demand = task.extra().map(|extra| extra.demand.clone()).unwrap_or_default();
+        let freed = self.board.with(|plan| {
+            plan.put(task, demand);
+            plan.end(assignment)
+        });
+        for processor in freed {
+            self.crew.release(processor);
+        }
+        // After the task is on the board: a thread that parks now finds it there.
+        self.short_of_threads.store(true, Ordering::SeqCst);
+        self.call_if_work();
+        if self.crew.has_parked() {
+            // It parked before the mark was set.
+            self.thread_parked();
         }
     }
 
@@ -478,7 +514,11 @@ impl Engine {
             Offer::Run(task, assignment) | Offer::Gathered(task, assignment) => {
                 if assignment.share.is_some() {
                     context.take_processor();
+                    // The rest of the processor is there for others now.
+                    self.start_beside();
                 }
+                // Who put more meanwhile counted on this thread's search, which is over.
+                self.call_if_work();
                 self.run_assigned(context, task, assignment);
             }
         }
@@ -526,17 +566,17 @@ impl Engine {
     /// Runs a task that the caller has claimed. Gives the first dependent that is ready now.
     #[inline]
     pub(crate) fn execute(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        if context.is_halted() {
+            return stop_halted(&task);
+        }
         note(|| Event::Started { task: task.id, on: context.processor().map(processor_id) });
         let frame = context.frame(&task);
         // SAFETY: `leave` comes below; no task unwinds.
         unsafe { context.enter(&frame) };
         context.show(Some(&task));
-        if context.is_halted() {
-            return stop_halted(&task);
-        }
         if let Some(extra) = task.extra() {
             context.show_name(extra.name.clone());
-            attempt::begin(&task);
+            attempt::begin(self, &task);
         }
         // SAFETY: the caller has claimed it, and a ready task's inputs have ended well.
         let ran = unsafe { task.run() };

@@ -1,7 +1,7 @@
 //! Tasks that are ended from outside: by a future, a timer, another process.
 
 use super::context::{self, Counts};
-use super::{finish, queue};
+use super::{finish, outside, queue};
 use crate::gate::Gate;
 use crate::task::arg::{Arg, Opened};
 use crate::task::extra::Extra;
@@ -11,7 +11,6 @@ use poniard_model::{Cause, Site, TaskError};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
 
 /// The right, and the duty, to end a task. Dropped unused, it makes the task fail.
 pub struct Completion<R: Send + Sync + 'static> {
@@ -45,12 +44,6 @@ impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
     }
 }
 
-/// Tasks that are on no queue and have not ended: those that are ended from outside, and those that pause before their
-/// next attempt.
-static OUTSIDE: Mutex<Vec<TaskRef>> = Mutex::new(Vec::new());
-/// Ended ones are swept when the list has grown to twice what the last sweep left.
-const SWEEP_MIN: usize = 64;
-
 /// A task that nothing runs, and what ends it.
 pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Completion<R>) {
     let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
@@ -63,7 +56,7 @@ pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Com
 
 impl<R: Send + Sync + 'static> Completion<R> {
     pub(crate) fn of(task: TaskRef) -> Completion<R> {
-        remember(&task);
+        outside::show(&task);
         Completion { task: Some(task), result: PhantomData }
     }
 
@@ -104,12 +97,14 @@ impl<R: Send + Sync + 'static> Completion<R> {
 
 /// Takes the right to end the task.
 fn claim(task: &TaskRef) -> bool {
+    outside::forget(task);
     let won = task.resolve();
     if won {
         // Nobody may claim it any more; a promise is not claimed yet, a detached task is.
         let _ = task.gate.cancel();
         if let Some(extra) = task.extra() {
             extra.attempt_ended();
+            extra.forget_abort();
         }
     }
     won
@@ -138,20 +133,6 @@ impl<R: Send + Sync + 'static> Drop for Completion<R> {
             complete::<R>(task, Err(Cause::cancelled("because what was to end it was dropped")));
         }
     }
-}
-
-/// Notes a task that is on no queue, so that a halt finds it.
-pub(crate) fn remember(task: &TaskRef) {
-    let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
-    if outside.len() >= SWEEP_MIN && outside.len() == outside.capacity() {
-        outside.retain(|task| task.dependents.ended().is_none());
-    }
-    outside.push(task.clone());
-}
-
-/// Takes all tasks that are ended from outside, to make them fail.
-pub(crate) fn drain() -> Vec<TaskRef> {
-    std::mem::take(&mut *OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl<R: Send + Sync + 'static> fmt::Debug for Completion<R> {

@@ -12,7 +12,7 @@ use super::{Engine, get, queue};
 use crate::board::NORMAL;
 use crate::crew::THREADS_MAX;
 use crate::task::watch::{Parked, Watcher};
-use crate::task::{DETACHED, Header, PAUSED, PLACED, TaskRef};
+use crate::task::{Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -131,10 +131,10 @@ fn inside(
 
 /// Whether `task` hangs on `running`, which this thread is in the middle of.
 fn waits_for(task: &TaskRef, running: &Header) -> bool {
-    // The list of a task that others may end, too, may be taken from under us.
-    let ours = running.extra().is_none_or(|extra| extra.timeout.is_none()) && running.flags() & DETACHED == 0;
     let target = task.as_non_null();
-    ours && running.dependents.any_task::<Header, Parked, Watcher>(|waiter| waiter == target)
+    // The list may be walked only while nobody else can seal it: the edges of a sealed one are freed.
+    running.ends_by_itself()
+        && running.dependents.any_task::<Header, Parked, Watcher>(|waiter| waiter == target)
 }
 
 /// Notes that the tasks of `chain`, each of which waits for the one before it, wait for `target`; false, and nothing noted,
@@ -165,7 +165,7 @@ fn withdraw(chain: &[TaskId]) {
 /// Runs the target right here, if it is ready and nobody has it.
 #[inline]
 fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> bool {
-    if task.flags() & (PLACED | PAUSED) != 0 || !context.has_stack() {
+    if task.flags() & PLACED != 0 || !context.has_stack() {
         return false;
     }
     // The newest of this thread's own, most often: then the queue entry goes with it.

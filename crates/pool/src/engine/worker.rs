@@ -36,7 +36,13 @@ fn run(engine: &'static Engine, berth: &Arc<Berth>) {
                 context.sit_down(engine);
                 context.epoch.set(epoch);
                 engine.run_assigned(context, task, assignment);
-                serve_without_processor(engine, context, berth)
+                match engine.crew.take_any(context.home()) {
+                    Some(processor) => {
+                        engine.crew.search(processor);
+                        serve(engine, context, processor, berth)
+                    }
+                    None => false,
+                }
             }
             Orders::Search(processor) => {
                 context.sit_down(engine);
@@ -52,7 +58,7 @@ fn run(engine: &'static Engine, berth: &Arc<Berth>) {
     engine.crew.left();
 }
 
-/// Searches with `processor` and works, until nothing is left to do or the processor is gone. True when the thread is
+/// Searches with `processor` and works, until nothing is left to do or no processor can be had. True when the thread is
 /// in the yard already.
 fn serve(engine: &'static Engine, context: &'static Context, processor: u32, berth: &Arc<Berth>) -> bool {
     let mut processor = processor;
@@ -64,22 +70,11 @@ fn serve(engine: &'static Engine, context: &'static Context, processor: u32, ber
         }
         context.set_processor(processor);
         engine.work(context);
-        match context.take_processor() {
-            Some(held) => processor = held,
-            None => return serve_without_processor(engine, context, berth),
-        }
+        // Without its processor it goes on with any that can be had. If there is none, others find its tasks.
+        let held = context.take_processor().or_else(|| engine.crew.take_any(context.home()));
+        let Some(held) = held else { return false };
+        processor = held;
         engine.crew.search(processor);
-    }
-}
-
-/// Goes on with any processor that can be had. Tasks that this thread has are found by others, if there is none.
-fn serve_without_processor(engine: &'static Engine, context: &'static Context, berth: &Arc<Berth>) -> bool {
-    match engine.crew.take_any(context.home()) {
-        Some(processor) => {
-            engine.crew.search(processor);
-            serve(engine, context, processor, berth)
-        }
-        None => false,
     }
 }
 
@@ -99,6 +94,6 @@ fn search(engine: &'static Engine, processor: u32, berth: &Arc<Berth>) -> Search
         (0..PAUSES).for_each(|_| std::hint::spin_loop());
     }
     engine.crew.give_up(processor, berth);
-    engine.call_if_work();
+    engine.call_if_lone_work();
     Search::Parked
 }

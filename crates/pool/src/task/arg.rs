@@ -476,7 +476,9 @@ macro_rules! tuples {
                 )*
             }
             fn spare(&self) -> Option<Self> {
-                Some(($(self.$place.spare()?,)*))
+                // Guarded one by one: when a later part cannot be copied, the earlier copies go.
+                let parts = ($(Spare::new(self.$place.spare()?),)*);
+                Some(($(parts.$place.into_inner(),)*))
             }
             fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
                 $(self.$place.inputs(visit);)*
@@ -492,6 +494,33 @@ tuples! {
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10)
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11)
+}
+
+/// Arguments that were copied for another attempt and are in no task: dropped, they are discarded.
+pub(crate) struct Spare<A: Arg>(ManuallyDrop<A>);
+
+impl<A: Arg> Spare<A> {
+    pub(crate) fn new(arguments: A) -> Spare<A> {
+        Spare(ManuallyDrop::new(arguments))
+    }
+
+    pub(crate) fn into_inner(self) -> A {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is not used or dropped again.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl<A: Arg> Drop for Spare<A> {
+    fn drop(&mut self) {
+        let arguments = NonNull::from(&mut *self.0);
+        crate::panics::contain(|| {
+            // SAFETY: they were not opened.
+            unsafe { A::discard(arguments) }
+        });
+        // SAFETY: they are not used again.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
 }
 
 /// Arguments that have moved out of their task, to be opened by whoever runs on with them.

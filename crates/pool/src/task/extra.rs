@@ -3,6 +3,7 @@
 use super::OrderEdge;
 use super::arg::Wiring;
 use super::handle::AnyHandle;
+use crate::timer::Alarm;
 use poniard_model::Retries;
 use std::any::Any;
 use std::fmt;
@@ -26,7 +27,8 @@ pub struct Extra {
     pub inherited: Option<Arc<dyn Any + Send + Sync>>,
     /// Why the task cannot run at all; it fails with this when it is launched.
     pub impossible: Option<String>,
-    pub(crate) order: Vec<OrderEdge>,
+    /// The tasks that it waits for without using their results, until it runs or its arguments are dropped.
+    order: Mutex<Vec<OrderEdge>>,
     pub(crate) attempt: AtomicU32,
     resolved: AtomicBool,
     running: Mutex<Attempt>,
@@ -53,6 +55,13 @@ pub struct Demand {
 /// All of a processor.
 pub const WHOLE: u32 = 1000;
 
+impl Demand {
+    /// Whether the task may run on this processor.
+    pub(crate) fn fits(&self, processor: u32) -> bool {
+        self.fits.as_ref().is_none_or(|fits| fits.contains(&processor))
+    }
+}
+
 impl Default for Demand {
     fn default() -> Demand {
         Demand { priority: 0, share: WHOLE, width: 1, fits: None, memory: 0, time: Duration::ZERO }
@@ -67,12 +76,15 @@ pub(crate) struct Attempt {
     /// Lets the processor go that the attempt holds.
     pub(crate) let_go: Option<Box<dyn FnOnce() + Send>>,
     pub(crate) timed_out: bool,
+    /// Its time limit. The work has a reference to the task, which goes with the attempt.
+    pub(crate) alarm: Option<Alarm>,
 }
 
 impl Extra {
     /// Waits for the tasks of `after` without using their results.
     pub fn after<'a>(&mut self, tasks: impl IntoIterator<Item = &'a AnyHandle>) {
-        self.order.extend(tasks.into_iter().map(|task| OrderEdge::new(task.task().clone())));
+        let order = self.order.get_mut().unwrap_or_else(PoisonError::into_inner);
+        order.extend(tasks.into_iter().map(|task| OrderEdge::new(task.task().clone())));
     }
 
     /// Whether the task cannot simply run on whichever processor is free.
@@ -82,11 +94,32 @@ impl Extra {
 
     /// Hangs the task on those that it waits for without using their results.
     pub(crate) fn wire_order(&self, wiring: &mut Wiring) {
-        for order in &self.order {
+        for order in &*self.order() {
             let edge = NonNull::new(order.edge.get()).expect("a place in a vector");
-            // SAFETY: the edge lies in the task's own extra, which nobody changes any more.
+            // SAFETY: the edge lies in the task's own extra, and stays there until all edges are back.
             unsafe { wiring.hang(&order.after, edge) };
         }
+    }
+
+    fn order(&self) -> MutexGuard<'_, Vec<OrderEdge>> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Visits the tasks that it waits for without using their results.
+    pub(crate) fn befores(&self, visit: impl FnMut(&OrderEdge)) {
+        self.order().iter().for_each(visit);
+    }
+
+    /// Lets go of the tasks that it waited for, so that a long sequence does not stay in memory as a whole. Only once all
+    /// edges are back.
+    pub(crate) fn forget_befores(&self) {
+        let order = std::mem::take(&mut *self.order());
+        drop(order);
+    }
+
+    /// Whether somebody has taken the right to end the task.
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.resolved.load(Ordering::Acquire)
     }
 
     /// Takes the right to end the task; only the first caller gets it.
@@ -106,16 +139,32 @@ impl Extra {
         ended.timed_out.then_some(limit)
     }
 
+    /// The detached body has left its thread, and the processor there is another task's; its time goes on.
+    pub(crate) fn left_thread(&self) {
+        if self.timeout.is_some() {
+            self.running().let_go = None;
+        }
+    }
+
     /// Keeps what stops the detached body when the task is ended by somebody else.
     pub(crate) fn set_abort(&self, abort: Box<dyn FnOnce() + Send>) {
         *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = Some(abort);
     }
 
     pub(crate) fn abort(&self) {
-        let abort = self.abort.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(abort) = abort {
-            abort();
+        if let Some(abort) = self.take_abort() {
+            crate::panics::contain(abort);
         }
+    }
+
+    /// Drops what would stop work that has ended: it may refer to the task.
+    pub(crate) fn forget_abort(&self) {
+        let abort = self.take_abort();
+        crate::panics::contain(|| drop(abort));
+    }
+
+    fn take_abort(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.abort.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::memory::{self, Class};
 use crate::panics;
 use crate::sync::AtomicU32;
-use arg::{Arg, Opened, Wiring};
+use arg::{Arg, Opened, Spare, Wiring};
 use extra::Extra;
 use poniard_model::{Cause, FailedTask, Site, TaskError, TaskId, WorkerId};
 use std::alloc::Layout;
@@ -40,8 +40,6 @@ pub(crate) const TAKEN: u32 = 1 << 1;
 pub(crate) const PLACED: u32 = 1 << 2;
 /// The runtime was halted while the task ran.
 pub(crate) const HALTED: u32 = 1 << 3;
-/// The task waits for its next attempt: only the timer may start it.
-pub(crate) const PAUSED: u32 = 1 << 4;
 /// The body has left its processor and will end the task later.
 pub(crate) const DETACHED: u32 = 1 << 5;
 /// The attempt has run for longer than its limit.
@@ -264,6 +262,9 @@ impl TaskRef {
     pub(crate) unsafe fn drop_arguments(&self) {
         // SAFETY: the caller's promise.
         unsafe { (self.vtable.drop_arguments)(self.0) }
+        if let Some(extra) = self.extra() {
+            extra.forget_befores();
+        }
     }
 
     /// Visits the tasks that the arguments refer to.
@@ -407,6 +408,11 @@ impl Header {
         self.extra().is_none_or(Extra::resolve)
     }
 
+    /// Whether only the thread that runs the task can end it: no timeout can, and no completion.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        self.flags() & DETACHED == 0 && self.extra().is_none_or(|extra| extra.timeout.is_none())
+    }
+
     /// The name that people see.
     pub(crate) fn name(&self) -> Arc<str> {
         self.extra().and_then(|extra| extra.name.clone()).unwrap_or_else(|| self.site.name.into())
@@ -535,13 +541,21 @@ unsafe fn run_with_extra<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
     // Values move into the body, so what another attempt needs is copied before.
     let spare = extra.retries.as_ref().filter(|retries| number <= retries.max).and_then(|_| {
         // SAFETY: the arguments are whole: they are opened below.
-        unsafe { arguments.as_ref() }.spare()
+        let arguments = unsafe { arguments.as_ref() };
+        panics::caught(|| arguments.spare()).flatten().map(Spare::new)
     });
     // SAFETY: the caller's promise.
     let result = unsafe { attempt::<A, R, B>(task, arguments) };
+    if result.is_none() {
+        extra.left_thread();
+        return Ran::Detached;
+    }
     let timed_out = extra.attempt_ended();
+    if extra.is_resolved() {
+        panics::contain(|| drop(result));
+        return Ran::TooLate;
+    }
     match result {
-        None => Ran::Detached,
         Some(Ok(value)) if timed_out.is_none() => {
             if !extra.resolve() {
                 panics::contain(|| drop(value));
@@ -551,15 +565,18 @@ unsafe fn run_with_extra<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
             unsafe { task.put_value(value) };
             Ran::Done
         }
-        Some(result) => {
+        result => {
             let cause = match (timed_out, result) {
-                (Some(limit), _) => Cause::timed_out(limit),
-                (None, Err(cause)) => cause,
-                (None, Ok(_)) => unreachable!("matched above"),
+                (Some(limit), result) => {
+                    panics::contain(|| drop(result));
+                    Cause::timed_out(limit)
+                }
+                (None, Some(Err(cause))) => cause,
+                (None, _) => unreachable!("matched above"),
             };
             let Some(spare) = spare else { return Ran::Failed(cause) };
             // SAFETY: the old arguments were dropped by `attempt`; the claimer alone touches them.
-            unsafe { arguments.write(spare) };
+            unsafe { arguments.write(spare.into_inner()) };
             Ran::Again(cause)
         }
     }
