@@ -76,7 +76,7 @@ pub(super) fn try_again(task: TaskRef, cause: Cause, halted: bool) {
         }
         return;
     }
-    note(|| Event::Retried { task: task.id, attempt });
+    note(|| Event::Retried { task: task.id(), attempt });
     task.clear_flags(TIMED_OUT);
     let pause = retries.delay(attempt);
     if pause.is_zero() {

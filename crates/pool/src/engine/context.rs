@@ -322,7 +322,7 @@ impl Context {
     #[inline]
     pub(crate) fn show(&self, task: Option<&Header>) {
         let (id, site) = match task {
-            Some(task) => (task.id.0, std::ptr::from_ref(task.site).cast_mut()),
+            Some(task) => (task.id().0, std::ptr::from_ref(task.site).cast_mut()),
             None => (0, null_mut()),
         };
         self.shown.site.store(site, Ordering::Relaxed);
@@ -406,7 +406,7 @@ pub mod current_task {
     /// The id, the name and the site of the task that this thread runs.
     pub fn task() -> Option<(TaskId, Arc<str>, &'static Site)> {
         let task = current()?.running()?;
-        Some((task.id, task.name(), task.site))
+        Some((task.id(), task.name(), task.site))
     }
 
     /// A word that differs between the tasks that this thread is in the middle of, and is 0 outside tasks.

@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 /// Ends a task whose value is in its slot. Gives the first dependent that is now ready; the others are queued.
 #[inline]
 pub(crate) fn done(task: TaskRef) -> Option<TaskRef> {
-    note(|| Event::Finished { task: task.id, outcome: Outcome::Done });
+    note(|| Event::Finished { task: task.id(), outcome: Outcome::Done });
     let chain = task.dependents.seal(Ended::Done);
     // Before the dependents run: the last of them may want to take the value out.
     drop(task);
@@ -107,7 +107,7 @@ pub(crate) fn fail_with(task: &TaskRef, error: TaskError) {
 
 /// Writes the error, seals the task and claims its dependents.
 fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Header>>) {
-    note(|| Event::Finished { task: task.id, outcome: Outcome::Failed });
+    note(|| Event::Finished { task: task.id(), outcome: Outcome::Failed });
     Counts::add_one(&context::get().counts.failed);
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };

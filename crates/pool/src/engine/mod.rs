@@ -134,7 +134,7 @@ pub fn stop(patience: std::time::Duration) {
 /// Launches a task that was made with a wiring or a ready gate, on the thread that made it.
 #[inline]
 pub(crate) fn launch(context: &'static Context, task: &TaskRef, waits: bool) {
-    note(|| Event::Spawned { task: task.id, site: task.site });
+    note(|| Event::Spawned { task: task.id(), site: task.site });
     if waits {
         wire(task);
     } else if context.is_halted() && spawned_by_the_halted() {
@@ -155,7 +155,7 @@ pub(crate) fn launch_held(task: &TaskRef, extra: Option<Box<Extra>>) {
     if let Some(extra) = extra {
         task.set_extra(extra);
     }
-    note(|| Event::Spawned { task: task.id, site: task.site });
+    note(|| Event::Spawned { task: task.id(), site: task.site });
     wire(task);
     // A cancel that came while we wired has left its mark and nothing else. SeqCst: pairs with the fence in `cancel`.
     fence(Ordering::SeqCst);
@@ -175,7 +175,7 @@ fn wire(task: &TaskRef) {
     let mut wiring = Wiring::new(task);
     if poniard_trace::is_on() {
         // SAFETY: the caller builds the task.
-        unsafe { task.inputs(&mut |input| note(|| Event::Input { task: task.id, of: input.id })) };
+        unsafe { task.inputs(&mut |input| note(|| Event::Input { task: task.id(), of: input.id() })) };
     }
     // SAFETY: the gate is wiring, and only the caller has the arguments.
     unsafe { task.wire(&mut wiring) };
@@ -569,7 +569,7 @@ impl Engine {
         if context.is_halted() {
             return stop_halted(&task);
         }
-        note(|| Event::Started { task: task.id, on: context.processor().map(processor_id) });
+        note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });
         let frame = context.frame(&task);
         // SAFETY: `leave` comes below; no task unwinds.
         unsafe { context.enter(&frame) };

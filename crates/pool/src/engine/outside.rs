@@ -14,14 +14,14 @@ fn lock() -> MutexGuard<'static, BTreeMap<TaskId, TaskRef>> {
 
 /// Shows a task to halts, until it is forgotten.
 pub(crate) fn show(task: &TaskRef) {
-    let before = lock().insert(task.id, task.clone());
+    let before = lock().insert(task.id(), task.clone());
     drop(before);
 }
 
 /// Hides a task that ends or is queued now.
 pub(crate) fn forget(task: &TaskRef) {
     // The lock is let go first: the reference could be the last one.
-    let shown = lock().remove(&task.id);
+    let shown = lock().remove(&task.id());
     drop(shown);
 }
 

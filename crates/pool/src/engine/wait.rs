@@ -103,15 +103,15 @@ fn inside(
         std::hint::spin_loop();
     }
     if context.frames().any(|frame| waits_for(task, frame)) {
-        return Err(WaitError::Circular(task.id));
+        return Err(WaitError::Circular(task.id()));
     }
     if !engine.crew.begin_wait() {
         return Err(WaitError::TooDeep);
     }
-    let chain: Vec<TaskId> = context.frames().map(|frame| frame.id).collect();
-    if !announce(&chain, task.id) {
+    let chain: Vec<TaskId> = context.frames().map(|frame| frame.id()).collect();
+    if !announce(&chain, task.id()) {
         engine.crew.end_wait();
-        return Err(WaitError::Circular(task.id));
+        return Err(WaitError::Circular(task.id()));
     }
     let processor = context.take_processor();
     if let Some(processor) = processor {

@@ -37,7 +37,7 @@ impl<T> Handle<T> {
 
     /// The task's id.
     pub fn id(&self) -> TaskId {
-        self.task.id
+        self.task.id()
     }
 
     /// The name that people see.
@@ -63,7 +63,7 @@ impl AnyHandle {
 
     /// The task's id.
     pub fn id(&self) -> TaskId {
-        self.0.id
+        self.0.id()
     }
 
     /// The name that people see.

@@ -1,7 +1,7 @@
 //! The task object: one allocation that holds everything about a task.
 //!
 //! ```text
-//! Header (56 bytes) │ slot: the result, or the error │ body │ arguments, with the edges to their tasks
+//! Header (48 bytes) │ slot: the result, or the error │ body │ arguments, with the edges to their tasks
 //! ```
 //!
 //! References are counted like an `Arc`'s. One belongs to the engine until the task has ended (it moves from the
@@ -30,6 +30,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{NonNull, addr_of_mut};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Somebody wants the task to stop.
@@ -45,18 +46,21 @@ pub(crate) const DETACHED: u32 = 1 << 5;
 /// The attempt has run for longer than its limit.
 pub(crate) const TIMED_OUT: u32 = 1 << 6;
 
+const FLAG_BITS: u32 = 8;
+const FLAGS: u32 = (1 << FLAG_BITS) - 1;
+
 /// The part of a task that does not depend on its types.
 #[repr(C)]
 pub struct Header {
     vtable: &'static VTable,
     pub(crate) site: &'static Site,
-    pub(crate) id: TaskId,
     pub(crate) dependents: Dependents,
     /// What only some tasks have. Set before the task is launched.
     extra: OnceLockPtr,
     pub(crate) gate: Gate,
     references: AtomicU32,
-    flags: AtomicU32,
+    /// The id, above the flags: one word less, and a task without arguments is one cache line.
+    id_and_flags: AtomicU64,
 }
 
 /// A box that is set at most once, before the task is shared with the engine: one word, where `OnceLock` has two.
@@ -187,14 +191,13 @@ impl TaskRef {
         let header = Header {
             vtable: Table::<A, R, B>::TABLE,
             site,
-            id,
             dependents: Dependents::new(),
             extra: OnceLockPtr(crate::sync::AtomicPtr::new(
                 extra.map_or(std::ptr::null_mut(), Box::into_raw),
             )),
             gate,
             references: AtomicU32::new(2),
-            flags: AtomicU32::new(flags),
+            id_and_flags: AtomicU64::new(id.0 << FLAG_BITS | u64::from(flags)),
         };
         // SAFETY: fresh memory of the task's layout; the slot stays unwritten until the task ends.
         unsafe {
@@ -366,18 +369,24 @@ impl TaskRef {
 }
 
 impl Header {
+    /// The task's id.
+    #[inline]
+    pub(crate) fn id(&self) -> TaskId {
+        TaskId(self.id_and_flags.load(Relaxed) >> FLAG_BITS)
+    }
+
     #[inline]
     pub(crate) fn flags(&self) -> u32 {
-        self.flags.load(Relaxed)
+        self.id_and_flags.load(Relaxed) as u32 & FLAGS
     }
 
     pub(crate) fn set_flags(&self, flags: u32) {
         // AcqRel: whoever sees a flag sees what was done before it was set.
-        self.flags.fetch_or(flags, AcqRel);
+        self.id_and_flags.fetch_or(u64::from(flags), AcqRel);
     }
 
     pub(crate) fn clear_flags(&self, flags: u32) {
-        self.flags.fetch_and(!flags, AcqRel);
+        self.id_and_flags.fetch_and(!u64::from(flags), AcqRel);
     }
 
     /// What only some tasks have.
@@ -420,7 +429,7 @@ impl Header {
 
     /// This task, for an error.
     pub(crate) fn as_failed(&self, attempt: u32) -> FailedTask {
-        FailedTask { id: self.id, name: self.name(), site: self.site, worker: WorkerId::FIRST, attempt }
+        FailedTask { id: self.id(), name: self.name(), site: self.site, worker: WorkerId::FIRST, attempt }
     }
 
     /// The attempt that runs or ran last, for a task that was started.
@@ -465,7 +474,7 @@ impl PartialEq for TaskRef {
 
 impl fmt::Debug for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`", self.id, self.name())
+        write!(f, "{} `{}`", self.id(), self.name())
     }
 }
 
@@ -641,6 +650,6 @@ unsafe impl Sync for OrderEdge {}
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Header").field("id", &self.id).field("site", &self.site).finish_non_exhaustive()
+        f.debug_struct("Header").field("id", &self.id()).field("site", &self.site).finish_non_exhaustive()
     }
 }
