@@ -10,16 +10,13 @@
 //! Threads that hold nothing are parked in the yard, until they are summoned with orders. See `README.md` for the
 //! argument why no wake-up is lost.
 
+use crate::bell::Bell;
 use crate::board::Assignment;
 use crate::fences;
 use crate::sync::{AtomicU32, Padded};
 use crate::task::TaskRef;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::AcqRel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-const FREE: u32 = 0;
-const TAKEN: u32 = 1;
-const SEARCHING: u32 = 2;
 
 /// Threads of one pool, parked ones included. A thread waits in the middle of each task that waits for another, so
 /// this bounds how deep tasks that are not run in place wait for each other.
@@ -28,11 +25,7 @@ pub(crate) const THREADS_MAX: usize = 512;
 /// The processors and the yard.
 #[derive(Debug)]
 pub(crate) struct Crew {
-    processors: Box<[Padded<AtomicU32>]>,
-    /// How many processors are `FREE`. Follows the states a moment later.
-    free: Padded<AtomicU32>,
-    /// How many threads look for work.
-    searching: Padded<AtomicU32>,
+    bell: Bell,
     /// How many threads wait in the middle of a task.
     waiting: Padded<AtomicU32>,
     yard: Mutex<Yard>,
@@ -70,9 +63,7 @@ pub(crate) type Start<'a> = &'a dyn Fn(Arc<Berth>) -> std::io::Result<()>;
 impl Crew {
     pub(crate) fn new(processors: usize) -> Crew {
         Crew {
-            processors: (0..processors).map(|_| Padded(AtomicU32::new(FREE))).collect(),
-            free: Padded(AtomicU32::new(processors as u32)),
-            searching: Padded(AtomicU32::new(0)),
+            bell: Bell::new(processors),
             waiting: Padded(AtomicU32::new(0)),
             yard: Mutex::default(),
             gone: Condvar::new(),
@@ -81,79 +72,51 @@ impl Crew {
 
     /// How many processors there are.
     pub(crate) fn len(&self) -> u32 {
-        self.processors.len() as u32
+        self.bell.len()
     }
 
     fn yard(&self) -> MutexGuard<'_, Yard> {
         self.yard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a new task needs somebody to be woken: there is a free processor, and nobody looks for work.
-    ///
-    /// The task must have been published before.
+    /// As [`Bell::needs_call`].
     #[inline]
     pub(crate) fn needs_call(&self) -> bool {
-        // Orders our push before our look; pairs with the heavy fence of those who park.
-        fences::light();
-        self.free.load(Relaxed) != 0 && self.searching.load(Relaxed) == 0
-    }
-
-    /// Takes a processor that is free or whose thread only searches.
-    pub(crate) fn take(&self, processor: u32) -> bool {
-        let state = &self.processors[processor as usize];
-        match state.load(Relaxed) {
-            FREE if state.compare_exchange(FREE, TAKEN, AcqRel, Relaxed).is_ok() => {
-                self.free.fetch_sub(1, SeqCst);
-                true
-            }
-            SEARCHING => state.compare_exchange(SEARCHING, TAKEN, AcqRel, Relaxed).is_ok(),
-            _ => false,
-        }
+        self.bell.needs_call()
     }
 
     /// Takes any processor, `preferred` if it can be had.
     pub(crate) fn take_any(&self, preferred: Option<u32>) -> Option<u32> {
-        let all = 0..self.processors.len() as u32;
+        let all = 0..self.len();
         // The thread may have held its last one in an earlier, larger pool.
         preferred
             .filter(|processor| all.contains(processor))
             .into_iter()
             .chain(all.clone())
-            .find(|processor| self.take(*processor))
+            .find(|processor| self.bell.take(*processor))
     }
 
-    /// Lets go of a taken processor. The caller looks for work that is left alone, afterwards.
+    /// As [`Bell::release`].
     pub(crate) fn release(&self, processor: u32) {
-        debug_assert_eq!(self.processors[processor as usize].load(Relaxed), TAKEN);
-        // SeqCst: the look for work that follows must not come before this.
-        self.processors[processor as usize].store(FREE, SeqCst);
-        self.free.fetch_add(1, SeqCst);
+        self.bell.release(processor);
     }
 
-    /// Begins to search, with a taken processor.
+    /// As [`Bell::search`].
     pub(crate) fn search(&self, processor: u32) {
-        self.searching.fetch_add(1, SeqCst);
-        self.processors[processor as usize].store(SEARCHING, SeqCst);
+        self.bell.search(processor);
     }
 
-    /// Ends the search, with work in sight; false when somebody took the processor. The caller checks
-    /// `needs_call` if work is left.
+    /// As [`Bell::found`].
     pub(crate) fn found(&self, processor: u32) -> bool {
-        let state = &self.processors[processor as usize];
-        let kept = state.compare_exchange(SEARCHING, TAKEN, AcqRel, Relaxed).is_ok();
-        self.searching.fetch_sub(1, SeqCst);
-        kept
+        self.bell.found(processor)
     }
 
     /// Ends the search without work and goes into the yard. The caller looks once more, calls somebody if there is work
     /// now, and then waits for orders.
     pub(crate) fn give_up(&self, processor: u32, berth: &Arc<Berth>) {
         let mut yard = self.yard();
-        let state = &self.processors[processor as usize];
-        if state.compare_exchange(SEARCHING, FREE, SeqCst, Relaxed).is_ok() {
-            self.free.fetch_add(1, SeqCst);
-        }
-        self.searching.fetch_sub(1, SeqCst);
+        // Under the lock: who calls for the processor now finds this thread in the yard.
+        self.bell.give_up(processor);
         Crew::park(&mut yard, berth);
         drop(yard);
         // Orders what is above before the caller's last look; pairs with the light fence of those who push.
@@ -177,22 +140,10 @@ impl Crew {
     #[cold]
     #[inline(never)]
     pub(crate) fn summon(&self, wanted: impl Fn(u32) -> bool, start: Start<'_>) {
-        for (number, state) in self.processors.iter().enumerate() {
-            let processor = number as u32;
-            if state.load(Relaxed) == FREE
-                && wanted(processor)
-                && state.compare_exchange(FREE, SEARCHING, AcqRel, Relaxed).is_ok()
-            {
-                self.free.fetch_sub(1, SeqCst);
-                self.searching.fetch_add(1, SeqCst);
-                if self.deploy(Orders::Search(processor), start).is_err() {
-                    self.searching.fetch_sub(1, SeqCst);
-                    if state.compare_exchange(SEARCHING, FREE, SeqCst, Relaxed).is_ok() {
-                        self.free.fetch_add(1, SeqCst);
-                    }
-                }
-                return;
-            }
+        if let Some(processor) = self.bell.call(wanted)
+            && self.deploy(Orders::Search(processor), start).is_err()
+        {
+            self.bell.call_off(processor);
         }
     }
 
@@ -234,7 +185,7 @@ impl Crew {
 
     /// Whether a processor is taken, as `status` sees it.
     pub(crate) fn is_taken(&self, processor: u32) -> bool {
-        self.processors[processor as usize].load(Acquire) == TAKEN
+        self.bell.is_taken(processor)
     }
 
     /// Whether a thread is in the yard.

@@ -141,19 +141,21 @@ impl Deque {
         if self.top.load(Relaxed) > bottom {
             return None;
         }
-        self.bottom.store(bottom, Relaxed);
+        // Release, here and below: as in `push`, for the tasks under this one. A thief may see this store instead of that
+        // of their push, and a plain store heads no release sequence (since C++20; the paper's fence covered it).
+        self.bottom.store(bottom, Release);
         // SeqCst: orders our claim of the slot before our look at `top`; pairs with the fence in `steal`.
         fence(SeqCst);
         let top = self.top.load(Relaxed);
         if top > bottom {
-            self.bottom.store(bottom + 1, Relaxed);
+            self.bottom.store(bottom + 1, Release);
             return None;
         }
         let task = self.buffer().at(bottom).load(Relaxed);
         if top == bottom {
             // The last one: thieves may be after it too.
             let won = self.top.compare_exchange(top, top + 1, SeqCst, Relaxed).is_ok();
-            self.bottom.store(bottom + 1, Relaxed);
+            self.bottom.store(bottom + 1, Release);
             if !won {
                 return None;
             }

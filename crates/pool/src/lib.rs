@@ -4,12 +4,13 @@
 //! * [`memory`]: free lists of task blocks.
 //! * [`deque`], [`seats`]: where ready tasks lie, and who finds them.
 //! * [`board`]: ready tasks with a priority, a scope or a share, and which of them starts next.
-//! * [`crew`], [`fences`]: processors, threads, and how they sleep and wake.
+//! * [`crew`], [`bell`], [`fences`]: processors, threads, and how they sleep and wake.
 //! * [`engine`]: puts these to work: spawn, run, finish, wait, cancel, halt.
 //!
 //! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
+mod bell;
 mod board;
 mod crew;
 mod deque;
