@@ -14,6 +14,8 @@ pub(crate) struct Seats {
     deques: Box<[AtomicPtr<Deque>]>,
     /// One more than the highest seat that is taken.
     high: AtomicUsize,
+    /// How many seats are taken.
+    count: AtomicUsize,
     taken: Mutex<Vec<bool>>,
 }
 
@@ -22,6 +24,7 @@ impl Seats {
         Seats {
             deques: (0..SEATS).map(|_| AtomicPtr::new(null_mut())).collect(),
             high: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
             taken: Mutex::new(vec![false; SEATS]),
         }
     }
@@ -31,6 +34,8 @@ impl Seats {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let seat = taken.iter().position(|taken| !taken)?;
         taken[seat] = true;
+        // SeqCst: pairs with the look in `taken`; it comes before whatever the thread pushes.
+        self.count.fetch_add(1, Ordering::SeqCst);
         self.deques[seat].store(std::ptr::from_ref(deque).cast_mut(), Ordering::Release);
         self.set_high(&taken);
         Some(seat)
@@ -40,6 +45,7 @@ impl Seats {
     pub(crate) fn vacate(&self, seat: usize) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken[seat] = false;
+        self.count.fetch_sub(1, Ordering::SeqCst);
         self.deques[seat].store(null_mut(), Ordering::Release);
         self.set_high(&taken);
     }
@@ -47,6 +53,11 @@ impl Seats {
     fn set_high(&self, taken: &[bool]) {
         let high = taken.iter().rposition(|taken| *taken).map_or(0, |seat| seat + 1);
         self.high.store(high, Ordering::Release);
+    }
+
+    /// How many seats are taken. Whoever is not counted takes a seat before it pushes a task.
+    pub(crate) fn taken(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
     }
 
     /// How many seats to look at.

@@ -278,6 +278,8 @@ pub(crate) fn inject(task: TaskRef) {
     injected.push_back(task);
     engine.injected_len.store(injected.len(), Ordering::Relaxed);
     drop(injected);
+    // Threads without a seat come by here, and a light fence is for those with one.
+    fence(Ordering::SeqCst);
     engine.call();
 }
 
@@ -350,6 +352,11 @@ impl Engine {
             return;
         }
         if !self.has_lone_work() {
+            let mine = usize::from(context::get().sits(self));
+            if self.seats.taken() <= mine {
+                // Nobody else has a deque; who takes a seat now finds the processor free when it pushes.
+                return;
+            }
             // Who pushes with a light fence may have counted on us just before, and its task may not be in sight yet.
             fences::heavy();
         }
