@@ -44,8 +44,10 @@ pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => Some(result),
         Err(payload) => {
-            // Its own destructor could panic again: it is given up.
-            std::mem::forget(payload);
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                // What its own destructor threw is given up.
+                std::mem::forget(again);
+            }
             None
         }
     }
