@@ -119,7 +119,7 @@ impl Bell {
     }
 
     /// Checks what must hold while nobody is in the middle of a step.
-    #[cfg(test)]
+    #[cfg(all(test, loom))]
     pub(crate) fn check(&self) {
         let are = |state| self.processors.iter().filter(|now| now.load(SeqCst) == state).count() as u32;
         assert_eq!(self.free.load(SeqCst), are(FREE), "the sum follows the states");

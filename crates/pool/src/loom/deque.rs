@@ -104,7 +104,7 @@ fn a_buffer_that_grows_loses_nothing() {
 
 #[test]
 fn a_buffer_that_grows_under_two_thieves_loses_nothing() {
-    game(2, 1, 3, 2);
+    game(2, 2, 2, 2);
 }
 
 /// The waiter that wants its own newest task gets it or nothing.
