@@ -468,12 +468,13 @@ macro_rules! tuples {
                 },)*)
             }
             unsafe fn discard(this: NonNull<Self>) {
-                $(
+                // A part whose destructor panics does not keep the others.
+                $(crate::panics::contain(|| {
                     // SAFETY: a part of the tuple.
                     let part = unsafe { part!(this, $place) };
                     // SAFETY: the caller's promise.
                     unsafe { $name::discard(part) };
-                )*
+                });)*
             }
             fn spare(&self) -> Option<Self> {
                 // Guarded one by one: when a later part cannot be copied, the earlier copies go.
@@ -572,8 +573,10 @@ impl<A: Arg> Drop for Opened<A> {
     fn drop(&mut self) {
         let arguments = NonNull::from(&mut **self.arguments).cast::<A>();
         if !self.opened {
-            // SAFETY: they were not opened.
-            unsafe { A::discard(arguments) };
+            crate::panics::contain(|| {
+                // SAFETY: they were not opened.
+                unsafe { A::discard(arguments) }
+            });
         }
         // SAFETY: the box never drops them itself.
         unsafe { arguments.drop_in_place() };
