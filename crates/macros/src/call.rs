@@ -5,7 +5,7 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprCall, ExprClosure, Ident, Pat, Result, Token};
+use syn::{Error, Expr, ExprCall, ExprClosure, Ident, Pat, Result, ReturnType, Token, parse_quote};
 
 /// A spawn, parsed.
 pub(crate) struct Spawn {
@@ -214,7 +214,13 @@ fn name_of(left: &Expr) -> Result<Ident> {
 
 fn body_of(closure: ExprClosure, arguments: Vec<Expr>) -> Work {
     let parameters = closure.inputs.into_iter().collect();
-    Work::Body { parameters, arguments, body: *closure.body, is_closure: true }
+    let (body, output) = (*closure.body, closure.output);
+    let body = match output {
+        ReturnType::Default => body,
+        // What the user wrote as the type still types the body, its `return`s and its `?`s.
+        ReturnType::Type(..) => parse_quote!((|| #output #body)()),
+    };
+    Work::Body { parameters, arguments, body, is_closure: true }
 }
 
 /// The name of the task in errors and traces.

@@ -237,7 +237,7 @@ fn convert(argument: &Expr, verb: Verb, meta: bool) -> TokenStream {
         span,
     );
     quote_spanned! { span =>
-        match #argument { argument => (&&::poniard::__private::Wrap::of(&argument)).kind().#method(argument) }
+        match (#argument) { argument => (&&::poniard::__private::Wrap::of(&argument)).kind().#method(argument) }
     }
 }
 
