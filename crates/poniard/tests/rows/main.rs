@@ -1,0 +1,38 @@
+//! The acceptance tests. A test whose name begins with a row's id (`a10`, `b36`) shows that row of the list of
+//! features; the others are named by the law that they keep.
+//!
+//! * [`alone`]: runs a test in a process of its own, with the threads that it asks for.
+//! * [`signals`]: gates, meetings and peaks, so that tests wait for events and not for time.
+//! * The rest: one topic a file.
+#![forbid(unsafe_code)]
+
+mod alone;
+#[cfg(feature = "async")]
+mod asynchronous;
+mod bulk;
+mod cancelling;
+mod circles;
+mod closures;
+mod control;
+mod errors;
+mod failing;
+mod futures;
+mod handles;
+mod keywords;
+mod lazy;
+mod many;
+mod memory;
+mod nesting;
+mod occupancy;
+mod options;
+mod panics;
+mod priorities;
+mod retries;
+mod scopes;
+mod signals;
+mod spawning;
+mod sync;
+mod timeouts;
+mod tracing;
+mod waiting;
+mod width;
