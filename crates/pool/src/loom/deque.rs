@@ -124,7 +124,7 @@ fn the_wanted_task_is_popped_or_stolen() {
         };
         // SAFETY: this thread owns the deque.
         if let Some(task) = unsafe { deque.pop_if(&handles[1]) } {
-            assert_eq!(task.id, TaskId(1));
+            assert_eq!(task.id(), TaskId(1));
             run(task);
         }
         thief.join().unwrap();
