@@ -3,9 +3,9 @@
 //! A call is checked by rustc as an ordinary call: the macros put the user's function in front of the converted
 //! arguments, inside a closure that captures nothing, so that it can become a plain function pointer.
 //!
-//! * [`call`]: what is written inside `spawn!(..)`.
-//! * [`expand`]: what becomes of it.
-//! * [`keywords`]: `#[task]`, functions with keyword arguments.
+//! * `call`: what is written inside `spawn!(..)`.
+//! * `expand`: what becomes of it.
+//! * `keywords`: `#[task]`, functions with keyword arguments.
 #![forbid(unsafe_code)]
 
 mod call;

@@ -58,6 +58,7 @@ where
     R: Data,
     Fut: Future<Output = Result<R, Cause>> + Send + 'static,
 {
+    let limit = completion.take_time_limit();
     let retries =
         completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
     if completion.is_cancelled() {
@@ -67,7 +68,16 @@ where
     for attempt in 1.. {
         let now = next.take().expect("the loop ends when there is no spare");
         next = if attempt <= retries.max { now.spare() } else { None };
-        let cause = match caught(&completion.handle(), start(now)).await {
+        let task = completion.handle();
+        let run = caught(&task, start(now));
+        let result = match limit {
+            // A future that is dropped has ended, so another attempt may begin at once.
+            Some(limit) => {
+                tokio::time::timeout(limit, run).await.unwrap_or_else(|_| Err(Cause::timed_out(limit)))
+            }
+            None => run.await,
+        };
+        let cause = match result {
             Ok(value) => return completion.finish(Ok(value)),
             Err(cause) => cause,
         };

@@ -1,7 +1,8 @@
 //! Making tasks.
 
+use crate::engine::launch::{launch, launch_held};
 use crate::engine::promise::{HandOver, Starter};
-use crate::engine::{cancel, context, launch, launch_held};
+use crate::engine::{cancel, context};
 use crate::gate::Gate;
 use crate::task::arg::Arg;
 use crate::task::extra::Extra;

@@ -38,13 +38,18 @@ fn an_error_and_a_panic_of_a_future_are_the_tasks() {
         panic!("in the future")
     }
     let error = spawn!(async length(&spawn!(|| String::new()), 1)?, name = "async").fetch().unwrap_err();
-    assert!(error.to_string().starts_with("task `async` (") && error.to_string().ends_with("failed: empty"), "{error}");
+    assert!(
+        error.to_string().starts_with("task `async` (") && error.to_string().ends_with("failed: empty"),
+        "{error}"
+    );
     let error = spawn!(async panics()).fetch().unwrap_err();
     assert!(error.is_panic() && error.to_string().ends_with("in the future"), "{error}");
     fn fails() -> i64 {
         panic!("the root")
     }
-    assert!(spawn!(async add1(spawn!(fails()))).fetch().unwrap_err().root().to_string().ends_with("the root"));
+    assert!(
+        spawn!(async add1(spawn!(fails()))).fetch().unwrap_err().root().to_string().ends_with("the root")
+    );
 }
 
 #[test]

@@ -106,7 +106,10 @@ fn bulks_in_a_sequence_are_steps_whose_tasks_run_side_by_side() {
                 spawn_bulk(|| {
                     [(); 3].map(|()| {
                         let (notes, all) = (notes.clone(), all.clone());
-                        spawn!(move || { notes.note(step); all.meet() })
+                        spawn!(move || {
+                            notes.note(step);
+                            all.meet()
+                        })
                     })
                 })
             };
@@ -156,7 +159,9 @@ fn sync_waits_for_tasks_of_sequences_and_bulks() {
 
 #[test]
 fn options_and_the_function_form_hold_in_regions() {
-    let held = spawn_bulk(|| with_options(Options::new().name("inner"), || [spawn!(|| 1), poniard::spawn(|| 2, ())]));
+    let held = spawn_bulk(|| {
+        with_options(Options::new().name("inner"), || [spawn!(|| 1), poniard::spawn(|| 2, ())])
+    });
     assert_eq!(fetch_all(&held).unwrap(), [1, 2]);
     assert!(held.iter().all(|task| &*task.name() == "inner"));
     let tasks = spawn_sequential(|| {

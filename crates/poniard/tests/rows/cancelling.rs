@@ -115,7 +115,9 @@ fn a_cancel_at_any_moment_ends_a_task_one_way_or_the_other() {
             std::thread::scope(|scope| {
                 scope.spawn(|| task.cancel());
                 let found = dependent.fetch();
-                assert!(found.as_ref().is_ok_and(|x| *x == 2) || found.is_err_and(|error| error.is_cancelled()));
+                assert!(
+                    found.as_ref().is_ok_and(|x| *x == 2) || found.is_err_and(|error| error.is_cancelled())
+                );
             });
             assert_eq!(task.fetch().is_ok(), dependent.fetch().is_ok());
         }

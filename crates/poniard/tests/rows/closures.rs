@@ -9,7 +9,10 @@ fn a_closure_is_applied_to_arguments() {
     let p = spawn!(|| 4);
     assert_eq!(spawn!((|x, k| x * k)(&p, 3)).fetch().unwrap(), 12);
     assert_eq!(spawn!((|x: i64| x + 1)(p)).fetch().unwrap(), 5);
-    assert_eq!(spawn!((|xs| xs.iter().copied().sum::<i32>())(&[spawn!(|| 1), spawn!(|| 2)])).fetch().unwrap(), 3);
+    assert_eq!(
+        spawn!((|xs| xs.iter().copied().sum::<i32>())(&[spawn!(|| 1), spawn!(|| 2)])).fetch().unwrap(),
+        3
+    );
 }
 
 #[test]

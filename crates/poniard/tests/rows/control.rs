@@ -21,7 +21,10 @@ fn status_tells_what_waits_is_ready_runs_and_has_ended() {
         assert_eq!((now.running, now.ready, now.waiting), (1, 3, 2), "{now:?}");
         assert_eq!((now.done, now.failed, now.processors), (1, 1, 1), "{now:?}");
         assert_eq!(&*now.tasks[0].name, "gate");
-        assert_eq!((now.tasks[0].task, now.tasks[0].site.file), (gate.task.id(), gate.task.any().site().file));
+        assert_eq!(
+            (now.tasks[0].task, now.tasks[0].site.file),
+            (gate.task.id(), gate.task.any().site().file)
+        );
         assert!(now.tasks[0].on.is_some());
         gate.open();
         wait_all(&ready);

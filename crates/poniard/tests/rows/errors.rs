@@ -85,7 +85,11 @@ fn a_dependents_error_names_itself_and_the_root() {
     let last = spawn!(add1(&middle), name = "last");
     let error = last.fetch().unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("task `last` (") && text.contains("did not run, because an input failed: task `root` ("), "{text}");
+    assert!(
+        text.starts_with("task `last` (")
+            && text.contains("did not run, because an input failed: task `root` ("),
+        "{text}"
+    );
     assert!(text.ends_with("12 is out of range") && !text.contains("middle"), "{text}");
     assert_eq!(&*error.task().unwrap().name, "last");
     assert_eq!(error.root().task().unwrap().id, root.id());
@@ -110,6 +114,10 @@ fn an_error_fetched_inside_a_task_keeps_its_root() {
     let outer = spawn!(passes_on(vec![root.clone()])?, name = "outer");
     let error = outer.fetch().unwrap_err();
     assert_eq!((error.task().unwrap().id, error.root().task().unwrap().id), (outer.id(), root.id()));
-    assert!(error.to_string().starts_with("task `outer`") && error.to_string().contains(" failed: task `checked`"), "{error}");
+    assert!(
+        error.to_string().starts_with("task `outer`")
+            && error.to_string().contains(" failed: task `checked`"),
+        "{error}"
+    );
     assert_eq!(error.downcast_ref::<OutOfRange>(), Some(&OutOfRange(12)));
 }

@@ -40,7 +40,12 @@ fn b20_all_transitive_dependents_fail_with_the_same_root_and_do_not_run() {
     };
     let first = spawn!(move || fails());
     let (a, b) = (needs(&first), needs(&first));
-    let deeper: Vec<_> = (0..50).scan(a.clone(), |last, _| { *last = needs(last); Some(last.clone()) }).collect();
+    let deeper: Vec<_> = (0..50)
+        .scan(a.clone(), |last, _| {
+            *last = needs(last);
+            Some(last.clone())
+        })
+        .collect();
     for task in deeper.iter().chain([&a, &b]) {
         assert_eq!(root(task), root(&first));
     }
@@ -64,7 +69,10 @@ fn b20_a_dependent_fails_at_once_even_when_another_input_never_ends() {
 fn b20_a_failure_that_comes_later_reaches_dependents_that_wait_already() {
     alone(2, || {
         let (go, gone) = channel::<()>();
-        let bad = spawn!(move || { let _ = gone.recv_timeout(LIMIT); fails() });
+        let bad = spawn!(move || {
+            let _ = gone.recv_timeout(LIMIT);
+            fails()
+        });
         let (one, gate) = (spawn!(x = &bad => **x), Gate::aside());
         let two = spawn!(x = &one, y = &gate.task => { let _ = y; *x });
         assert!(!one.is_ready() && !two.is_ready());
@@ -81,7 +89,9 @@ fn b21_a_task_spawned_later_on_a_failed_one_fails() {
     let (by_reference, by_value) = (spawn!(add1(&bad)), spawn!((|x| x)(bad.clone())));
     let (among_others, in_order) = (spawn!((|xs| xs.len())(&[bad.clone()])), spawn!(|| 1, after = &bad));
     let by_function = poniard::spawn(add1, (&bad,));
-    for found in [root(&by_reference), root(&by_value), root(&among_others), root(&in_order), root(&by_function)] {
+    for found in
+        [root(&by_reference), root(&by_value), root(&among_others), root(&in_order), root(&by_function)]
+    {
         assert_eq!(found, root(&bad));
     }
 }
@@ -105,7 +115,8 @@ fn b23_tasks_that_have_nothing_to_do_with_a_failure_go_on() {
     let better = spawn!(add1(&good));
     assert!(worse.fetch().is_err());
     assert_eq!(spawn!(add1(&better)).fetch().unwrap(), 3);
-    let many: Vec<_> = (0..100).map(|i| if i % 3 == 0 { spawn!(fails()) } else { spawn!((|i| i)(i)) }).collect();
+    let many: Vec<_> =
+        (0..100).map(|i| if i % 3 == 0 { spawn!(fails()) } else { spawn!((|i| i)(i)) }).collect();
     assert_eq!(many.iter().filter_map(|task| task.fetch().ok()).count(), 66);
 }
 

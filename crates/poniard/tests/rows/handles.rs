@@ -22,7 +22,11 @@ fn b08_with_meta_the_function_receives_handles() {
     let (a, b) = (spawn!(identity(1i64), name = "a"), spawn!(identity(2i64)));
     assert_eq!(spawn!(name_of(&a), meta = true).fetch().unwrap(), "a");
     assert_eq!(spawn!(name_of(a.clone()), meta = true).fetch().unwrap(), "a");
-    assert_eq!(spawn!(sum(&[a.clone(), b], 10)?, meta = true).fetch().unwrap(), 13, "values stay as they are");
+    assert_eq!(
+        spawn!(sum(&[a.clone(), b], 10)?, meta = true).fetch().unwrap(),
+        13,
+        "values stay as they are"
+    );
     assert_eq!(spawn!(identity(a), meta = false).fetch().unwrap(), 1);
 }
 

@@ -51,7 +51,10 @@ fn b24_with_allow_errors_the_rest_goes_on() {
         let slow = lazy!(_gate = &gate.task => 1);
         let both = lazy!(a = &slow, b = &lazy!(fails()) => a + b);
         let error = both.collect_with(SchedulerOptions::new().allow_errors(true)).unwrap_err();
-        assert!(error.root().to_string().ends_with("the root"), "what depends on the failure fails all the same");
+        assert!(
+            error.root().to_string().ends_with("the root"),
+            "what depends on the failure fails all the same"
+        );
         gate.open();
         assert_eq!(slow.collect().unwrap(), 1);
     });
@@ -72,7 +75,10 @@ fn b25_a_lazy_call_runs_nothing() {
 fn b26_delayed_makes_lazy_tasks_of_a_function() {
     let runs = Arc::new(AtomicUsize::new(0));
     let inside = runs.clone();
-    let counts = delayed(move |x: i64| { inside.fetch_add(1, Ordering::SeqCst); x + 1 });
+    let counts = delayed(move |x: i64| {
+        inside.fetch_add(1, Ordering::SeqCst);
+        x + 1
+    });
     let (p, q) = (counts.call((1,)), counts.call((10,)));
     assert_eq!(runs.load(Ordering::SeqCst), 0);
     assert_eq!(delayed(|a: &i64, b: &i64| a + b).call((&p, &q)).collect().unwrap(), 13);
@@ -149,7 +155,8 @@ fn b30d_lazy_tasks_are_counted_with_all_others() {
 fn b30e_two_collects_share_work_and_results() {
     let runs = Arc::new(AtomicUsize::new(0));
     let shared = counting(&runs);
-    let (a, b) = (lazy!((|x: &Pinned<usize>| x.0 + 1)(&shared)), lazy!((|x: &Pinned<usize>| x.0 + 2)(&shared)));
+    let (a, b) =
+        (lazy!((|x: &Pinned<usize>| x.0 + 1)(&shared)), lazy!((|x: &Pinned<usize>| x.0 + 2)(&shared)));
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(a.collect().unwrap(), 1));
         scope.spawn(|| assert_eq!(b.collect().unwrap(), 2));

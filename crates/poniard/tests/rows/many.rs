@@ -14,7 +14,12 @@ fn wait_any_gives_the_place_of_one_that_has_ended() {
     alone(2, || {
         let (first, third) = (Gate::aside(), Gate::aside());
         let (go, gone) = channel::<()>();
-        let second = spawn!(move || { let _ = gone.recv_timeout(LIMIT); }, occupancy = 0);
+        let second = spawn!(
+            move || {
+                let _ = gone.recv_timeout(LIMIT);
+            },
+            occupancy = 0
+        );
         let tasks = [first.task.clone(), second, third.task.clone()];
         std::thread::scope(|scope| {
             let found = scope.spawn(|| wait_any(&tasks));
@@ -61,7 +66,8 @@ fn fetch_all_keeps_the_order_and_gives_the_first_failure() {
 fn as_completed_gives_tasks_in_the_order_of_their_ends() {
     alone(2, || {
         let gates: Vec<Gate> = (0..4).map(|_| Gate::aside()).collect();
-        let numbered: Vec<_> = gates.iter().enumerate().map(|(i, gate)| spawn!(i = i, _gate = &gate.task => i)).collect();
+        let numbered: Vec<_> =
+            gates.iter().enumerate().map(|(i, gate)| spawn!(i = i, _gate = &gate.task => i)).collect();
         let mut completed = as_completed(numbered);
         for next in [2, 0, 3, 1] {
             gates[next].open();
@@ -76,7 +82,8 @@ fn as_completed_gives_tasks_in_the_order_of_their_ends() {
 fn as_completed_gives_failed_and_ended_tasks_too() {
     let ended = spawn!((|x| x)(1));
     ended.wait();
-    let results: Vec<bool> = as_completed([ended, spawn!(fails(1))]).map(|task| task.fetch().is_ok()).collect();
+    let results: Vec<bool> =
+        as_completed([ended, spawn!(fails(1))]).map(|task| task.fetch().is_ok()).collect();
     assert_eq!(results.iter().filter(|good| **good).count(), 1);
     assert_eq!(results.len(), 2);
 }

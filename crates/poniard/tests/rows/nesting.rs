@@ -17,7 +17,10 @@ fn a15_nested_loops_run_each_task_once_and_in_the_order_of_their_inputs() {
     sync(|| {
         for i in 0..OUTER {
             let ended = outer_ended.clone();
-            let y = spawn!(move || { ended.fetch_add(1, Ordering::SeqCst); i });
+            let y = spawn!(move || {
+                ended.fetch_add(1, Ordering::SeqCst);
+                i
+            });
             for j in 0..INNER {
                 let ended = inner_ended.clone();
                 inner.push(spawn!(move y = &y => { ended.fetch_add(1, Ordering::SeqCst); (**y, j) }));
@@ -25,7 +28,10 @@ fn a15_nested_loops_run_each_task_once_and_in_the_order_of_their_inputs() {
         }
     })
     .unwrap();
-    assert_eq!((outer_ended.load(Ordering::SeqCst), inner_ended.load(Ordering::SeqCst)), (OUTER, OUTER * INNER));
+    assert_eq!(
+        (outer_ended.load(Ordering::SeqCst), inner_ended.load(Ordering::SeqCst)),
+        (OUTER, OUTER * INNER)
+    );
     for (place, task) in inner.iter().enumerate() {
         assert_eq!(task.fetch().unwrap().0, (place / INNER, place % INNER));
     }
@@ -88,9 +94,14 @@ fn a16_nested_loops_take_less_time_than_one_level_loops_can() {
         let begun = Instant::now();
         sync(|| {
             for i in 0..OUTER {
-                let y = spawn!((|i| { std::thread::sleep(F); i })(i));
+                let y = spawn!((|i| {
+                    std::thread::sleep(F);
+                    i
+                })(i));
                 for _ in 0..INNER {
-                    spawn!((|i: &usize| if *i == 0 { std::thread::sleep(G_OF_FIRST) })(&y));
+                    spawn!((|i: &usize| if *i == 0 {
+                        std::thread::sleep(G_OF_FIRST)
+                    })(&y));
                 }
             }
         })

@@ -27,7 +27,10 @@ fn b06_a_task_that_waits_leaves_its_processor_to_others() {
     alone(1, || {
         let (gate, (go, gone)) = (Gate::aside(), channel());
         let gated = gate.task.clone();
-        let first = spawn!(move || { go.send(()).unwrap(); gated.wait(); });
+        let first = spawn!(move || {
+            go.send(()).unwrap();
+            gated.wait();
+        });
         gone.recv_timeout(LIMIT).unwrap();
         let (ran, has_run) = channel();
         let second = spawn!(move || ran.send(()).unwrap());
@@ -205,7 +208,8 @@ fn b40_parents_that_wait_leave_their_processor_to_their_children() {
                 let all = all.clone();
                 let work = move || {
                     let children = [(); 2].map(|()| spawn!(|| 1));
-                    let gathered = spawn!(move _a = &children[0], _b = &children[1] => all.meet(), occupancy = 0);
+                    let gathered =
+                        spawn!(move _a = &children[0], _b = &children[1] => all.meet(), occupancy = 0);
                     gathered.fetch().unwrap().0
                 };
                 spawn!(move || work())

@@ -39,7 +39,14 @@ fn b07_every_option_is_taken_by_call_region_and_function_form() {
         meta = false,
         propagates = ["priority"],
     );
-    let all = Options::new().name("all").scope(Scope::any()).single(1).priority(3).occupancy(1.0).threads(1).memory(1024);
+    let all = Options::new()
+        .name("all")
+        .scope(Scope::any())
+        .single(1)
+        .priority(3)
+        .occupancy(1.0)
+        .threads(1)
+        .memory(1024);
     let all = all.time(Duration::from_millis(1)).retries(1).timeout(Duration::from_secs(100)).after(&input);
     let all = all.get_result(true).propagates(["priority"]);
     let by_function = spawn_with(all.clone(), my_name, ());

@@ -33,7 +33,8 @@ fn the_highest_priority_starts_first() {
 fn below_zero_waits_until_nothing_else_is_ready() {
     alone(1, || {
         let low = || Options::new().priority(-5);
-        let tasks = vec![("low", low()), ("a", Options::new()), ("lower", low().priority(-6)), ("b", Options::new())];
+        let tasks =
+            vec![("low", low()), ("a", Options::new()), ("lower", low().priority(-6)), ("b", Options::new())];
         assert_eq!(order(tasks)[2..], ["low", "lower"]);
     });
 }
@@ -42,7 +43,8 @@ fn below_zero_waits_until_nothing_else_is_ready() {
 fn of_equal_priority_the_longest_expected_starts_first() {
     alone(1, || {
         let takes = |seconds| Options::new().priority(1).time(Duration::from_secs(seconds));
-        let tasks = vec![("2", takes(2)), ("30", takes(30)), ("7", takes(7)), ("0", Options::new().priority(1))];
+        let tasks =
+            vec![("2", takes(2)), ("30", takes(30)), ("7", takes(7)), ("0", Options::new().priority(1))];
         assert_eq!(order(tasks), ["30", "7", "2", "0"]);
     });
 }

@@ -70,7 +70,8 @@ fn without_on_error_a_tasks_own_errors_do_not_count() {
 fn a_filter_tells_which_failures_are_worth_another_attempt() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let worth = |error: &TaskError| !error.to_string().contains("call 2");
-    let error = spawn!((|n| flaky(&CALLS, n))(9)?, retries = Retries::new(5).filter(worth)).fetch().unwrap_err();
+    let error =
+        spawn!((|n| flaky(&CALLS, n))(9)?, retries = Retries::new(5).filter(worth)).fetch().unwrap_err();
     assert!(error.to_string().ends_with("call 2"), "{error}");
 }
 

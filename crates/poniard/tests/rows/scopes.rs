@@ -72,7 +72,13 @@ fn a_scope_of_several_processors_uses_them_all() {
         let tasks: Vec<_> = (0..3)
             .map(|_| {
                 let (all, seen) = (all.clone(), seen.clone());
-                spawn!(move || { seen.add(here()); all.meet() }, scope = scope.clone())
+                spawn!(
+                    move || {
+                        seen.add(here());
+                        all.meet()
+                    },
+                    scope = scope.clone()
+                )
             })
             .collect();
         // Not by fetch, which lends this thread's hands: the runtime alone must come to it.

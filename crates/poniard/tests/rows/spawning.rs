@@ -115,7 +115,10 @@ fn b04_a_task_as_argument_is_its_result_and_has_ended() {
     let (send, order) = channel();
     let first = {
         let send = send.clone();
-        spawn!(move || { send.send("first").unwrap(); 20 })
+        spawn!(move || {
+            send.send("first").unwrap();
+            20
+        })
     };
     let second = spawn!(move x = &first => { send.send("second").unwrap(); **x + 1 });
     assert_eq!(second.fetch().unwrap().0, 21);

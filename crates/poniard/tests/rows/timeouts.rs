@@ -11,7 +11,15 @@ const SHORT: Duration = Duration::from_millis(30);
 /// A task that takes no notice of its limit. It ends when the sender is dropped.
 fn ignores_its_limit() -> (DTask<Pinned<()>>, Sender<()>) {
     let (end, ended) = channel::<()>();
-    (spawn!(move || { let _ = ended.recv_timeout(LIMIT); }, timeout = SHORT), end)
+    (
+        spawn!(
+            move || {
+                let _ = ended.recv_timeout(LIMIT);
+            },
+            timeout = SHORT
+        ),
+        end,
+    )
 }
 
 #[test]
@@ -69,7 +77,12 @@ fn other_tasks_go_on_while_one_runs_beyond_its_limit() {
 
 #[test]
 fn a_task_sees_that_its_time_is_over() {
-    let task = spawn!(|| while !cancelled() { std::thread::yield_now() }, timeout = SHORT);
+    let task = spawn!(
+        || while !cancelled() {
+            std::thread::yield_now()
+        },
+        timeout = SHORT
+    );
     assert!(task.fetch().unwrap_err().is_timeout());
 }
 
@@ -99,7 +112,11 @@ fn a_time_out_counts_for_retries_and_each_attempt_has_its_own() {
         attempt
     }
     alone(2, || {
-        let task = spawn!(slow_at_first(), timeout = Duration::from_millis(200), retries = Retries::new(3).on_error(false));
+        let task = spawn!(
+            slow_at_first(),
+            timeout = Duration::from_millis(200),
+            retries = Retries::new(3).on_error(false)
+        );
         assert_eq!(task.fetch().unwrap(), 2);
     });
 }

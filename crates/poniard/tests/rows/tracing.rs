@@ -49,7 +49,12 @@ fn another_attempt_is_recorded() {
         panic!("it fails")
     }
     alone(1, || {
-        let (task, recorded) = record(|| { let task = spawn!(fails(), retries = 2); task.wait(); task }).unwrap();
+        let (task, recorded) = record(|| {
+            let task = spawn!(fails(), retries = 2);
+            task.wait();
+            task
+        })
+        .unwrap();
         let attempts: Vec<u32> = recorded
             .events
             .iter()

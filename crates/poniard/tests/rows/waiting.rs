@@ -37,7 +37,8 @@ fn a06_wait_blocks_until_the_task_has_ended() {
 
 #[test]
 fn a29_a_list_of_tasks_is_waited_for_one_by_one() {
-    let tasks: Vec<DTask<i64>> = (0..10).map(|i| if i == 5 { spawn!(fails()) } else { spawn!((|i| i)(i)) }).collect();
+    let tasks: Vec<DTask<i64>> =
+        (0..10).map(|i| if i == 5 { spawn!(fails()) } else { spawn!((|i| i)(i)) }).collect();
     tasks.iter().for_each(DTask::wait);
     assert!(tasks.iter().all(DTask::is_ready));
     wait_all(&tasks);

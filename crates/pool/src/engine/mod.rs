@@ -5,25 +5,25 @@ pub(crate) mod context;
 pub(crate) mod finish;
 pub(crate) mod halt;
 pub(crate) mod handle;
+pub(crate) mod launch;
 pub(crate) mod outside;
 pub(crate) mod promise;
+mod run;
 pub(crate) mod status;
 pub(crate) mod wait;
 pub(crate) mod worker;
 
-use crate::board::{Assignment, Board, NORMAL, Offer};
+use crate::board::{Assignment, Board};
 use crate::crew::{Berth, Crew, Orders, THREADS_MAX};
 use crate::deque::{Deque, Stolen};
 use crate::fences;
-use crate::gate::{Claim, INPUTS_MAX, Satisfied, Wired};
+use crate::gate::Claim;
 use crate::panics;
 use crate::seats::Seats;
-use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
-use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, Ran, TaskRef};
-use context::{Context, Counts};
+use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, TaskRef};
+use context::Context;
 use poniard_model::{Cause, ProcessorId, WorkerId};
-use poniard_trace::{Event, note};
 use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::null_mut;
@@ -129,124 +129,6 @@ pub fn stop(patience: std::time::Duration) {
         drop(past);
         engine.crew.stop(patience);
     }
-}
-
-/// Launches a task that was made with a wiring or a ready gate, on the thread that made it.
-#[inline]
-pub(crate) fn launch(context: &'static Context, task: &TaskRef, waits: bool) {
-    note(|| Event::Spawned { task: task.id(), site: task.site });
-    if waits {
-        wire(task);
-    } else if context.is_halted() && spawned_by_the_halted() {
-        cancel_because(task, Cause::halted, HALTED);
-        drop_engine_reference(task);
-    } else {
-        // SAFETY: the engine's reference of a new task is nobody's yet.
-        queue_plain(context, unsafe { TaskRef::from_raw(task.as_raw()) });
-    }
-}
-
-/// Launches a task that a region held back.
-pub(crate) fn launch_held(task: &TaskRef, extra: Option<Box<Extra>>) {
-    if !task.gate.launch() {
-        // It was cancelled meanwhile.
-        return drop_engine_reference(task);
-    }
-    if let Some(extra) = extra {
-        task.set_extra(extra);
-    }
-    note(|| Event::Spawned { task: task.id(), site: task.site });
-    wire(task);
-    // A cancel that came while we wired has left its mark and nothing else. SeqCst: pairs with the fence in `cancel`.
-    fence(Ordering::SeqCst);
-    if task.flags() & CANCELLED != 0 {
-        cancel(task);
-    }
-}
-
-fn drop_engine_reference(task: &TaskRef) {
-    // SAFETY: the caller says that nobody else has the engine's reference.
-    drop(unsafe { TaskRef::from_raw(task.as_raw()) });
-}
-
-/// Hangs a task on its inputs, and queues it when all have ended.
-#[inline]
-fn wire(task: &TaskRef) {
-    let mut wiring = Wiring::new(task);
-    if poniard_trace::is_on() {
-        // SAFETY: the caller builds the task.
-        unsafe { task.inputs(&mut |input| note(|| Event::Input { task: task.id(), of: input.id() })) };
-    }
-    // SAFETY: the gate is wiring, and only the caller has the arguments.
-    unsafe { task.wire(&mut wiring) };
-    if let Some(extra) = task.extra() {
-        extra.wire_order(&mut wiring);
-    }
-    assert!(wiring.edges < INPUTS_MAX, "a task has at most {INPUTS_MAX} inputs");
-    let refused = wiring.failed.as_ref().map(Cause::upstream).or_else(|| why_impossible(task));
-    if let Some(cause) = refused {
-        task.gate.refuse();
-        return reject(task, cause, wiring.edges);
-    }
-    match task.gate.wired(wiring.edges) {
-        Wired::Waiting => {}
-        // SAFETY: the engine's reference is ours while no edge is out.
-        Wired::Ready => queue(unsafe { TaskRef::from_raw(task.as_raw()) }),
-        Wired::Poisoned => reject(task, failed_input(task), wiring.edges),
-    }
-}
-
-/// Ends a task that is being wired and will not run.
-#[cold]
-fn reject(task: &TaskRef, cause: Cause, edges: u32) {
-    if task.resolve() {
-        finish::fail(task, 0, cause);
-    }
-    if task.gate.unwire(edges) == Satisfied::Spent {
-        // SAFETY: no edge is out, and the task did not run.
-        unsafe { task.drop_arguments() };
-        drop_engine_reference(task);
-    }
-}
-
-/// The failed input of a task that was poisoned while it was wired.
-fn failed_input(task: &TaskRef) -> Cause {
-    let mut cause = None;
-    let mut look = |input: &TaskRef| {
-        if let (None, Some(error)) = (&cause, input.error()) {
-            cause = Some(Cause::upstream(error));
-        }
-    };
-    // SAFETY: the task is still wiring, so its arguments stay.
-    unsafe { task.inputs(&mut look) };
-    if let Some(extra) = task.extra() {
-        extra.befores(|order| look(&order.after));
-    }
-    cause.expect("a poisoned task has a failed input")
-}
-
-/// Why a task that was just made cannot run.
-fn why_impossible(task: &TaskRef) -> Option<Cause> {
-    if spawned_by_the_halted() {
-        return Some(Cause::halted());
-    }
-    let extra = task.extra()?;
-    if let Some(reason) = &extra.impossible {
-        return Some(Cause::scheduling(reason.clone()));
-    }
-    let (asked, there_are) = (extra.demand.width, get().crew.len());
-    let fitting = (0..there_are).filter(|processor| extra.demand.fits(*processor)).count() as u32;
-    (asked.max(1) > fitting).then(|| {
-        let reason =
-            format!("asks for {asked} processors with `threads`; {fitting} of the {there_are} fit its scope");
-        Cause::scheduling(reason)
-    })
-}
-
-/// Whether the spawner is a task that goes on after a halt.
-fn spawned_by_the_halted() -> bool {
-    let context = context::get();
-    context.is_halted() && context.running().is_some()
 }
 
 /// Queues a ready task, with the engine's reference.
@@ -479,161 +361,6 @@ impl Engine {
             if std::ptr::eq(deque, &context.deque) { None } else { steal(deque) }
         })
     }
-
-    /// Runs tasks until nothing is found, or the thread has lost its processor.
-    pub(crate) fn work(&'static self, context: &'static Context) {
-        // A thread that has found work looks no more, so another one looks whether there is more than that.
-        let mut call_another = true;
-        while let Some(processor) = context.processor() {
-            context.begin_epoch();
-            if self.board.wants(processor) && self.serve_board(context, processor, NORMAL) {
-                continue;
-            }
-            match self.find(context) {
-                Some(task) => {
-                    if std::mem::take(&mut call_another) {
-                        self.call_if_work();
-                    }
-                    self.run_chain(context, task);
-                }
-                None if self.board.wants_idle(processor)
-                    && self.serve_board(context, processor, i32::MIN) => {}
-                None => return,
-            }
-        }
-    }
-
-    /// Offers the thread's processor to the board; false when nothing fits.
-    pub(crate) fn serve_board(
-        &'static self,
-        context: &'static Context,
-        processor: u32,
-        priority_min: i32,
-    ) -> bool {
-        match self.board.with(|plan| plan.offer(processor, priority_min)) {
-            Offer::Nothing => return false,
-            Offer::Given => {
-                // The gathering task has it now; this thread goes on without, if it can get another.
-                if context.take_processor().is_none() {
-                    unreachable!("the timer takes processors only from threads that run a task");
-                }
-            }
-            Offer::Run(task, assignment) | Offer::Gathered(task, assignment) => {
-                if assignment.share.is_some() {
-                    context.take_processor();
-                    // The rest of the processor is there for others now.
-                    self.start_beside();
-                }
-                // Who put more meanwhile counted on this thread's search, which is over.
-                self.call_if_work();
-                self.run_assigned(context, task, assignment);
-            }
-        }
-        true
-    }
-
-    /// Runs a task of the board's, and gives back what it held.
-    pub(crate) fn run_assigned(
-        &'static self,
-        context: &'static Context,
-        task: TaskRef,
-        assignment: Assignment,
-    ) {
-        if let Some((processor, _)) = assignment.share {
-            context.set_home(processor);
-        }
-        context.assignment.replace(assignment);
-        let next = self.execute_claimed(context, task);
-        let left = context.assignment.take();
-        self.end_assignment(left);
-        if let Some(next) = next {
-            queue(next);
-        }
-    }
-
-    /// Runs a queue entry, and then the dependents that it makes ready, one after the other.
-    #[inline]
-    pub(crate) fn run_chain(&'static self, context: &'static Context, task: TaskRef) {
-        let mut next = self.execute_claimed(context, task);
-        while let Some(task) = next {
-            let wanted = context.processor().is_none_or(|processor| self.board.wants(processor));
-            if wanted {
-                return queue(task);
-            }
-            next = self.execute_claimed(context, task);
-        }
-    }
-
-    /// Runs a queue entry, unless somebody else was faster.
-    #[inline]
-    fn execute_claimed(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
-        if task.gate.claim() { self.execute(context, task) } else { None }
-    }
-
-    /// Runs a task that the caller has claimed. Gives the first dependent that is ready now.
-    #[inline]
-    pub(crate) fn execute(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
-        if context.is_halted() {
-            return stop_halted(&task);
-        }
-        note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });
-        let frame = context.frame(&task);
-        // SAFETY: `leave` comes below; no task unwinds.
-        unsafe { context.enter(&frame) };
-        context.show(Some(&task));
-        if let Some(extra) = task.extra() {
-            context.show_name(extra.name.clone());
-            attempt::begin(self, &task);
-        }
-        // SAFETY: the caller has claimed it, and a ready task's inputs have ended well.
-        let ran = unsafe { task.run() };
-        context.leave(&frame);
-        context.show(context.running());
-        if task.extra().is_some() {
-            context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
-        }
-        match ran {
-            Ran::Done if !context.is_halted() => {
-                Counts::add_one(&context.counts.done);
-                finish::done(task)
-            }
-            ran => {
-                after_unusual(task, ran, context.is_halted());
-                None
-            }
-        }
-    }
-}
-
-/// What follows an attempt that did not simply end well.
-#[cold]
-#[inline(never)]
-fn after_unusual(task: TaskRef, ran: Ran, halted: bool) {
-    match ran {
-        Ran::Done => {
-            // SAFETY: the value was put into the slot just now, and nobody has seen it.
-            unsafe { task.discard_value() };
-            finish::fail(&task, task.attempt(), Cause::halted());
-        }
-        Ran::Detached | Ran::TooLate => {}
-        Ran::Failed(cause) => {
-            if task.resolve() {
-                finish::fail(&task, task.attempt(), if halted { Cause::halted() } else { cause });
-            }
-        }
-        Ran::Again(cause) => attempt::try_again(task, cause, halted),
-    }
-}
-
-/// Ends a claimed task that was taken before a halt and has not begun.
-#[cold]
-fn stop_halted(task: &TaskRef) -> Option<TaskRef> {
-    if task.resolve() {
-        finish::fail(task, 0, Cause::halted());
-    }
-    // SAFETY: the claim is the caller's, and the task has not run.
-    unsafe { task.drop_arguments() };
-    None
 }
 
 #[inline]

@@ -11,6 +11,7 @@ use poniard_model::{Cause, Site, TaskError};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 /// The right, and the duty, to end a task. Dropped unused, it makes the task fail.
 pub struct Completion<R: Send + Sync + 'static> {
@@ -83,6 +84,13 @@ impl<R: Send + Sync + 'static> Completion<R> {
     /// Whether somebody wants the task to stop.
     pub fn is_cancelled(&self) -> bool {
         self.task().flags() & (CANCELLED | HALTED | TIMED_OUT) != 0
+    }
+
+    /// Takes the task's time limit off, to keep it by other means.
+    pub fn take_time_limit(&self) -> Option<Duration> {
+        let extra = self.extra()?;
+        let over = extra.attempt_ended();
+        extra.timeout.filter(|_| over.is_none())
     }
 
     /// What the task asked for beyond its function and its arguments.

@@ -165,7 +165,9 @@ fn withdraw(chain: &[TaskId]) {
 /// Runs the target right here, if it is ready and nobody has it.
 #[inline]
 fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> bool {
-    if task.flags() & PLACED != 0 || !context.has_stack() {
+    // A body with a time limit may outlive its task: on top of this one it would hold it up.
+    let has_limit = task.extra().is_some_and(|extra| extra.timeout.is_some());
+    if task.flags() & PLACED != 0 || has_limit || !context.has_stack() {
         return false;
     }
     // The newest of this thread's own, most often: then the queue entry goes with it.

@@ -1,0 +1,165 @@
+//! Running: what a thread does that holds a processor.
+
+use super::context::{Context, Counts};
+use super::{Engine, attempt, finish, processor_id, queue};
+use crate::board::{Assignment, NORMAL, Offer};
+use crate::task::{Ran, TaskRef};
+use poniard_model::Cause;
+use poniard_trace::{Event, note};
+
+impl Engine {
+    /// Runs tasks until nothing is found, or the thread has lost its processor.
+    pub(crate) fn work(&'static self, context: &'static Context) {
+        // A thread that has found work looks no more, so another one looks whether there is more than that.
+        let mut call_another = true;
+        while let Some(processor) = context.processor() {
+            context.begin_epoch();
+            if self.board.wants(processor) && self.serve_board(context, processor, NORMAL) {
+                continue;
+            }
+            match self.find(context) {
+                Some(task) => {
+                    if std::mem::take(&mut call_another) {
+                        self.call_if_work();
+                    }
+                    self.run_chain(context, task);
+                }
+                None if self.board.wants_idle(processor)
+                    && self.serve_board(context, processor, i32::MIN) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Offers the thread's processor to the board; false when nothing fits.
+    pub(crate) fn serve_board(
+        &'static self,
+        context: &'static Context,
+        processor: u32,
+        priority_min: i32,
+    ) -> bool {
+        match self.board.with(|plan| plan.offer(processor, priority_min)) {
+            Offer::Nothing => return false,
+            Offer::Given => {
+                // The gathering task has it now; this thread goes on without, if it can get another.
+                if context.take_processor().is_none() {
+                    unreachable!("the timer takes processors only from threads that run a task");
+                }
+            }
+            Offer::Run(task, assignment) | Offer::Gathered(task, assignment) => {
+                if assignment.share.is_some() {
+                    context.take_processor();
+                    // The rest of the processor is there for others now.
+                    self.start_beside();
+                }
+                // Who put more meanwhile counted on this thread's search, which is over.
+                self.call_if_work();
+                self.run_assigned(context, task, assignment);
+            }
+        }
+        true
+    }
+
+    /// Runs a task of the board's, and gives back what it held.
+    pub(crate) fn run_assigned(
+        &'static self,
+        context: &'static Context,
+        task: TaskRef,
+        assignment: Assignment,
+    ) {
+        if let Some((processor, _)) = assignment.share {
+            context.set_home(processor);
+        }
+        context.assignment.replace(assignment);
+        let next = self.execute_claimed(context, task);
+        let left = context.assignment.take();
+        self.end_assignment(left);
+        if let Some(next) = next {
+            queue(next);
+        }
+    }
+
+    /// Runs a queue entry, and then the dependents that it makes ready, one after the other.
+    #[inline]
+    pub(crate) fn run_chain(&'static self, context: &'static Context, task: TaskRef) {
+        let mut next = self.execute_claimed(context, task);
+        while let Some(task) = next {
+            let wanted = context.processor().is_none_or(|processor| self.board.wants(processor));
+            if wanted {
+                return queue(task);
+            }
+            next = self.execute_claimed(context, task);
+        }
+    }
+
+    /// Runs a queue entry, unless somebody else was faster.
+    #[inline]
+    fn execute_claimed(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        if task.gate.claim() { self.execute(context, task) } else { None }
+    }
+
+    /// Runs a task that the caller has claimed. Gives the first dependent that is ready now.
+    #[inline]
+    pub(crate) fn execute(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        if context.is_halted() {
+            return stop_halted(&task);
+        }
+        note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });
+        let frame = context.frame(&task);
+        // SAFETY: `leave` comes below; no task unwinds.
+        unsafe { context.enter(&frame) };
+        context.show(Some(&task));
+        if let Some(extra) = task.extra() {
+            context.show_name(extra.name.clone());
+            attempt::begin(self, &task);
+        }
+        // SAFETY: the caller has claimed it, and a ready task's inputs have ended well.
+        let ran = unsafe { task.run() };
+        context.leave(&frame);
+        context.show(context.running());
+        if task.extra().is_some() {
+            context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
+        }
+        match ran {
+            Ran::Done if !context.is_halted() => {
+                Counts::add_one(&context.counts.done);
+                finish::done(task)
+            }
+            ran => {
+                after_unusual(task, ran, context.is_halted());
+                None
+            }
+        }
+    }
+}
+
+/// What follows an attempt that did not simply end well.
+#[cold]
+#[inline(never)]
+fn after_unusual(task: TaskRef, ran: Ran, halted: bool) {
+    match ran {
+        Ran::Done => {
+            // SAFETY: the value was put into the slot just now, and nobody has seen it.
+            unsafe { task.discard_value() };
+            finish::fail(&task, task.attempt(), Cause::halted());
+        }
+        Ran::Detached | Ran::TooLate => {}
+        Ran::Failed(cause) => {
+            if task.resolve() {
+                finish::fail(&task, task.attempt(), if halted { Cause::halted() } else { cause });
+            }
+        }
+        Ran::Again(cause) => attempt::try_again(task, cause, halted),
+    }
+}
+
+/// Ends a claimed task that was taken before a halt and has not begun.
+#[cold]
+fn stop_halted(task: &TaskRef) -> Option<TaskRef> {
+    if task.resolve() {
+        finish::fail(task, 0, Cause::halted());
+    }
+    // SAFETY: the claim is the caller's, and the task has not run.
+    unsafe { task.drop_arguments() };
+    None
+}
