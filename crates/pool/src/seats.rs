@@ -2,7 +2,7 @@
 
 use crate::deque::Deque;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
 
 /// Seats of one pool: its own threads and the program's. A thread without a seat queues where everybody looks.
@@ -34,8 +34,10 @@ impl Seats {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let seat = taken.iter().position(|taken| !taken)?;
         taken[seat] = true;
-        // SeqCst: pairs with the look in `taken`; it comes before whatever the thread pushes.
         self.count.fetch_add(1, Ordering::SeqCst);
+        // Pairs with the fence before the look in `taken`: who did not count us is seen by our looks after a push, which
+        // have a light fence. The exchange alone does not hold later loads back on Arm.
+        fence(Ordering::SeqCst);
         self.deques[seat].store(std::ptr::from_ref(deque).cast_mut(), Ordering::Release);
         self.set_high(&taken);
         Some(seat)
