@@ -66,9 +66,8 @@ fn a_task_that_waits_for_one_that_depends_on_it_is_told_so() {
         let (send, handed) = channel::<Handed>();
         let task = spawn!(move || is_refused(&handed.recv_timeout(LIMIT).unwrap()));
         let dependent = spawn!(move x = &task => **x);
-        let further = spawn!(move x = &dependent => **x);
-        send.send(further.clone()).unwrap();
+        send.send(dependent.clone()).unwrap();
         assert!(task.fetch().unwrap().0);
-        assert!(further.fetch().unwrap().0);
+        assert!(dependent.fetch().unwrap().0);
     });
 }

@@ -1,74 +1,45 @@
 //! Time limits.
 
 use crate::alone::alone;
-use crate::signals::LIMIT;
+use crate::signals::{LIMIT, eventually};
 use poniard::prelude::*;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(30);
 
-/// A task that takes no notice of its limit. It ends when the sender is dropped.
-fn ignores_its_limit() -> (DTask<Pinned<()>>, Sender<()>) {
-    let (end, ended) = channel::<()>();
-    (
-        spawn!(
-            move || {
-                let _ = ended.recv_timeout(LIMIT);
-            },
-            timeout = SHORT
-        ),
-        end,
-    )
+/// A task that runs and takes no notice of its limit. It ends when the sender is dropped.
+fn ignores_its_limit(occupancy: f64) -> (DTask<Pinned<()>>, Sender<()>) {
+    let ((started, runs), (end, ended)) = (channel(), channel::<()>());
+    let work = move || {
+        started.send(()).unwrap();
+        let _ = ended.recv_timeout(LIMIT);
+    };
+    let task = spawn!(move || work(), timeout = SHORT, occupancy = occupancy);
+    runs.recv_timeout(LIMIT).expect("a thread of the runtime takes it");
+    (task, end)
 }
 
 #[test]
 fn a_task_fails_at_its_limit_even_when_it_goes_on() {
-    alone(2, || {
+    for occupancy in [0.0, 0.5, 1.0] {
         let begun = Instant::now();
-        let (task, end) = ignores_its_limit();
+        let (task, end) = ignores_its_limit(occupancy);
         let dependent = spawn!((|_: &Pinned<()>| 1)(&task));
         let error = dependent.fetch().unwrap_err();
         assert!(error.is_timeout() && error.to_string().contains("timeout of 30ms"), "{error}");
         assert!(task.fetch().unwrap_err().is_timeout());
         assert!(begun.elapsed() < LIMIT);
         drop(end);
-    });
-}
-
-#[test]
-fn a_fetch_that_lends_its_thread_is_not_held_by_a_task_beyond_its_limit() {
-    alone(1, || {
-        let begun = Instant::now();
-        let (task, end) = ignores_its_limit();
-        assert!(task.fetch().unwrap_err().is_timeout());
-        assert!(begun.elapsed() < LIMIT);
-        drop(end);
-    });
-}
-
-#[test]
-fn a_task_that_fetches_one_with_a_limit_is_not_held_beyond_it() {
-    alone(1, || {
-        let begun = Instant::now();
-        let (send, ends) = channel();
-        let outer = spawn!(move || {
-            let (task, end) = ignores_its_limit();
-            send.send(end).unwrap();
-            task.fetch().is_err_and(|error| error.is_timeout())
-        });
-        assert!(outer.fetch().unwrap().0);
-        assert!(begun.elapsed() < LIMIT);
-        drop(ends);
-    });
+    }
 }
 
 #[test]
 fn other_tasks_go_on_while_one_runs_beyond_its_limit() {
     alone(1, || {
-        let (task, end) = ignores_its_limit();
+        let (task, end) = ignores_its_limit(1.0);
         let others: Vec<_> = (0..20).map(|i| spawn!((|i| i)(i))).collect();
-        task.wait();
+        eventually(|| task.is_ready());
         assert_eq!(fetch_all(&others).unwrap().len(), 20);
         drop(end);
         assert_eq!(spawn!(|| 1).fetch().unwrap(), 1);
