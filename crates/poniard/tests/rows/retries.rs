@@ -105,7 +105,9 @@ fn a_cancelled_task_is_not_tried_again() {
         let task = spawn!((|n| flaky(&CALLS, n))(2)?, retries = Retries::new(2).backoff(long));
         crate::signals::eventually(|| CALLS.load(Ordering::SeqCst) == 1);
         task.cancel();
-        assert!(task.fetch().unwrap_err().is_cancelled());
+        // Cancelled in its pause; or at the end of its attempt, whose error it then keeps.
+        let error = task.fetch().unwrap_err();
+        assert!(error.is_cancelled() || error.to_string().ends_with("call 1"), "{error}");
         assert_eq!(CALLS.load(Ordering::SeqCst), 1);
     });
 }
