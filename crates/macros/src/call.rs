@@ -169,8 +169,8 @@ fn work_of_call(call: ExprCall) -> Result<Work> {
     };
     if let Some(Expr::Closure(closure)) = closure {
         if closure.inputs.len() != arguments.len() {
-            let text =
-                format!("this closure takes {} and is given {}", closure.inputs.len(), arguments.len());
+            let (takes, given) = (closure.inputs.len(), arguments.len());
+            let text = format!("this closure takes {takes} arguments and is given {given}");
             return Err(Error::new(parenthesis, text));
         }
         if keywords.is_some() {

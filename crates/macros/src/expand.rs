@@ -124,6 +124,7 @@ fn parts(spawn: &Spawn, verb: Verb, meta: bool) -> Result<(TokenStream, TokenStr
         Work::Call { function, arguments, keywords, parenthesis } => {
             let names = parameter_names(arguments);
             let converted = arguments.iter().map(|argument| convert(argument, verb, meta));
+            let keyword_name = keywords.as_ref().map(|keywords| keyword_name(keywords, *parenthesis));
             let (extra, call) = match keywords {
                 None => {
                     let arguments = quote_spanned!(mixed(*parenthesis) => (#(#names),*));
@@ -140,13 +141,13 @@ fn parts(spawn: &Spawn, verb: Verb, meta: bool) -> Result<(TokenStream, TokenStr
                     });
                     (
                         Some(quote!(#function::__keywords() #(#set)*.__arguments(),)),
-                        quote!(#function::__call((#(#names,)*), keywords)),
+                        quote!(#function::__call((#(#names,)*), #keyword_name)),
                     )
                 }
             };
-            let keyword_name = extra.is_some().then(|| quote!(keywords,));
             let result = finished(call, spawn);
-            Ok((quote!((#(#converted,)* #extra)), quote!((#(#names,)* #keyword_name)), result))
+            let last = keyword_name.iter();
+            Ok((quote!((#(#converted,)* #extra)), quote!((#(#names,)* #(#last,)*)), result))
         }
         Work::Body { parameters, arguments, body, is_closure } => {
             let converted = arguments.iter().map(|argument| convert(argument, verb, meta));
@@ -223,6 +224,15 @@ impl VisitMut for Leaves {
 fn parameter_names(arguments: &[Expr]) -> Vec<Ident> {
     let name = |(place, argument): (usize, &Expr)| format_ident!("x{}", place, span = mixed(argument.span()));
     arguments.iter().enumerate().map(name).collect()
+}
+
+/// The tuple of keyword arguments, placed at the only one, so that a type error points at it.
+fn keyword_name(keywords: &[Named], parenthesis: Span) -> Ident {
+    let place = match keywords {
+        [only] => only.value.span(),
+        _ => parenthesis,
+    };
+    Ident::new("keywords", mixed(place))
 }
 
 /// An argument as the pool takes it: by its type.

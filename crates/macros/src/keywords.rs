@@ -20,10 +20,9 @@ pub(crate) fn task(attribute: TokenStream, item: TokenStream) -> Result<TokenStr
     let first_keyword = parameters.iter().position(|parameter| parameter.default.is_some());
     let (positional, keywords) = parameters.split_at(first_keyword.unwrap_or(parameters.len()));
     if let Some(late) = keywords.iter().find(|parameter| parameter.default.is_none()) {
-        return Err(Error::new_spanned(
-            &late.name,
-            "parameters with a default come last: they are keyword arguments",
-        ));
+        let advice = format!("move `{}` before them", late.name);
+        let text = format!("parameters with a default are keyword arguments and come last: {advice}");
+        return Err(Error::new_spanned(&late.name, text));
     }
     Ok(expand(&function, positional, keywords))
 }
