@@ -10,9 +10,10 @@ use std::ops::{Deref, DerefMut};
 /// There is nothing to implement by hand: derive `serde::Serialize` and `serde::Deserialize`, or
 /// wrap what cannot move in `Pinned`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a task's argument or result, because it cannot move to another process",
-    label = "not serialisable, so it cannot leave this process",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or wrap it in `Pinned<_>` to keep it where it was made"
+    message = "`{Self}` cannot be a task's argument or result, because it cannot move to another process or thread",
+    label = "neither serialisable, nor a `Pinned` of what threads may share",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or wrap it in `Pinned<_>` to keep it where it was made",
+    note = "what is in `Pinned<_>` must be `Send` and `Sync`: `Arc` is where `Rc` is not, and `Mutex<_>` makes the rest so"
 )]
 pub trait Data: Send + Sync + 'static {
     /// How the value is copied or moved; `None` when it must stay where it is.

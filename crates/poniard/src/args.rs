@@ -53,7 +53,8 @@ pub trait PlainKind {
     }
 }
 
-impl<T> BorrowedKind for &&Wrap<&T> {}
+impl<T: ?Sized> BorrowedKind for &&Wrap<&T> {}
+impl<T: ?Sized> BorrowedKind for &&Wrap<&mut T> {}
 impl<E> PlainKind for Wrap<E> {}
 
 macro_rules! handles {
@@ -207,21 +208,24 @@ impl Plain {
 #[diagnostic::on_unimplemented(
     message = "a task cannot borrow a `{Self}` from its spawner, which may have gone on when the task runs",
     label = "borrowed from here",
-    note = "pass the value itself (`x` or `x.clone()`), or make it a task, `let p = spawn!(|| ..)`, and pass `&p`"
+    note = "hand it over, `spawn!(x = x.clone() => f(&x))`; or make it a task, `let p = spawn!(|| ..)`, and pass `&p`"
 )]
-pub trait OutlivesItsSpawner {}
+pub trait OutlivesItsSpawner {
+    /// Nothing has it; asking for it keeps rustc from saying more than the message above.
+    type Argument;
+}
 
 impl Borrowed {
     /// For `spawn!`.
-    pub fn argument<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> Value<()> {
-        Value::new(())
+    pub fn argument<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> T::Argument {
+        unreachable!("nothing outlives its spawner")
     }
     /// For `lazy!`.
-    pub fn lazy_argument<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> Value<()> {
-        Value::new(())
+    pub fn lazy_argument<T: OutlivesItsSpawner + ?Sized>(self, borrowed: &T) -> T::Argument {
+        self.argument(borrowed)
     }
     /// With `meta = true`.
-    pub fn hold<T: OutlivesItsSpawner + ?Sized>(self, _: &T) -> Value<()> {
-        Value::new(())
+    pub fn hold<T: OutlivesItsSpawner + ?Sized>(self, borrowed: &T) -> T::Argument {
+        self.argument(borrowed)
     }
 }

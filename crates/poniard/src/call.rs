@@ -16,11 +16,47 @@ pub struct Call<A> {
 
 /// `f(a)?`: an `Err` fails the task.
 #[inline]
-pub fn tried<T, E: Into<Box<dyn Error + Send + Sync>>>(result: Result<T, E>) -> Result<T, Cause> {
-    result.map_err(|error| Cause::returned(error.into()))
+pub fn tried<T>(result: impl Fallible<T>) -> Result<T, Cause> {
+    result.outcome()
 }
 
-impl<A: Arg> Call<A> {
+/// What a call that is followed by `?` returns.
+#[diagnostic::on_unimplemented(
+    message = "`?` is for calls that return a `Result`, and this one returns `{Self}`",
+    label = "returns no `Result`",
+    note = "leave out the `?`"
+)]
+pub trait Fallible<T> {
+    /// The value, or why the task fails.
+    fn outcome(self) -> Result<T, Cause>;
+}
+
+impl<T, E: FailsTask> Fallible<T> for Result<T, E> {
+    #[inline]
+    fn outcome(self) -> Result<T, Cause> {
+        self.map_err(FailsTask::into_cause)
+    }
+}
+
+/// An error that a task may fail with.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot fail with `{Self}`, because it is no `std::error::Error`",
+    label = "fails with a `{Self}`",
+    note = "implement `std::error::Error + Send + Sync` for it; or leave out the `?`, and the task's result is the `Result`"
+)]
+pub trait FailsTask {
+    /// Keeps the error.
+    fn into_cause(self) -> Cause;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn Error + Send + Sync>>> FailsTask for E {
+    fn into_cause(self) -> Cause {
+        Cause::returned(self.into())
+    }
+}
+
+impl<A> Call<A> {
     /// Of these arguments.
     #[inline]
     pub fn new(arguments: A) -> Call<A> {
@@ -34,7 +70,12 @@ impl<A: Arg> Call<A> {
 
     /// Spawns the task.
     #[inline]
-    pub fn spawn<R: Data>(self, site: &'static Site, body: Function<A, R>) -> DTask<R> {
+    #[rustfmt::skip] // rustc shows the next line to somebody whose body captures a variable.
+    pub fn spawn<R>(self, site: &'static Site, body: Function<A, R>) -> DTask<R> // captures: `spawn!(k = k => ..)`
+    where
+        A: Arg,
+        R: Data,
+    {
         if self.options.is_none() && region::is_plain() {
             return DTask(poniard_pool::spawn(self.arguments, body, site));
         }
@@ -44,6 +85,7 @@ impl<A: Arg> Call<A> {
     /// Spawns a task with real captures: it stays in this process, and so does its result.
     pub fn spawn_local<R, F>(self, site: &'static Site, body: F) -> DTask<Pinned<R>>
     where
+        A: Arg,
         R: Send + Sync + 'static,
         F: for<'a> FnOnce(A::Out<'a>) -> Result<R, Cause> + Send + 'static,
     {

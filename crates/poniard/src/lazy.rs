@@ -213,15 +213,21 @@ impl<T: Data> IntoArgument<OneResult> for &Lazy<T> {
     }
 }
 
-impl<A: Arg> Call<A> {
+impl<A> Call<A> {
     /// Makes a lazy task.
-    pub fn lazy<R: Data>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R> {
+    #[rustfmt::skip] // The comment belongs to the parameter: rustc shows the line.
+    pub fn lazy<R>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R> // captures: `lazy!(k = k => ..)`
+    where
+        A: Arg,
+        R: Data,
+    {
         Lazy::new(self, body, site)
     }
 
     /// Makes a lazy task with real captures.
     pub fn lazy_local<R, F>(self, site: &'static Site, body: F) -> Lazy<Pinned<R>>
     where
+        A: Arg,
         R: Send + Sync + 'static,
         F: for<'a> FnOnce(A::Out<'a>) -> Result<R, Cause> + Send + 'static,
     {

@@ -85,7 +85,7 @@ mod pages {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::{BorrowedKind, HandleKind, PlainKind, Wrap};
-    pub use crate::call::{Call, tried};
+    pub use crate::call::{Call, FailsTask, Fallible, tried};
     pub use poniard_model::{Cause, Site};
     pub use poniard_pool::Value;
 }

@@ -130,6 +130,11 @@ impl Options {
 }
 
 /// Tasks to wait for, for [`Options::after`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no task to wait for",
+    label = "no task",
+    note = "`after` takes a handle by reference, `&p`; a slice or vector of handles, `&tasks`; or a tuple, `(&p, &tasks)`"
+)]
 pub trait After {
     /// Adds the handles.
     fn add_to(self, tasks: &mut Vec<AnyTask>);

@@ -37,7 +37,7 @@ impl<T: Data> DTask<T> {
     #[inline]
     pub fn fetch(&self) -> Result<T, TaskError>
     where
-        T: Clone,
+        T: Clone, // what cannot be copied is borrowed: `fetch_ref`
     {
         self.0.get().cloned()
     }
