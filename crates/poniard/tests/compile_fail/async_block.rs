@@ -1,0 +1,5 @@
+use poniard::prelude::*;
+
+fn main() {
+    spawn!(async { 3 });
+}

@@ -1,0 +1,6 @@
+use poniard::prelude::*;
+
+fn main() {
+    let k = 3;
+    spawn!(|| k * 2);
+}

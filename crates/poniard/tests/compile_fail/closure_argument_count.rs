@@ -1,0 +1,5 @@
+use poniard::prelude::*;
+
+fn main() {
+    spawn!((|x, y| x + y)(1));
+}

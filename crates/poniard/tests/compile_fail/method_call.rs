@@ -1,0 +1,6 @@
+use poniard::prelude::*;
+
+fn main() {
+    let word = "four".to_string();
+    spawn!(word.len());
+}

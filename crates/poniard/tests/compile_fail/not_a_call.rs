@@ -1,0 +1,5 @@
+use poniard::prelude::*;
+
+fn main() {
+    spawn!(1 + 2);
+}

@@ -1,0 +1,10 @@
+use poniard::prelude::*;
+
+fn main() {
+    spawn!(x = 4 => {
+        if x > 3 {
+            return 3;
+        }
+        x
+    });
+}

@@ -1,0 +1,9 @@
+use poniard::prelude::*;
+
+fn add(x: i64, y: i64) -> i64 {
+    x + y
+}
+
+fn main() {
+    assert_eq!(spawn!(add(1, 2)).fetch().unwrap(), 3);
+}

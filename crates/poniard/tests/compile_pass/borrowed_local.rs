@@ -1,0 +1,10 @@
+use poniard::prelude::*;
+
+fn sum(xs: &[i64]) -> i64 {
+    xs.iter().sum()
+}
+
+fn main() {
+    let xs = vec![1, 2, 3];
+    assert_eq!(spawn!(xs = xs.clone() => sum(&xs)).fetch().unwrap(), 6);
+}

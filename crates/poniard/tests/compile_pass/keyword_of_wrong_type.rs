@@ -1,0 +1,10 @@
+use poniard::prelude::*;
+
+#[poniard::task]
+fn plot(n: i64, #[default(1)] color: i64) -> i64 {
+    10 * n + color
+}
+
+fn main() {
+    assert_eq!(spawn!(plot(1, color = 2)).fetch().unwrap(), 12);
+}

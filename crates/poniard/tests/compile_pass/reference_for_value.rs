@@ -1,0 +1,10 @@
+use poniard::prelude::*;
+
+fn square(x: i64) -> i64 {
+    x * x
+}
+
+fn main() {
+    let p = spawn!(square(2));
+    assert_eq!(spawn!(square(p)).fetch().unwrap(), 16);
+}
