@@ -57,8 +57,8 @@ fn b15_is_ready_is_false_while_a_task_runs_and_true_after() {
 }
 
 #[test]
-fn a_fetch_outside_tasks_does_not_start_what_it_does_not_wait_for_and_get_stuck_in_it() {
-    // Both processors are busy with tasks that end when the program goes on after its fetch.
+fn a_fetch_outside_tasks_does_not_get_stuck_in_a_task_of_no_occupancy() {
+    // The tasks end when the program goes on after its fetch.
     alone(2, || {
         for _ in 0..20 {
             let opened = Meeting::of(4);
