@@ -179,6 +179,24 @@ impl Deque {
         unsafe { self.pop() }
     }
 
+    /// Takes the oldest task if it is `wanted`. Everybody may.
+    #[inline]
+    pub(crate) fn steal_if(&self, wanted: &TaskRef) -> Option<TaskRef> {
+        let top = self.top.load(Acquire);
+        // SeqCst: as in `steal`.
+        fence(SeqCst);
+        let bottom = self.bottom.load(Acquire);
+        if top >= bottom {
+            return None;
+        }
+        let task = self.buffer().at(top).load(Relaxed);
+        if task != wanted.as_raw() || self.top.compare_exchange(top, top + 1, SeqCst, Relaxed).is_err() {
+            return None;
+        }
+        // SAFETY: as in `steal`.
+        Some(unsafe { TaskRef::from_raw(task) })
+    }
+
     /// Takes the oldest task. Everybody may.
     #[inline]
     pub(crate) fn steal(&self) -> Stolen {

@@ -190,6 +190,12 @@ impl Gate {
         self.0.store(1, Release);
     }
 
+    /// Whether the task looked ready just now, and nobody's.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+
     /// Whether a region holds the task back.
     pub(crate) fn is_held(&self) -> bool {
         self.0.load(Relaxed) & HELD != 0

@@ -142,3 +142,14 @@ fn sync_and_bulk_hold_for_async_tasks() {
         assert_eq!(last.fetch().unwrap(), 4);
     });
 }
+
+#[test]
+fn a_time_out_of_a_future_is_tried_again() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    async fn slow_at_first() -> u32 {
+        let call = CALLS.fetch_add(1, Ordering::SeqCst);
+        if call == 0 { std::future::pending().await } else { call }
+    }
+    let task = spawn!(async slow_at_first(), timeout = Duration::from_millis(50), retries = 1);
+    assert_eq!(task.fetch().unwrap(), 1);
+}

@@ -91,3 +91,23 @@ fn a_time_out_counts_for_retries_and_each_attempt_has_its_own() {
         assert_eq!(task.fetch().unwrap(), 2);
     });
 }
+
+#[test]
+fn a_task_that_fetches_one_with_a_limit_is_not_held_beyond_it() {
+    alone(1, || {
+        let begun = Instant::now();
+        let (send, ends) = channel();
+        let outer = spawn!(move || {
+            let (end, ended) = channel::<()>();
+            send.send(end).unwrap();
+            let work = move || {
+                let _ = ended.recv_timeout(LIMIT);
+            };
+            let task = spawn!(move || work(), timeout = SHORT);
+            task.fetch_ref().is_err_and(|error| error.is_timeout())
+        });
+        assert!(outer.fetch().unwrap().0);
+        assert!(begun.elapsed() < LIMIT);
+        drop(ends);
+    });
+}

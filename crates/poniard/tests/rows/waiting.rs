@@ -108,3 +108,16 @@ fn many_threads_of_the_program_may_wait_at_once() {
         });
     });
 }
+
+#[test]
+fn a_fetch_outside_tasks_runs_nothing_that_waits_for_the_program() {
+    alone(2, || {
+        for _ in 0..100 {
+            let (go, gone) = channel::<()>();
+            let waits = spawn!(move || gone.recv_timeout(LIMIT).is_ok());
+            assert_eq!(spawn!(|| 1).fetch().unwrap(), 1);
+            go.send(()).unwrap();
+            assert!(waits.fetch().unwrap().0);
+        }
+    });
+}

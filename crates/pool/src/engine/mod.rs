@@ -340,11 +340,6 @@ impl Engine {
         own.or_else(|| self.find_elsewhere(context))
     }
 
-    /// Finds a task for a thread of the program's: the oldest first.
-    pub(crate) fn find_oldest(&'static self, context: &'static Context) -> Option<TaskRef> {
-        steal(&context.deque).or_else(|| self.find_elsewhere(context))
-    }
-
     fn find_elsewhere(&'static self, context: &'static Context) -> Option<TaskRef> {
         if self.injected_len.load(Ordering::Relaxed) != 0 {
             let mut injected = self.injected();

@@ -5,11 +5,11 @@
 //! a waiting one: it could want a lock that the waiting one holds, it could take as long as it likes, and the stack would
 //! grow with the number of tasks in flight.
 //!
-//! Outside tasks the program's own thread takes a processor, if one can be had, and runs whatever is ready, oldest first.
+//! Outside tasks it is the same for the program's own thread, except that it borrows a processor to run the target, if one
+//! can be had. Nor does it run anything else meanwhile: that could wait for something that the program does after this wait.
 
 use super::context::{self, Context};
 use super::{Engine, get, queue};
-use crate::board::NORMAL;
 use crate::crew::THREADS_MAX;
 use crate::task::watch::{Parked, Watcher};
 use crate::task::{Header, PLACED, TaskRef};
@@ -162,17 +162,23 @@ fn withdraw(chain: &[TaskId]) {
     }
 }
 
+/// Whether a thread that waits for the task may run it. Not one that the board places; and not one with a time limit,
+/// whose body may go on after its task has ended, and would hold up the thread that waited.
+fn runs_in_place(task: &TaskRef) -> bool {
+    task.flags() & PLACED == 0 && task.extra().is_none_or(|extra| extra.timeout.is_none())
+}
+
 /// Runs the target right here, if it is ready and nobody has it.
 #[inline]
 fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> bool {
-    // A body with a time limit may outlive its task: on top of this one it would hold it up.
-    let has_limit = task.extra().is_some_and(|extra| extra.timeout.is_some());
-    if task.flags() & PLACED != 0 || has_limit || !context.has_stack() {
+    if !runs_in_place(task) || !context.has_stack() {
         return false;
     }
-    // The newest of this thread's own, most often: then the queue entry goes with it.
+    // The newest of this thread's own, most often, or the oldest, when a program fetches what it has spawned in order:
+    // then the queue entry goes with it.
     // SAFETY: the deque is this thread's.
-    let entry = unsafe { context.deque.pop_if(task) };
+    let newest = unsafe { context.deque.pop_if(task) };
+    let entry = newest.or_else(|| context.deque.steal_if(task));
     let claimed = match entry {
         Some(entry) if entry.gate.claim() => entry,
         None if task.gate.claim() => task.clone(),
@@ -189,33 +195,28 @@ fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &Task
 #[inline(never)]
 fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) {
     let ended = || task.dependents.ended().is_some();
-    let mut looks = 0;
-    while !ended() && looks < IDLE_LOOKS {
-        context.begin_epoch();
-        let Some(processor) = context.processor().or_else(|| take_processor(engine, context)) else { break };
-        let served = engine.board.wants(processor) && engine.serve_board(context, processor, NORMAL);
-        if served {
-            looks = 0;
-        } else if let Some(task) = engine.find_oldest(context) {
-            looks = 0;
-            engine.run_chain(context, task);
-        } else {
-            looks += 1;
-            std::hint::spin_loop();
+    for _ in 0..IDLE_LOOKS {
+        if ended() || (task.gate.is_ready() && run_outside(engine, context, task)) {
+            return;
         }
+        std::hint::spin_loop();
     }
+    Parked::until_ended(task);
+}
+
+/// Runs the target right here, if nobody has it and a processor can be had; true when it has ended.
+fn run_outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> bool {
+    if !runs_in_place(task) {
+        return false;
+    }
+    let Some(processor) = engine.crew.take_any(context.home()) else { return false };
+    context.set_processor(processor);
+    context.begin_epoch();
+    let ended = claim_and_run(engine, context, task);
     if let Some(processor) = context.take_processor() {
         engine.release(processor);
     }
-    if !ended() {
-        Parked::until_ended(task);
-    }
-}
-
-fn take_processor(engine: &'static Engine, context: &'static Context) -> Option<u32> {
-    let processor = engine.crew.take_any(context.home())?;
-    context.set_processor(processor);
-    Some(processor)
+    ended
 }
 
 impl WaitError {
