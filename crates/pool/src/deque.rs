@@ -85,6 +85,13 @@ impl Deque {
         self.bottom.load(Relaxed) <= self.top.load(Relaxed)
     }
 
+    /// The place of the oldest task, if it looked to hold one just now.
+    #[inline]
+    pub(crate) fn oldest(&self) -> Option<isize> {
+        let top = self.top.load(Relaxed);
+        (self.bottom.load(Relaxed) > top).then_some(top)
+    }
+
     /// How many tasks it looked to hold just now.
     pub(crate) fn len(&self) -> usize {
         usize::try_from(self.bottom.load(Relaxed) - self.top.load(Relaxed)).unwrap_or(0)

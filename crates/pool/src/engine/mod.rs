@@ -262,9 +262,13 @@ impl Engine {
         self.injected_len.load(Ordering::Relaxed) != 0 || self.seats.iter().any(|deque| !deque.is_empty())
     }
 
-    /// Whether there was work for a thread with this processor just now.
-    pub(crate) fn has_work(&self, processor: u32) -> bool {
-        self.has_plain_work() || self.board.wants_idle(processor)
+    /// Work for a thread with this processor that was in sight just now. The same work gives the same number.
+    pub(crate) fn work_in_sight(&self, processor: u32) -> Option<isize> {
+        const PLACED: isize = -1;
+        if self.injected_len.load(Ordering::Relaxed) != 0 || self.board.wants_idle(processor) {
+            return Some(PLACED);
+        }
+        self.seats.iter().find_map(Deque::oldest)
     }
 
     /// Lets go of a processor.

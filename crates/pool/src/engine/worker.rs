@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 /// Stack of a thread, in bytes, of which only what is touched costs memory.
 const STACK: usize = 8 << 20;
-/// Looks for work before a thread parks, and pauses of the processor between two looks. Together a few tens of
+/// Looks for work before a thread parks, and pauses of the processor between two looks. Together about a hundred
 /// microseconds: about what waking a parked thread costs.
-const LOOKS: u32 = 200;
-const PAUSES: u32 = 4;
+const LOOKS: u32 = 64;
+const PAUSES: u32 = 32;
 
 /// How a search ended.
 enum Search {
@@ -78,9 +78,17 @@ fn serve(engine: &'static Engine, context: &'static Context, processor: u32, ber
     }
 }
 
+/// Whether there is work that nobody takes at once. A thread that spawns a task and fetches it is about to run it itself:
+/// to snatch it away would cost both threads more than the task.
+fn lasting_work(engine: &'static Engine, processor: u32) -> bool {
+    let Some(work) = engine.work_in_sight(processor) else { return false };
+    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+    engine.work_in_sight(processor) == Some(work)
+}
+
 fn search(engine: &'static Engine, processor: u32, berth: &Arc<Berth>) -> Search {
     for look in 0..LOOKS {
-        if engine.has_work(processor) {
+        if lasting_work(engine, processor) {
             if engine.crew.found(processor) {
                 return Search::Found;
             }
