@@ -5,6 +5,8 @@
 //! * [`signals`]: gates, meetings and peaks, so that tests wait for events and not for time.
 //! * The rest: one topic a file.
 #![forbid(unsafe_code)]
+// The tests write what users write.
+#![allow(clippy::cloned_ref_to_slice_refs, clippy::ptr_arg, clippy::needless_question_mark)]
 
 mod alone;
 #[cfg(feature = "async")]
