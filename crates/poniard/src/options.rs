@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a task asks for.
 ///
-/// On a call, `spawn!(f(a), priority = 3)`; for a region, [`with_options`]; in the function form, [`crate::spawn_with`].
+/// On a call, `spawn!(f(a), priority = 3)`; for a region, [`with_options`](crate::with_options); in the function form, [`crate::spawn_with`].
 /// What the call asks wins over its regions, inner ones over outer ones, and those over what the spawning task hands down.
 ///
 /// ```

@@ -1,11 +1,11 @@
 //! Tasks in this process: the task object, its dependents, deques, parking, and waiting inside tasks.
 //!
-//! * [`gate`], [`edge`], [`task`]: the task object and its two atomic words. `README.md` has the protocol and its proof.
-//! * [`memory`]: free lists of task blocks.
-//! * [`deque`], [`seats`]: where ready tasks lie, and who finds them.
-//! * [`board`]: ready tasks with a priority, a scope or a share, and which of them starts next.
-//! * [`crew`], [`bell`], [`fences`]: processors, threads, and how they sleep and wake.
-//! * [`engine`]: puts these to work: spawn, run, finish, wait, cancel, halt.
+//! * `gate`, `edge`, `task`: the task object and its two atomic words. `README.md` has the protocol and its proof.
+//! * `memory`: free lists of task blocks.
+//! * `deque`, `seats`: where ready tasks lie, and who finds them.
+//! * `board`: ready tasks with a priority, a scope or a share, and which of them starts next.
+//! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
+//! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
 //!
 //! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
 #![cfg_attr(loom, allow(dead_code, unused_imports))]

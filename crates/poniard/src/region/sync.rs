@@ -11,7 +11,7 @@ use std::rc::Rc;
 const SWEEP_MIN: usize = 1024;
 
 /// Calls `work`, and waits for every task that it spawns on this thread with `spawn!`, those in nested loops and
-/// blocks included. Tasks of the function forms [`spawn`](crate::spawn) and [`spawn_with`](crate::spawn_with) are not
+/// blocks included. Tasks of the function forms [`spawn`](crate::spawn()) and [`spawn_with`](crate::spawn_with) are not
 /// waited for, nor are those that the tasks spawn themselves.
 ///
 /// ```
