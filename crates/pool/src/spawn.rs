@@ -72,7 +72,7 @@ pub fn hold<A: Arg, R: Send + Sync + 'static>(
     body: Function<A, R>,
     site: &'static Site,
 ) -> (Handle<R>, Held) {
-    held(arguments, Call(body), site, false)
+    held(arguments, Call(body), site)
 }
 
 /// Makes a task that is launched later, and whose function hands the work to somebody else.
@@ -81,18 +81,17 @@ pub fn hold_detached<A: Arg, R: Send + Sync + 'static>(
     body: Starter<A, R>,
     site: &'static Site,
 ) -> (Handle<R>, Held) {
-    held(arguments, HandOver(body), site, true)
+    held(arguments, HandOver(body), site)
 }
 
-fn held<A: Arg, R: Send + Sync + 'static>(
+fn held<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
     arguments: A,
-    body: impl Body<A, R>,
+    body: B,
     site: &'static Site,
-    is_detached: bool,
 ) -> (Handle<R>, Held) {
     let id = context::get().next_task_id();
     let task = TaskRef::new(arguments, body, site, id, Gate::held(), None);
-    let held = Held { task: Some(task.clone()), is_detached };
+    let held = Held { task: Some(task.clone()), is_detached: B::DETACHES };
     (Handle::from_task(task), held)
 }
 

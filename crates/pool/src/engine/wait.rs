@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Looks at a target that runs elsewhere before the thread parks.
 const LOOKS: u32 = 100;
-/// Looks of the program's thread without finding a task before it parks.
+/// Looks of the program's thread at its target before it parks.
 const IDLE_LOOKS: u32 = 400;
 
 /// Why a task cannot be waited for.
