@@ -51,8 +51,8 @@ pub(crate) struct Berth {
 pub(crate) enum Orders {
     /// Look for work with this processor, which is `SEARCHING` and counted.
     Search(u32),
-    /// Run this task, with what it was assigned, taken in this epoch; no processor comes with it.
-    Run(TaskRef, Assignment, u64),
+    /// Run this task, with what it was assigned; no processor comes with it.
+    Run(TaskRef, Assignment),
     /// End.
     Stop,
 }

@@ -5,6 +5,7 @@
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
 //! * `board`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
+//! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
 //!
 //! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
@@ -16,6 +17,7 @@ mod crew;
 mod deque;
 mod edge;
 mod engine;
+mod epoch;
 mod fences;
 mod gate;
 mod memory;

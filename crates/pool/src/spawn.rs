@@ -19,7 +19,7 @@ pub fn spawn<A: Arg, R: Send + Sync + 'static>(
 ) -> Handle<R> {
     let context = context::get();
     let gate = if A::WAITS { Gate::wiring() } else { Gate::ready() };
-    let task = TaskRef::new(arguments, Call(body), site, context.next_task_id(), gate, None);
+    let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), gate, None);
     launch(context, &task, A::WAITS);
     Handle::from_task(task)
 }
@@ -52,7 +52,7 @@ fn launched<A: Arg, R: Send + Sync + 'static>(
 ) -> Handle<R> {
     let context = context::get();
     let task =
-        TaskRef::new(arguments, body, site, context.next_task_id(), Gate::wiring(), Some(Box::new(extra)));
+        TaskRef::new(arguments, body, site, context.new_identity(), Gate::wiring(), Some(Box::new(extra)));
     launch(context, &task, true);
     Handle::from_task(task)
 }
@@ -89,8 +89,8 @@ fn held<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
     body: B,
     site: &'static Site,
 ) -> (Handle<R>, Held) {
-    let id = context::get().next_task_id();
-    let task = TaskRef::new(arguments, body, site, id, Gate::held(), None);
+    let identity = context::get().new_identity();
+    let task = TaskRef::new(arguments, body, site, identity, Gate::held(), None);
     let held = Held { task: Some(task.clone()), is_detached: B::DETACHES };
     (Handle::from_task(task), held)
 }

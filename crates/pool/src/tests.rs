@@ -7,6 +7,7 @@
 
 mod counted;
 mod ends;
+mod halts;
 mod place;
 mod races;
 mod retry;

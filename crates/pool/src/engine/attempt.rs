@@ -62,9 +62,10 @@ fn expire(task: &TaskRef, number: u32) {
 }
 
 /// Runs a failed task again, after its pause, if its retries say so.
-pub(super) fn try_again(task: TaskRef, cause: Cause, halted: bool) {
+pub(super) fn try_again(task: TaskRef, cause: Cause) {
     let attempt = task.attempt();
-    let error = TaskError::new(task.as_failed(attempt), if halted { Cause::halted() } else { cause });
+    let cause = if task.is_halted() { Cause::halted() } else { cause };
+    let error = TaskError::new(task.as_failed(attempt), cause);
     let retries =
         task.extra().and_then(|extra| extra.retries.as_ref()).expect("it was copied for another attempt");
     let again = crate::panics::caught(|| retries.again(attempt, &error)).unwrap_or(false);
@@ -93,7 +94,7 @@ pub(super) fn try_again(task: TaskRef, cause: Cause, halted: bool) {
 fn end_if_asked(task: &TaskRef) -> bool {
     // SeqCst: pairs with the fence in `cancel_because`: it finds the gate open, or we find its flag.
     fence(SeqCst);
-    if task.flags() & HALTED != 0 || context::get().is_halted() {
+    if task.is_halted() {
         cancel_because(task, Cause::halted, HALTED);
     } else if task.flags() & CANCELLED != 0 {
         cancel(task);

@@ -3,10 +3,11 @@
 //! Contexts are never freed: a thread that ends gives its context back for the next one, so that thieves and
 //! `status` may look at them at any time.
 
-use super::{Engine, halt, inject};
+use super::{Engine, inject};
 use crate::board::Assignment;
 use crate::deque::{Deque, Stolen};
-use crate::task::{Header, TaskRef};
+use crate::epoch;
+use crate::task::{Header, Identity, TaskRef};
 use poniard_model::{Site, TaskId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -35,14 +36,14 @@ pub(crate) struct Context {
     /// The engine in whose row the thread sits.
     pub(crate) engine: Cell<Option<&'static Engine>>,
     seat: Cell<usize>,
+    /// The engine whose processors the thread holds: its own for a pool's thread, for as long as it lives.
+    employer: Cell<Option<&'static Engine>>,
     /// The tasks that the thread is in the middle of, the innermost one first.
     frames: Cell<*const Frame>,
     /// What it holds beside its processor, for the task that it runs.
     pub(crate) assignment: RefCell<Assignment>,
     /// The next number for a task, and the end of those that the thread has.
     ids: Cell<(u64, u64)>,
-    /// The halts before this thread took what it runs.
-    pub(crate) epoch: Cell<u64>,
     random: Cell<u32>,
     stack_limit: Cell<usize>,
     pub(crate) counts: Counts,
@@ -148,10 +149,10 @@ impl Context {
             home: AtomicU32::new(NONE),
             engine: Cell::new(None),
             seat: Cell::new(0),
+            employer: Cell::new(None),
             frames: Cell::new(null()),
             assignment: RefCell::new(Assignment::default()),
             ids: Cell::new((0, 0)),
-            epoch: Cell::new(0),
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
             stack_limit: Cell::new(0),
             counts: Counts::default(),
@@ -165,6 +166,7 @@ impl Context {
 
     fn retire(&'static self) {
         self.stand_up();
+        self.employer.set(None);
         UNUSED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
@@ -185,6 +187,17 @@ impl Context {
         }
     }
 
+    /// The engine whose processors the thread holds, if it works for one.
+    #[inline]
+    pub(crate) fn employer(&self) -> Option<&'static Engine> {
+        self.employer.get()
+    }
+
+    /// Works for `engine` from now on, or for nobody.
+    pub(crate) fn set_employer(&self, engine: Option<&'static Engine>) {
+        self.employer.set(engine);
+    }
+
     /// Whether the thread sits in `engine`'s row.
     #[inline]
     pub(crate) fn sits(&self, engine: &Engine) -> bool {
@@ -202,9 +215,16 @@ impl Context {
         }
     }
 
-    /// A number for a new task.
+    /// The identity of a task that this thread makes now.
     #[inline]
-    pub(crate) fn next_task_id(&self) -> TaskId {
+    pub(crate) fn new_identity(&self) -> Identity {
+        // What a halted task spawns belongs to the past as well.
+        let epoch = self.running().map_or_else(epoch::now, Header::epoch);
+        Identity { id: self.next_task_id(), epoch }
+    }
+
+    #[inline]
+    fn next_task_id(&self) -> TaskId {
         let (next, end) = self.ids.get();
         if next == end {
             return self.more_ids();
@@ -256,18 +276,6 @@ impl Context {
     /// Takes the processor from the thread; only one caller gets it.
     pub(crate) fn take_processor(&self) -> Option<u32> {
         Some(self.processor.swap(NONE, Ordering::AcqRel)).filter(|held| *held != NONE)
-    }
-
-    /// Notes that what this thread takes from now on, it takes after all halts so far.
-    #[inline]
-    pub(crate) fn begin_epoch(&self) {
-        self.epoch.set(halt::epoch());
-    }
-
-    /// Whether the runtime was halted since this thread took what it runs.
-    #[inline]
-    pub(crate) fn is_halted(&self) -> bool {
-        self.epoch.get() != halt::count()
     }
 
     /// Takes the processor from the thread, which works for `engine`, and lets others have it.
@@ -424,7 +432,7 @@ pub mod current_task {
     pub fn is_cancelled() -> bool {
         let Some(context) = current() else { return false };
         let flagged = |flags: u32| flags & (CANCELLED | TIMED_OUT) != 0;
-        context.running().is_some_and(|task| flagged(task.flags()) || context.is_halted())
+        context.running().is_some_and(|task| flagged(task.flags()) || task.is_halted())
     }
 
     /// Whether the task that this thread runs hands options to the tasks that it spawns.
@@ -443,7 +451,6 @@ pub mod current_task {
             }
         }
         let context = super::get();
-        context.begin_epoch();
         let frame = context.frame(task.task());
         // SAFETY: the frame goes after `Leave` has left, and the caller holds the task.
         unsafe { context.enter(&frame) };

@@ -1,45 +1,35 @@
 //! Halting: everything that has not ended fails, now.
 
-use super::{Engine, cancel_because, outside, running};
+use super::{Engine, cancel_because, outside, queue, running};
 use crate::deque::Stolen;
+use crate::epoch;
 use crate::task::{HALTED, TaskRef};
 use poniard_model::Cause;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes every task fail that has not ended: ready ones, with all that depend on them, and those that are ended from
 /// outside, at once; running ones when their function returns, which sees `cancelled` from now on. Spawns that come
 /// later are not touched.
 pub fn halt() {
-    let Some(engine) = running() else { return };
-    // Counted before: what runs now, or was taken to run, is of an earlier epoch. Counted after: so is what a
-    // thread took between.
-    HALTS.fetch_add(1, Ordering::SeqCst);
+    epoch::advance();
+    clear(running());
+}
+
+/// Ends what earlier epochs have left: in the queues of `engine`, and outside of them.
+pub(super) fn clear(engine: Option<&'static Engine>) {
+    engine.into_iter().for_each(sweep);
+    outside::past().iter().for_each(fail);
+}
+
+/// Ends the ready tasks of earlier epochs that lie in the queues. Those that are in nobody's queue at this moment end when a
+/// thread takes them to run them.
+fn sweep(engine: &'static Engine) {
     for task in ready_tasks(engine) {
-        fail(&task);
+        if task.is_halted() { fail(&task) } else { queue(task) }
     }
-    for task in outside::drain() {
-        fail(&task);
-    }
-    HALTS.fetch_add(1, Ordering::SeqCst);
 }
 
-/// How often the runtime was halted, twice over.
-static HALTS: AtomicU64 = AtomicU64::new(0);
-
-/// The time between two halts in which a thread takes a task now. During a halt it is the one before, so that who is free
-/// by the halt does not run what the halt has not reached yet.
-#[inline]
-pub(crate) fn epoch() -> u64 {
-    count() & !1
-}
-
-/// Tells one time between two halts from another.
-#[inline]
-pub(crate) fn count() -> u64 {
-    HALTS.load(Ordering::Relaxed)
-}
-
-fn fail(task: &TaskRef) {
+/// Ends a ready task of an earlier epoch.
+pub(super) fn fail(task: &TaskRef) {
     cancel_because(task, Cause::halted, HALTED);
 }
 

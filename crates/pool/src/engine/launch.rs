@@ -1,11 +1,11 @@
 //! Launching: a task hangs itself on its inputs, and is queued when all have ended.
 
-use super::context::{self, Context};
-use super::{cancel, cancel_because, finish, get, queue, queue_plain};
+use super::context::Context;
+use super::{cancel, finish, get, queue, queue_plain};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
 use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
-use crate::task::{CANCELLED, HALTED, TaskRef};
+use crate::task::{CANCELLED, TaskRef};
 use poniard_model::Cause;
 use poniard_trace::{Event, note};
 use std::sync::atomic::{Ordering, fence};
@@ -16,9 +16,6 @@ pub(crate) fn launch(context: &'static Context, task: &TaskRef, waits: bool) {
     note(|| Event::Spawned { task: task.id(), site: task.site });
     if waits {
         wire(task);
-    } else if context.is_halted() && spawned_by_the_halted() {
-        cancel_because(task, Cause::halted, HALTED);
-        drop_engine_reference(task);
     } else {
         // SAFETY: the engine's reference of a new task is nobody's yet.
         queue_plain(context, unsafe { TaskRef::from_raw(task.as_raw()) });
@@ -106,7 +103,7 @@ fn failed_input(task: &TaskRef) -> Cause {
 
 /// Why a task that was just made cannot run.
 fn why_impossible(task: &TaskRef) -> Option<Cause> {
-    if spawned_by_the_halted() {
+    if task.is_halted() {
         return Some(Cause::halted());
     }
     let extra = task.extra()?;
@@ -120,10 +117,4 @@ fn why_impossible(task: &TaskRef) -> Option<Cause> {
             format!("asks for {asked} processors with `threads`; {fitting} of the {there_are} fit its scope");
         Cause::scheduling(reason)
     })
-}
-
-/// Whether the spawner is a task that goes on after a halt.
-fn spawned_by_the_halted() -> bool {
-    let context = context::get();
-    context.is_halted() && context.running().is_some()
 }

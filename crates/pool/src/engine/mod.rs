@@ -16,6 +16,7 @@ pub(crate) mod worker;
 use crate::board::{Assignment, Board};
 use crate::crew::{Berth, Crew, Orders, THREADS_MAX};
 use crate::deque::{Deque, Stolen};
+use crate::epoch;
 use crate::fences;
 use crate::gate::Claim;
 use crate::panics;
@@ -122,20 +123,25 @@ pub fn start(config: Config) -> Result<(), Runs> {
 /// The next spawn starts another pool.
 pub fn stop(patience: std::time::Duration) {
     let mut past = PAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(engine) = running() {
-        halt::halt();
-        ENGINE.store(null_mut(), Ordering::Release);
-        past.push(engine);
-        drop(past);
-        engine.crew.stop(patience);
-    }
+    let Some(engine) = running() else { return };
+    // In this order: a task of the past that spawns another does not start a pool for it.
+    epoch::advance();
+    ENGINE.store(null_mut(), Ordering::Release);
+    past.push(engine);
+    // What ends now may have watchers, and they may spawn.
+    drop(past);
+    halt::clear(Some(engine));
+    engine.crew.stop(patience);
 }
 
 /// Queues a ready task, with the engine's reference.
 #[inline]
 pub(crate) fn queue(task: TaskRef) {
     if task.flags() & PLACED != 0 {
-        return get().place(task);
+        if let Some(engine) = running().or_else(|| start_for(&task)) {
+            engine.place(task);
+        }
+        return;
     }
     queue_plain(context::get(), task);
 }
@@ -143,7 +149,7 @@ pub(crate) fn queue(task: TaskRef) {
 /// Queues a ready task that may run anywhere.
 #[inline]
 fn queue_plain(context: &'static Context, task: TaskRef) {
-    let engine = get();
+    let Some(engine) = running().or_else(|| start_for(&task)) else { return };
     if context.sits(engine) || context.sit_down(engine) {
         // SAFETY: the deque is this thread's.
         unsafe { context.deque.push(task) };
@@ -153,9 +159,19 @@ fn queue_plain(context: &'static Context, task: TaskRef) {
     }
 }
 
+/// Starts a pool for a ready task. A task of a pool that was stopped ends instead.
+#[cold]
+fn start_for(task: &TaskRef) -> Option<&'static Engine> {
+    if task.is_halted() {
+        halt::fail(task);
+        return None;
+    }
+    Some(start_by_default())
+}
+
 /// Queues a ready task where everybody looks.
 pub(crate) fn inject(task: TaskRef) {
-    let engine = get();
+    let Some(engine) = running().or_else(|| start_for(&task)) else { return };
     let mut injected = engine.injected();
     injected.push_back(task);
     engine.injected_len.store(injected.len(), Ordering::Relaxed);
@@ -287,11 +303,10 @@ impl Engine {
 
     /// Starts the tasks that need no processor of their own.
     fn start_beside(&'static self) {
-        let epoch = halt::epoch();
         while let Some((task, assignment)) = self.board.with(|plan| plan.beside()) {
-            let orders = Orders::Run(task, assignment, epoch);
+            let orders = Orders::Run(task, assignment);
             let deployed = self.crew.deploy(orders, &|berth| start_thread(self, berth));
-            if let Err(Orders::Run(task, assignment, _)) = deployed {
+            if let Err(Orders::Run(task, assignment)) = deployed {
                 return self.put_back(task, assignment);
             }
         }

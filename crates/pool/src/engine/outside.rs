@@ -25,7 +25,7 @@ pub(crate) fn forget(task: &TaskRef) {
     drop(shown);
 }
 
-/// Takes all of them, to make them fail.
-pub(crate) fn drain() -> Vec<TaskRef> {
-    std::mem::take(&mut *lock()).into_values().collect()
+/// Takes those that a halt has ended, to make them fail.
+pub(crate) fn past() -> Vec<TaskRef> {
+    lock().extract_if(.., |_, task| task.is_halted()).map(|(_, task)| task).collect()
 }

@@ -48,8 +48,8 @@ impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
 /// A task that nothing runs, and what ends it.
 pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Completion<R>) {
     let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
-    let id = context::get().next_task_id();
-    let task = TaskRef::new((), body, site, id, Gate::external(), Some(Box::default()));
+    let identity = context::get().new_identity();
+    let task = TaskRef::new((), body, site, identity, Gate::external(), Some(Box::default()));
     // SAFETY: the engine's reference of a new task is nobody's yet; the completion has it from now on.
     let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
     (Handle::from_task(task), Completion::of(engines))

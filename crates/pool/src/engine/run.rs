@@ -13,7 +13,6 @@ impl Engine {
         // A thread that has found work looks no more, so another one looks whether there is more than that.
         let mut call_another = true;
         while let Some(processor) = context.processor() {
-            context.begin_epoch();
             if self.board.wants(processor) && self.serve_board(context, processor, NORMAL) {
                 continue;
             }
@@ -101,7 +100,7 @@ impl Engine {
     /// Runs a task that the caller has claimed. Gives the first dependent that is ready now.
     #[inline]
     pub(crate) fn execute(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
-        if context.is_halted() {
+        if task.is_halted() {
             return stop_halted(&task);
         }
         note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });
@@ -121,12 +120,12 @@ impl Engine {
             context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
         }
         match ran {
-            Ran::Done if !context.is_halted() => {
+            Ran::Done if !task.is_halted() => {
                 Counts::add_one(&context.counts.done);
                 finish::done(task)
             }
             ran => {
-                after_unusual(task, ran, context.is_halted());
+                after_unusual(task, ran);
                 None
             }
         }
@@ -136,7 +135,7 @@ impl Engine {
 /// What follows an attempt that did not simply end well.
 #[cold]
 #[inline(never)]
-fn after_unusual(task: TaskRef, ran: Ran, halted: bool) {
+fn after_unusual(task: TaskRef, ran: Ran) {
     match ran {
         Ran::Done => {
             // SAFETY: the value was put into the slot just now, and nobody has seen it.
@@ -146,14 +145,14 @@ fn after_unusual(task: TaskRef, ran: Ran, halted: bool) {
         Ran::Detached | Ran::TooLate => {}
         Ran::Failed(cause) => {
             if task.resolve() {
-                finish::fail(&task, task.attempt(), if halted { Cause::halted() } else { cause });
+                finish::fail(&task, task.attempt(), if task.is_halted() { Cause::halted() } else { cause });
             }
         }
-        Ran::Again(cause) => attempt::try_again(task, cause, halted),
+        Ran::Again(cause) => attempt::try_again(task, cause),
     }
 }
 
-/// Ends a claimed task that was taken before a halt and has not begun.
+/// Ends a claimed task that belongs to the time before a halt and has not begun.
 #[cold]
 fn stop_halted(task: &TaskRef) -> Option<TaskRef> {
     if task.resolve() {

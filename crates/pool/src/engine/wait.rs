@@ -73,7 +73,9 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     if task.gate.is_held() && HOLDING.get() > 0 {
         return Err(WaitError::Held);
     }
-    let (engine, context) = (get(), context::get());
+    let context = context::get();
+    // A body that has outlived its pool still belongs to it, though another one may run by now.
+    let engine = context.employer().unwrap_or_else(get);
     match context.running() {
         Some(_) if claim_and_run(engine, context, task) => Ok(()),
         Some(running) => inside(engine, context, running, task),
@@ -211,11 +213,12 @@ fn run_outside(engine: &'static Engine, context: &'static Context, task: &TaskRe
     }
     let Some(processor) = engine.crew.take_any(context.home()) else { return false };
     context.set_processor(processor);
-    context.begin_epoch();
+    context.set_employer(Some(engine));
     let ended = claim_and_run(engine, context, task);
     if let Some(processor) = context.take_processor() {
         engine.release(processor);
     }
+    context.set_employer(None);
     ended
 }
 

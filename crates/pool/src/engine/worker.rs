@@ -29,12 +29,12 @@ pub(crate) fn start(engine: &'static Engine, berth: Arc<Berth>) -> std::io::Resu
 
 fn run(engine: &'static Engine, berth: &Arc<Berth>) {
     let context = context::get();
+    context.set_employer(Some(engine));
     loop {
         let parked = match berth.await_orders() {
             Orders::Stop => break,
-            Orders::Run(task, assignment, epoch) => {
+            Orders::Run(task, assignment) => {
                 context.sit_down(engine);
-                context.epoch.set(epoch);
                 engine.run_assigned(context, task, assignment);
                 match engine.crew.take_any(context.home()) {
                     Some(processor) => {

@@ -6,13 +6,14 @@ use crate::engine::finish;
 use crate::gate::{Gate, Wired};
 use crate::task::arg::{Own, Wiring};
 use crate::task::handle::Handle;
-use crate::task::{Call, Ran, TaskRef};
+use crate::task::{Call, Identity, Ran, TaskRef};
 use loom::sync::Arc;
 use loom::thread;
 use poniard_model::{Site, TaskId};
 use std::sync::Arc as Count;
 
 static SITE: Site = Site::new("loom", file!(), 0);
+const IDENTITY: Identity = Identity { id: TaskId(1), epoch: 0 };
 
 /// A result: loom watches its content, and the count tells how many of it there are.
 struct Result_(Guarded, Count<()>);
@@ -41,7 +42,7 @@ impl Drop for Result_ {
 /// A task that is claimed and about to end, with the engine's reference; and a handle.
 fn source() -> (TaskRef, TaskRef) {
     let body: Call<(), Result_> = Call(|()| unreachable!("its end is played"));
-    let task = TaskRef::new((), body, &SITE, TaskId(1), Gate::ready(), None);
+    let task = TaskRef::new((), body, &SITE, IDENTITY, Gate::ready(), None);
     assert!(task.gate.claim());
     // SAFETY: the engine's reference of a new task is nobody's yet.
     (unsafe { TaskRef::from_raw(task.as_raw()) }, task)
@@ -97,7 +98,7 @@ fn the_value_moves_to_its_last_reader_or_is_copied() {
             Ok(())
         });
         let arguments = (Own::new(Handle::from_task(handle)), crate::Local::new(seen.clone()));
-        let dependent = TaskRef::new(arguments, body, &SITE, TaskId(2), Gate::wiring(), None);
+        let dependent = TaskRef::new(arguments, body, &SITE, IDENTITY, Gate::wiring(), None);
         let mut wiring = Wiring::new(&dependent);
         // SAFETY: the gate is wiring, and only this thread has the arguments.
         unsafe { dependent.wire(&mut wiring) };

@@ -14,6 +14,7 @@ pub(crate) mod handle;
 pub(crate) mod watch;
 
 use crate::edge::{Dependents, Edge, Ended};
+use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
 use crate::memory::{self, Class};
 use crate::panics;
@@ -48,6 +49,22 @@ pub(crate) const TIMED_OUT: u32 = 1 << 6;
 
 const FLAG_BITS: u32 = 8;
 const FLAGS: u32 = (1 << FLAG_BITS) - 1;
+/// Above them the epoch, and above that the id: 2^48 of them.
+const ID_SHIFT: u32 = FLAG_BITS + Epoch::BITS;
+
+/// Who a new task is: its id and its epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: TaskId,
+    pub(crate) epoch: Epoch,
+}
+
+impl Identity {
+    #[inline]
+    fn pack(self) -> u64 {
+        self.id.0 << ID_SHIFT | u64::from(self.epoch) << FLAG_BITS
+    }
+}
 
 /// The part of a task that does not depend on its types.
 #[repr(C)]
@@ -59,8 +76,8 @@ pub struct Header {
     extra: OnceLockPtr,
     pub(crate) gate: Gate,
     references: AtomicU32,
-    /// The id, above the flags: one word less, and a task without arguments is one cache line.
-    id_and_flags: AtomicU64,
+    /// The identity, above the flags: one word less, and a task without arguments is one cache line.
+    identity_and_flags: AtomicU64,
 }
 
 /// A box that is set at most once, before the task is shared with the engine: one word, where `OnceLock` has two.
@@ -181,7 +198,7 @@ impl TaskRef {
         arguments: A,
         body: B,
         site: &'static Site,
-        id: TaskId,
+        identity: Identity,
         gate: Gate,
         extra: Option<Box<Extra>>,
     ) -> TaskRef {
@@ -197,7 +214,7 @@ impl TaskRef {
             )),
             gate,
             references: AtomicU32::new(2),
-            id_and_flags: AtomicU64::new(id.0 << FLAG_BITS | u64::from(flags)),
+            identity_and_flags: AtomicU64::new(identity.pack() | u64::from(flags)),
         };
         // SAFETY: fresh memory of the task's layout; the slot stays unwritten until the task ends.
         unsafe {
@@ -372,21 +389,33 @@ impl Header {
     /// The task's id.
     #[inline]
     pub(crate) fn id(&self) -> TaskId {
-        TaskId(self.id_and_flags.load(Relaxed) >> FLAG_BITS)
+        TaskId(self.identity_and_flags.load(Relaxed) >> ID_SHIFT)
+    }
+
+    /// The epoch that the task belongs to.
+    #[inline]
+    pub(crate) fn epoch(&self) -> Epoch {
+        (self.identity_and_flags.load(Relaxed) >> FLAG_BITS) as Epoch
+    }
+
+    /// Whether there was a halt that ends the task.
+    #[inline]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.epoch() != epoch::now()
     }
 
     #[inline]
     pub(crate) fn flags(&self) -> u32 {
-        self.id_and_flags.load(Relaxed) as u32 & FLAGS
+        self.identity_and_flags.load(Relaxed) as u32 & FLAGS
     }
 
     pub(crate) fn set_flags(&self, flags: u32) {
         // AcqRel: whoever sees a flag sees what was done before it was set.
-        self.id_and_flags.fetch_or(u64::from(flags), AcqRel);
+        self.identity_and_flags.fetch_or(u64::from(flags), AcqRel);
     }
 
     pub(crate) fn clear_flags(&self, flags: u32) {
-        self.id_and_flags.fetch_and(!u64::from(flags), AcqRel);
+        self.identity_and_flags.fetch_and(!u64::from(flags), AcqRel);
     }
 
     /// What only some tasks have.

@@ -1,10 +1,8 @@
-//! How tasks end: well, failed, cancelled, from outside, halted.
+//! How tasks end: well, failed, cancelled, from outside.
 
 use super::*;
-use crate::{
-    Completion, Dep, Many, Opened, Value, current, halt, hold, hold_detached, promise, spawn_detached,
-};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use crate::{Completion, Dep, Many, Opened, Value, current, hold, hold_detached, promise, spawn_detached};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 #[test]
@@ -127,37 +125,6 @@ fn a_detached_body_ends_its_task_later_or_is_cut_off() {
 }
 
 #[test]
-fn a_halt_ends_everything_but_what_comes_later() {
-    static SEEN: AtomicUsize = AtomicUsize::new(0);
-    let _pool = alone();
-    let running: Vec<_> = (0..PROCESSORS)
-        .map(|_| {
-            run(|| {
-                SEEN.fetch_add(1, SeqCst);
-                while !current::is_cancelled() {
-                    std::thread::yield_now();
-                }
-                run(|| ()).get().is_err()
-            })
-        })
-        .collect();
-    until("all processors are taken", || SEEN.load(SeqCst) == PROCESSORS);
-    let ready: Vec<_> =
-        (0..100u64).map(|number| spawn(Value::new(number), |value| Ok(value), &SITE)).collect();
-    let placed = run_with(asking(|extra| extra.demand.priority = 1), || 1);
-    let (outside, completion) = promise::<u64>(&SITE);
-    let waiting = spawn((Dep::new(outside.clone()), Dep::new(ready[7].clone())), |(a, b)| Ok(a + b), &SITE);
-    halt();
-    assert!(waiting.get().err().unwrap().is_halted());
-    assert!(ready.iter().all(|task| task.get().err().unwrap().is_halted()));
-    assert!(placed.get().err().unwrap().is_halted());
-    assert!(outside.get().err().unwrap().is_halted());
-    assert!(running.iter().all(|task| error_of(task).is_halted()));
-    drop(completion);
-    until("later tasks run", || run(|| 1).get().is_ok());
-}
-
-#[test]
 fn ten_thousand_panics_cost_no_thread() {
     let _pool = together();
     let hook = std::panic::take_hook();
@@ -166,16 +133,4 @@ fn ten_thousand_panics_cost_no_thread() {
     assert!(tasks.iter().all(|task| task.get().err().unwrap().is_panic()));
     std::panic::set_hook(hook);
     assert_eq!(run(|| 1).get().unwrap(), &1);
-}
-
-#[test]
-fn a_stopped_pool_is_followed_by_another() {
-    let pool = other(1);
-    let waits = promise::<u64>(&SITE);
-    assert_eq!(run(|| 1).get().unwrap(), &1);
-    stop(PATIENCE);
-    assert!(waits.0.get().err().unwrap().is_halted());
-    start(Config { threads: 1, memory: MEMORY }).unwrap();
-    assert_eq!(run(|| 2).get().unwrap(), &2);
-    drop(pool);
 }

@@ -1,0 +1,129 @@
+//! Halts and stops: what they end, what they do not touch, and what has outlived them.
+
+use super::*;
+use crate::{Dep, Value, current, halt, promise};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+#[test]
+fn a_halt_ends_everything_but_what_comes_later() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let _pool = alone();
+    let running: Vec<_> = (0..PROCESSORS)
+        .map(|_| {
+            run(|| {
+                SEEN.fetch_add(1, SeqCst);
+                while !current::is_cancelled() {
+                    std::thread::yield_now();
+                }
+                run(|| ()).get().is_err()
+            })
+        })
+        .collect();
+    until("all processors are taken", || SEEN.load(SeqCst) == PROCESSORS);
+    let ready: Vec<_> =
+        (0..100u64).map(|number| spawn(Value::new(number), |value| Ok(value), &SITE)).collect();
+    let placed = run_with(asking(|extra| extra.demand.priority = 1), || 1);
+    let (outside, completion) = promise::<u64>(&SITE);
+    let waiting = spawn((Dep::new(outside.clone()), Dep::new(ready[7].clone())), |(a, b)| Ok(a + b), &SITE);
+    halt();
+    assert!(waiting.get().err().unwrap().is_halted());
+    assert!(ready.iter().all(|task| task.get().err().unwrap().is_halted()));
+    assert!(placed.get().err().unwrap().is_halted());
+    assert!(outside.get().err().unwrap().is_halted());
+    assert!(running.iter().all(|task| error_of(task).is_halted()));
+    drop(completion);
+    assert_eq!(run(|| 1).get().unwrap(), &1);
+}
+
+#[test]
+fn what_is_spawned_after_a_halt_runs_and_what_was_spawned_before_ends() {
+    let _pool = alone();
+    let over = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        let busy = over.clone();
+        threads.spawn(move || {
+            while !busy.load(SeqCst) {
+                let first = spawn(Value::new(1u64), |value| Ok(value), &SITE);
+                let behind: Vec<_> =
+                    (0..5).map(|_| spawn(Dep::new(first.clone()), |value| Ok(*value), &SITE)).collect();
+                for task in &behind {
+                    assert!(task.get().is_ok_and(|value| *value == 1) || error_of(task).is_halted());
+                }
+            }
+        });
+        for round in 0..times(3000) as u64 {
+            halt();
+            assert_eq!(spawn(Value::new(round), |value| Ok(value), &SITE).get().unwrap(), &round);
+        }
+        over.store(true, SeqCst);
+    });
+}
+
+#[test]
+fn two_halts_at_once_are_two_halts() {
+    let _pool = alone();
+    for _ in 0..times(1000) {
+        let (never, completion) = promise::<u64>(&SITE);
+        let waiting = spawn(Dep::new(never), |value| Ok(*value), &SITE);
+        std::thread::scope(|threads| (0..2).for_each(|_| drop(threads.spawn(halt))));
+        assert!(error_of(&waiting).is_halted());
+        drop(completion);
+        assert_eq!(run(|| 1).get().unwrap(), &1);
+    }
+}
+
+#[test]
+fn a_stopped_pool_is_followed_by_another() {
+    let pool = other(1);
+    let waits = promise::<u64>(&SITE);
+    assert_eq!(run(|| 1).get().unwrap(), &1);
+    stop(PATIENCE);
+    assert!(waits.0.get().err().unwrap().is_halted());
+    start(Config { threads: 1, memory: MEMORY }).unwrap();
+    assert_eq!(run(|| 2).get().unwrap(), &2);
+    drop(pool);
+}
+
+/// Nothing of a body that goes on after its pool has stopped reaches the next pool: not its processor, not what it spawns.
+#[test]
+fn a_body_that_outlives_its_pool_leaves_the_next_one_alone() {
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let pool = other(1);
+    let (release, blocked) = channel::<()>();
+    let (spawned, was_spawned) = channel();
+    let body = run(move || {
+        blocked.recv().unwrap();
+        let late = run(|| 1u64);
+        let (never, completion) = promise::<u64>(&SITE);
+        let waits = std::thread::spawn(move || completion.finish(Ok(1)));
+        // It parks, and lets its processor go: the one of the pool that was stopped.
+        let _ = never.get();
+        waits.join().unwrap();
+        spawned.send(late).unwrap();
+    });
+    until("the body runs", || crate::status().running == 1);
+    stop(Duration::from_millis(1));
+    start(Config { threads: 1, memory: MEMORY }).unwrap();
+    let (go, gone) = channel::<()>();
+    let blocker = run(move || gone.recv().unwrap());
+    release.send(()).unwrap();
+    let late: Handle<u64> = was_spawned.recv_timeout(PATIENCE).unwrap();
+    assert!(error_of(&body).is_halted());
+    assert!(error_of(&late).is_halted(), "what it spawns belongs to the past");
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            run(|| {
+                MOST.fetch_max(RUNNING.fetch_add(1, SeqCst) + 1, SeqCst);
+                RUNNING.fetch_sub(1, SeqCst);
+            })
+        })
+        .collect();
+    assert!(tasks.iter().all(|task| !task.is_ended()), "the one processor is taken");
+    go.send(()).unwrap();
+    wait(&blocker).unwrap();
+    tasks.iter().for_each(|task| *wait(task).unwrap());
+    assert_eq!(MOST.load(SeqCst), 1);
+    drop(pool);
+}
