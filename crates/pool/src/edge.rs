@@ -1,10 +1,11 @@
 //! The dependents of a task: a list that anybody may push to until the task ends and seals it.
 //!
-//! An [`Edge`] is a node of 16 bytes inside whatever waits: the argument of a dependent task, the stack of a
-//! parked thread, or a box with a callback. Pushing is one compare-and-swap; ending is one swap, which seals
+//! An [`Edge`] is a node of 16 bytes inside whatever waits: the argument of a dependent task, what a parked thread shares
+//! with who wakes it, or a box with a callback. Pushing is one compare-and-swap; ending is one swap, which seals
 //! the list, publishes the result and takes all edges at once. See `README.md` for what can race.
 
 use crate::sync::AtomicPtr;
+use std::ops::ControlFlow;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -22,7 +23,7 @@ pub(crate) struct Edge {
 pub(crate) enum Waiter<T, P, W> {
     /// A task, in whose arguments (or order edges) the edge lies.
     Task(NonNull<T>),
-    /// A thread that is parked, on whose stack the edge lies.
+    /// A thread that is parked, and what the edge lies in.
     Parked(NonNull<P>),
     /// A watcher, in whose box the edge lies.
     Watcher(NonNull<W>),
@@ -132,21 +133,23 @@ impl Dependents {
         Chain { next: head }
     }
 
-    /// Whether a task waits directly for the owner of this list; only the owner may ask, while it runs and nobody else
-    /// can end it.
-    pub(crate) fn any_task<T, P, W>(&self, is_it: impl Fn(NonNull<T>) -> bool) -> bool {
+    /// Shows every waiter to `look`, newest first, until it breaks.
+    ///
+    /// # Safety
+    /// Nobody seals the list meanwhile.
+    pub(crate) unsafe fn walk<T, P, W, B>(
+        &self,
+        mut look: impl FnMut(Waiter<T, P, W>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        // Acquire: pairs with the Release in `push`; the edges are written.
         let mut edge = self.0.load(Acquire);
         while let Some(at) = NonNull::new(edge).filter(|at| !matches!(at.addr().get(), DONE | FAILED)) {
-            // SAFETY: the list is sealed only by its owner, which is the caller, so no edge leaves it now.
+            // SAFETY: edges leave the list only through the seal.
             let Edge { next, waiter } = unsafe { at.read() };
-            if let Waiter::Task(task) = Waiter::<T, P, W>::unpack(waiter)
-                && is_it(task)
-            {
-                return true;
-            }
+            look(Waiter::unpack(waiter))?;
             edge = next;
         }
-        false
+        ControlFlow::Continue(())
     }
 }
 

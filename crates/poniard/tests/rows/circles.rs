@@ -71,3 +71,17 @@ fn a_task_that_waits_for_one_that_depends_on_it_is_told_so() {
         assert!(dependent.fetch().unwrap().0);
     });
 }
+
+#[test]
+fn a_circle_through_many_waiting_tasks_is_found() {
+    alone(1, || {
+        for waiting in [2, 10, 10_000] {
+            let (send, handed) = channel::<Handed>();
+            let task = spawn!(move || is_refused(&handed.recv_timeout(LIMIT).unwrap()));
+            let last = (0..waiting).fold(task.clone(), |last, _| spawn!((|x: Pinned<bool>| x)(last)));
+            send.send(last.clone()).unwrap();
+            assert!(task.fetch().unwrap().0);
+            assert!(last.fetch().unwrap().0);
+        }
+    });
+}

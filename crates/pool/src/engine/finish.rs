@@ -1,7 +1,7 @@
 //! The end of a task: its dependents become ready or fail, its waiters wake.
 
 use super::context::{self, Counts};
-use super::queue;
+use super::{circles, queue};
 use crate::edge::{Chain, Ended, Waiter};
 use crate::gate::{Claim, Satisfied};
 use crate::task::arg::TaskWaiter;
@@ -14,8 +14,18 @@ use std::ptr::NonNull;
 /// Ends a task whose value is in its slot. Gives the first dependent that is now ready; the others are queued.
 #[inline]
 pub(crate) fn done(task: TaskRef) -> Option<TaskRef> {
+    finish_done(task, |task| task.dependents.seal(Ended::Done))
+}
+
+/// As [`done`], for a task whose end is not the return of its function.
+pub(crate) fn done_from_outside(task: TaskRef) -> Option<TaskRef> {
+    finish_done(task, |task| circles::sealed(task, Ended::Done))
+}
+
+#[inline]
+fn finish_done(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Done });
-    let chain = task.dependents.seal(Ended::Done);
+    let chain = seal(&task);
     // Before the dependents run: the last of them may want to take the value out.
     drop(task);
     satisfy_all(chain)
@@ -111,7 +121,7 @@ fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Heade
     Counts::add_one(&context::get().counts.failed);
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };
-    let mut chain = task.dependents.seal(Ended::Failed);
+    let mut chain = circles::sealed(task, Ended::Failed);
     while let Some(waiter) = chain.pop() {
         match waiter {
             TaskWaiter::Task(dependent) => {

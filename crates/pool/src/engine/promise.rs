@@ -127,7 +127,7 @@ fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
             // SAFETY: `resolve` gave the right to end the task, and its result is an `R`.
             unsafe { task.put_value(value) };
             Counts::add_one(&context::get().counts.done);
-            if let Some(next) = finish::done(task) {
+            if let Some(next) = finish::done_from_outside(task) {
                 queue(next);
             }
         }

@@ -8,16 +8,17 @@
 //! Outside tasks it is the same for the program's own thread, except that it borrows a processor to run the target, if one
 //! can be had. Nor does it run anything else meanwhile: that could wait for something that the program does after this wait.
 
+use super::circles::Circular;
 use super::context::{self, Context};
-use super::{Engine, get, queue};
+use super::{Engine, circles, get, queue};
 use crate::crew::THREADS_MAX;
-use crate::task::watch::{Parked, Watcher};
+use crate::task::watch::Parked;
 use crate::task::{Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::ptr::NonNull;
+use std::time::Duration;
 
 /// Looks at a target that runs elsewhere before the thread parks.
 const LOOKS: u32 = 100;
@@ -41,10 +42,6 @@ thread_local! {
     /// How many regions of this thread hold tasks back.
     static HOLDING: Cell<u32> = const { Cell::new(0) };
 }
-
-/// Which running task waits in the middle for which task, parked or by running it in place: what a circle of waits is
-/// found in.
-static WAITS: Mutex<Option<HashMap<TaskId, TaskId>>> = Mutex::new(None);
 
 /// This thread is inside a region that holds tasks back, until this is dropped.
 #[derive(Debug)]
@@ -104,16 +101,19 @@ fn inside(
         }
         std::hint::spin_loop();
     }
-    if context.frames().any(|frame| waits_for(task, frame)) {
-        return Err(WaitError::Circular(task.id()));
-    }
     if !engine.crew.begin_wait() {
         return Err(WaitError::TooDeep);
     }
-    let chain: Vec<TaskId> = context.frames().map(|frame| frame.id()).collect();
-    if !announce(&chain, task.id()) {
-        engine.crew.end_wait();
-        return Err(WaitError::Circular(task.id()));
+    let waited = park(engine, context, task);
+    engine.crew.end_wait();
+    waited.map_err(|Circular| WaitError::Circular(task.id()))
+}
+
+/// Lets go of all that the running task holds, until the other one has ended.
+fn park(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> Result<(), Circular> {
+    let parked = Parked::new(context.frames().map(NonNull::from).collect());
+    if !circles::hang(&parked, task)? {
+        return Ok(());
     }
     let processor = context.take_processor();
     if let Some(processor) = processor {
@@ -121,47 +121,12 @@ fn inside(
     }
     let assignment = context.assignment.take();
     engine.end_assignment(assignment);
-    Parked::until_ended(task);
-    withdraw(&chain);
-    engine.crew.end_wait();
+    let waited = circles::wait(&parked, task);
     // Without a processor it goes on all the same: to wait for one while holding a lock could be for ever.
     if let Some(processor) = processor.and_then(|processor| engine.crew.take_any(Some(processor))) {
         context.set_processor(processor);
     }
-    Ok(())
-}
-
-/// Whether `task` hangs on `running`, which this thread is in the middle of.
-fn waits_for(task: &TaskRef, running: &Header) -> bool {
-    let target = task.as_non_null();
-    // The list may be walked only while nobody else can seal it: the edges of a sealed one are freed.
-    running.ends_by_itself()
-        && running.dependents.any_task::<Header, Parked, Watcher>(|waiter| waiter == target)
-}
-
-/// Notes that the tasks of `chain`, each of which waits for the one before it, wait for `target`; false, and nothing noted,
-/// when that would close a circle.
-fn announce(chain: &[TaskId], target: TaskId) -> bool {
-    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    let waits = waits.get_or_insert_default();
-    let mut next = Some(target);
-    while let Some(task) = next {
-        if chain.contains(&task) {
-            return false;
-        }
-        next = waits.get(&task).copied();
-    }
-    let targets = std::iter::once(&target).chain(chain);
-    waits.extend(chain.iter().copied().zip(targets.copied()));
-    true
-}
-
-fn withdraw(chain: &[TaskId]) {
-    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    let waits = waits.get_or_insert_default();
-    for task in chain {
-        waits.remove(task);
-    }
+    waited
 }
 
 /// Whether a thread that waits for the task may run it. Not one that the board places; and not one with a time limit,
@@ -203,7 +168,10 @@ fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) {
         }
         std::hint::spin_loop();
     }
-    Parked::until_ended(task);
+    let parked = Parked::new(Vec::new());
+    if parked.hang(task) {
+        parked.wait(Duration::MAX);
+    }
 }
 
 /// Runs the target right here, if nobody has it and a processor can be had; true when it has ended.

@@ -4,7 +4,7 @@ use super::*;
 use crate::Local;
 use crate::deque::{Deque, Stolen};
 use crate::gate::Gate;
-use crate::task::{Call, Ran, TaskRef};
+use crate::task::{Call, Identity, Ran, TaskRef};
 use loom::sync::Arc;
 use loom::thread;
 use poniard_model::{Site, TaskId};
@@ -21,7 +21,14 @@ fn task(number: u64, runs: &Arc<Guarded>) -> TaskRef {
     };
     let body = Call(|work: Box<dyn FnOnce() + Send>| Ok(work()));
     let work: Box<dyn FnOnce() + Send> = Box::new(work);
-    TaskRef::new(Local::new(work), body, &SITE, TaskId(number), Gate::ready(), None)
+    TaskRef::new(
+        Local::new(work),
+        body,
+        &SITE,
+        Identity { id: TaskId(number), epoch: 0 },
+        Gate::ready(),
+        None,
+    )
 }
 
 /// Pushes a task, with the engine's reference; gives the handle's.

@@ -92,3 +92,58 @@ fn who_sees_the_end_sees_the_result() {
         looks.join().unwrap();
     });
 }
+
+/// A task that hangs on another and has a dependent itself, for the walk that looks for circles.
+#[repr(align(8))]
+struct Node {
+    dependents: Dependents,
+    mark: Guarded,
+}
+
+/// The walk goes from a list that nobody seals to one that fails meanwhile: it reads all of that or nothing.
+#[test]
+fn a_walk_against_a_failure() {
+    type OfNode = Waiter<Node, u32, u32>;
+    play(|| {
+        let node = || Arc::new(Node { dependents: Dependents::new(), mark: Guarded::new() });
+        let (first, second, third) = (node(), node(), node());
+        let walks = Arc::new(loom::sync::Mutex::new(()));
+        let places = [(); 2].map(|()| Place(Box::new(Edge::new().into())));
+        for (place, (above, below)) in places.iter().zip([(&first, &second), (&second, &third)]) {
+            let waiter: OfNode = Waiter::Task(NonNull::from(&**below));
+            // SAFETY: all stay until the model ends, and nobody else has the edge.
+            unsafe { above.dependents.push(NonNull::new(place.0.get()).unwrap(), waiter) }.unwrap();
+        }
+        let fails = {
+            let (second, walks) = (second.clone(), walks.clone());
+            thread::spawn(move || {
+                let mut chain = {
+                    let _nobody_walks = walks.lock().unwrap();
+                    second.dependents.seal(Ended::Failed)
+                };
+                let Some(OfNode::Task(third)) = chain.pop() else { panic!("one task was hung") };
+                // SAFETY: it stays until the model ends.
+                unsafe { third.as_ref() }.mark.change();
+            })
+        };
+        {
+            let _nobody_seals = walks.lock().unwrap();
+            let mut next = vec![NonNull::from(&*first)];
+            while let Some(node) = next.pop() {
+                // SAFETY: the nodes stay until the model ends.
+                let node = unsafe { node.as_ref() };
+                assert_eq!(node.mark.count(), 0, "what the walk comes to has not been told");
+                // SAFETY: whoever seals takes the lock.
+                let _ = unsafe {
+                    node.dependents.walk(|waiter: OfNode| {
+                        if let Waiter::Task(below) = waiter {
+                            next.push(below);
+                        }
+                        std::ops::ControlFlow::<()>::Continue(())
+                    })
+                };
+            }
+        }
+        fails.join().unwrap();
+    });
+}

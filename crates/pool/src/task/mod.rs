@@ -446,11 +446,6 @@ impl Header {
         self.extra().is_none_or(Extra::resolve)
     }
 
-    /// Whether only the thread that runs the task can end it: no timeout can, and no completion.
-    pub(crate) fn ends_by_itself(&self) -> bool {
-        self.flags() & DETACHED == 0 && self.extra().is_none_or(|extra| extra.timeout.is_none())
-    }
-
     /// The name that people see.
     pub(crate) fn name(&self) -> Arc<str> {
         self.extra().and_then(|extra| extra.name.clone()).unwrap_or_else(|| self.site.name.into())

@@ -1,45 +1,85 @@
 //! Who waits for a task without being one: parked threads, and watchers with something to do.
 
-use super::TaskRef;
 use super::arg::TaskWaiter;
+use super::{Header, TaskRef};
 use crate::edge::{Edge, Waiter};
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::marker::PhantomPinned;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
-/// A thread that is parked until a task ends. It lies on that thread's stack.
-#[derive(Debug)]
+/// A thread that is parked until a task ends. It is shared by that thread and the list in which it hangs.
 #[repr(align(8))]
 pub(crate) struct Parked {
     edge: UnsafeCell<Edge>,
     woken: AtomicBool,
+    /// The thread goes on without the task's end.
+    left: AtomicBool,
     thread: Thread,
-    _pinned: PhantomPinned,
+    /// The tasks in whose middle the thread is.
+    frames: Vec<NonNull<Header>>,
 }
 
+// SAFETY: the edge is touched only through the list that it hangs in; the frames are only pointers here.
+unsafe impl Send for Parked {}
+// SAFETY: as above.
+unsafe impl Sync for Parked {}
+
 impl Parked {
-    /// Parks this thread until `task` has ended.
-    #[cold]
-    pub(crate) fn until_ended(task: &TaskRef) {
-        let parked = Parked {
+    /// This thread, in the middle of these tasks.
+    pub(crate) fn new(frames: Vec<NonNull<Header>>) -> Arc<Parked> {
+        Arc::new(Parked {
             edge: UnsafeCell::new(Edge::new()),
             woken: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             thread: std::thread::current(),
-            _pinned: PhantomPinned,
-        };
-        let waiter: TaskWaiter = Waiter::Parked(NonNull::from(&parked));
-        let edge = NonNull::new(parked.edge.get()).expect("a place on the stack");
-        // SAFETY: both lie on this stack frame, which stays until `woken` is set; that is the waker's last touch.
-        if unsafe { task.dependents.push(edge, waiter) }.is_err() {
-            return;
+            frames,
+        })
+    }
+
+    /// Hangs the thread on `task`, once; false when the task has ended.
+    pub(crate) fn hang(self: &Arc<Parked>, task: &TaskRef) -> bool {
+        let edge = NonNull::new(self.edge.get()).expect("a place on the heap");
+        let lists = Arc::into_raw(self.clone());
+        let waiter: TaskWaiter = Waiter::Parked(NonNull::new(lists.cast_mut()).expect("a place on the heap"));
+        // SAFETY: the list's reference keeps both in place until `wake` takes it.
+        let hangs = unsafe { task.dependents.push(edge, waiter) }.is_ok();
+        if !hangs {
+            // SAFETY: the list did not take the reference made above.
+            drop(unsafe { Arc::from_raw(lists) });
         }
+        hangs
+    }
+
+    /// Parks this thread, `pause` at most; true when it was woken.
+    pub(crate) fn wait(&self, pause: Duration) -> bool {
+        let start = Instant::now();
         // Acquire: pairs with the Release in `wake`.
-        while !parked.woken.load(Ordering::Acquire) {
-            std::thread::park();
+        while !self.woken.load(Ordering::Acquire) {
+            match pause.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+                Some(left) => std::thread::park_timeout(left),
+                None => return false,
+            }
         }
+        true
+    }
+
+    /// Goes on without having been woken.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// The tasks in whose middle the thread is.
+    pub(crate) fn frames(&self) -> &[NonNull<Header>] {
+        &self.frames
+    }
+
+    /// The tasks in whose middle the thread is, unless it has left: then they may be gone.
+    pub(crate) fn waiting_frames(&self) -> &[NonNull<Header>] {
+        if self.left.load(Ordering::Relaxed) { &[] } else { &self.frames }
     }
 
     /// Wakes the thread.
@@ -47,12 +87,16 @@ impl Parked {
     /// # Safety
     /// Once, with what the edge's chain handed out.
     pub(crate) unsafe fn wake(this: NonNull<Parked>) {
-        // SAFETY: the thread stays in `until_ended` until `woken` is set below.
-        let parked = unsafe { this.as_ref() };
-        // Cloned first: the thread may go on, and its frame with it, as soon as the flag is set.
-        let thread = parked.thread.clone();
+        // SAFETY: the reference that `hang` gave to the list.
+        let parked = unsafe { Arc::from_raw(this.as_ptr().cast_const()) };
         parked.woken.store(true, Ordering::Release);
-        thread.unpark();
+        parked.thread.unpark();
+    }
+}
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parked").field("thread", &self.thread).finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,97 @@ fn a_task_cannot_wait_for_one_that_takes_its_result() {
     assert!(wait(&second).unwrap());
 }
 
+/// The circle goes through so many waiting tasks; the last one of them is waited for.
+fn circle_through(waiting: usize) {
+    let (tell, told) = mpsc::channel::<Handle<bool>>();
+    let first = run(move || told.recv().unwrap().get().err().unwrap().is_scheduling());
+    let mut last = first.clone();
+    for _ in 0..waiting {
+        last = spawn(Dep::new(last), |refused| Ok(*refused), &SITE);
+    }
+    tell.send(last.clone()).unwrap();
+    assert!(wait(&last).unwrap());
+}
+
+#[test]
+fn a_task_cannot_wait_for_what_hangs_below_it_however_far() {
+    let _pool = together();
+    for waiting in [2, 3, 10, 1000, times(100_000)] {
+        circle_through(waiting);
+    }
+}
+
+#[test]
+fn a_circle_through_waiting_and_running_tasks_is_refused_once() {
+    let _pool = alone();
+    for round in 0..times(100) {
+        let (tells, tolds): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel::<Handle<bool>>()).unzip();
+        let tasks: Vec<_> =
+            tolds.into_iter().map(|told| run(move || told.recv().unwrap().get().is_err())).collect();
+        let below: Vec<_> = tasks
+            .iter()
+            .map(|task| {
+                let chain = (0..1 + round % 100).fold(task.clone(), |last, _| {
+                    spawn((Dep::new(last.clone()), Dep::new(last)), |(a, b)| Ok(*a && *b), &SITE)
+                });
+                spawn(Dep::new(chain), |refused| Ok(*refused), &SITE)
+            })
+            .collect();
+        tells[0].send(below[1].clone()).unwrap();
+        tells[1].send(below[0].clone()).unwrap();
+        let refused: Vec<bool> = tasks.iter().map(|task| *wait(task).unwrap()).collect();
+        assert!(refused.contains(&true) && refused.contains(&false), "{refused:?}");
+    }
+}
+
+/// Who went on after a refused wait hangs in no list that a later walk would follow.
+#[test]
+fn a_task_goes_on_after_a_refused_wait() {
+    let _pool = alone();
+    for _ in 0..times(20) {
+        let (tell, told) = mpsc::channel::<Handle<u64>>();
+        let (gate, go) = promise::<u64>(&SITE);
+        let task = run(move || {
+            let below = told.recv().unwrap();
+            assert!(below.get().err().unwrap().is_scheduling());
+            assert!(below.get().err().unwrap().is_scheduling());
+            *gate.get().unwrap()
+        });
+        let below = (0..200).fold(task.clone(), |last, _| spawn(Dep::new(last), |value| Ok(*value), &SITE));
+        tell.send(below.clone()).unwrap();
+        let other = run(move || below.get().copied().unwrap());
+        go.finish(Ok(7));
+        assert_eq!((*wait(&task).unwrap(), *wait(&other).unwrap()), (7, 7));
+    }
+}
+
+#[test]
+fn walks_race_failures() {
+    let _pool = together();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    for round in 0..times(2000) {
+        let (gate, go) = promise::<u64>(&SITE);
+        let (tell, told) = mpsc::channel::<Vec<Handle<u64>>>();
+        let task = run(move || {
+            // Parks, and so walks all that hangs below, which is cancelled meanwhile.
+            let below = told.recv().unwrap();
+            let _ = gate.get();
+            below.into_iter().map(|task| task.get().is_err()).fold(0, |sum, failed| sum + u64::from(failed))
+        });
+        let below: Vec<_> =
+            (0..20).map(|_| spawn(Dep::new(task.clone()), |value| Ok(*value), &SITE)).collect();
+        let further: Vec<_> =
+            below.iter().map(|task| spawn(Dep::new(task.clone()), |value| Ok(*value), &SITE)).collect();
+        tell.send(further).unwrap();
+        below[round % 20].erase().cancel();
+        below[round % 7].erase().cancel();
+        go.finish(Ok(1));
+        assert_eq!(wait(&task).unwrap(), &20, "what hangs below is refused or was cancelled");
+    }
+    std::panic::set_hook(hook);
+}
+
 #[test]
 fn of_tasks_that_wait_for_each_other_one_is_refused() {
     let _pool = alone();
