@@ -45,6 +45,8 @@ pub(crate) struct Context {
     /// The next number for a task, and the end of those that the thread has.
     ids: Cell<(u64, u64)>,
     random: Cell<u32>,
+    /// Tasks that the thread has run.
+    turns: Cell<u32>,
     stack_limit: Cell<usize>,
     pub(crate) counts: Counts,
     shown: Shown,
@@ -154,6 +156,7 @@ impl Context {
             assignment: RefCell::new(Assignment::default()),
             ids: Cell::new((0, 0)),
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
+            turns: Cell::new(0),
             stack_limit: Cell::new(0),
             counts: Counts::default(),
             shown: Shown {
@@ -250,6 +253,18 @@ impl Context {
         random ^= random << 5;
         self.random.set(random);
         random
+    }
+
+    /// Counts a task that the thread runs now.
+    #[inline]
+    pub(crate) fn take_turn(&self) {
+        self.turns.set(self.turns.get().wrapping_add(1));
+    }
+
+    /// How many tasks the thread has run.
+    #[inline]
+    pub(crate) fn turns(&self) -> u32 {
+        self.turns.get()
     }
 
     /// The processor that the thread holds.

@@ -353,8 +353,17 @@ impl Engine {
         self.call_if_work();
     }
 
-    /// Finds a task for a worker: its newest first, then others' oldest.
+    /// Finds a task for a worker: its newest first, then others' oldest. Now and then the other way round, so that tasks
+    /// which spawn their successors do not keep older ones from running for ever.
     fn find(&'static self, context: &'static Context) -> Option<TaskRef> {
+        if is_turn_of_others(context.turns()) {
+            // So that the next look is an ordinary one, whatever this one finds.
+            context.take_turn();
+            let old = self.find_elsewhere(context).or_else(|| steal(&context.deque));
+            if old.is_some() {
+                return old;
+            }
+        }
         // SAFETY: the deque is this thread's.
         let own = unsafe { context.deque.pop() };
         own.or_else(|| self.find_elsewhere(context))
@@ -376,6 +385,12 @@ impl Engine {
             if std::ptr::eq(deque, &context.deque) { None } else { steal(deque) }
         })
     }
+}
+
+/// Whether a thread that has run so many tasks looks first at what has waited for long.
+#[inline]
+fn is_turn_of_others(turns: u32) -> bool {
+    turns % 128 == 127
 }
 
 #[inline]

@@ -1,7 +1,7 @@
 //! Running: what a thread does that holds a processor.
 
 use super::context::{Context, Counts};
-use super::{Engine, attempt, finish, processor_id, queue};
+use super::{Engine, attempt, finish, is_turn_of_others, processor_id, queue};
 use crate::board::{Assignment, NORMAL, Offer};
 use crate::task::{Ran, TaskRef};
 use poniard_model::Cause;
@@ -84,7 +84,8 @@ impl Engine {
         let mut next = self.execute_claimed(context, task);
         while let Some(task) = next {
             let wanted = context.processor().is_none_or(|processor| self.board.wants(processor));
-            if wanted {
+            // A chain is left in time for older tasks.
+            if wanted || is_turn_of_others(context.turns()) {
                 return queue(task);
             }
             next = self.execute_claimed(context, task);
@@ -103,6 +104,7 @@ impl Engine {
         if task.is_halted() {
             return stop_halted(&task);
         }
+        context.take_turn();
         note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });
         let frame = context.frame(&task);
         // SAFETY: `leave` comes below; no task unwinds.

@@ -59,6 +59,36 @@ fn handles_are_used_and_dropped_by_many_threads() {
     });
 }
 
+/// One thread, and a task that always leaves another one behind: what was there before runs all the same.
+#[test]
+fn tasks_that_spawn_their_successors_starve_nobody() {
+    fn again(over: Arc<AtomicUsize>, chained: bool) {
+        if over.load(SeqCst) > 0 {
+            over.fetch_add(1, SeqCst);
+        } else if chained {
+            let gate = spawn(Value::new(0u64), |zero| Ok(zero), &SITE);
+            let next = spawn((Dep::new(gate), Local::new(over)), |(_, over)| Ok(again(over, true)), &SITE);
+            drop(next);
+        } else {
+            drop(run(move || again(over, false)));
+        }
+    }
+    let _pool = other(1);
+    for chained in [false, true] {
+        let over = Arc::new(AtomicUsize::new(0));
+        let first = over.clone();
+        wait(&run(move || again(first, chained))).unwrap();
+        // From outside: in a deque of its own. From a thread that has none: where everybody looks.
+        let tasks: Vec<_> =
+            (0..10).map(|number| spawn(Value::new(number), |value| Ok(value), &SITE)).collect();
+        for task in &tasks {
+            wait::<u64>(task).unwrap();
+        }
+        over.store(1, SeqCst);
+        until("the last one has seen it", || over.load(SeqCst) == 2);
+    }
+}
+
 #[test]
 fn a_tree_of_waits_inside_tasks_ends() {
     fn leaves(depth: u32) -> u64 {
