@@ -5,9 +5,10 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::datatypes::{Float32Type, Int16Type};
-use arrow::ipc::reader::FileReader;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int16Type};
+use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
+use arrow_ipc::reader::FileReader;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::HOURS;
