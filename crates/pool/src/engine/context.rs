@@ -293,6 +293,15 @@ impl Context {
         Some(self.processor.swap(NONE, Ordering::AcqRel)).filter(|held| *held != NONE)
     }
 
+    /// Takes the processor from the thread, which calls this itself and has run nothing with a time limit: so the timer has
+    /// no hand in it.
+    #[inline]
+    pub(crate) fn give_processor(&self) -> Option<u32> {
+        let held = self.processor.load(Ordering::Relaxed);
+        self.processor.store(NONE, Ordering::Relaxed);
+        Some(held).filter(|held| *held != NONE)
+    }
+
     /// Takes the processor from the thread, which works for `engine`, and lets others have it.
     pub(crate) fn leave_processor(&'static self, engine: &'static Engine) {
         if let Some(processor) = self.take_processor() {

@@ -183,7 +183,7 @@ fn run_outside(engine: &'static Engine, context: &'static Context, task: &TaskRe
     context.set_processor(processor);
     context.set_employer(Some(engine));
     let ended = claim_and_run(engine, context, task);
-    if let Some(processor) = context.take_processor() {
+    if let Some(processor) = context.give_processor() {
         engine.release(processor);
     }
     context.set_employer(None);
