@@ -57,12 +57,14 @@ pub(super) fn hang(parked: &Arc<Parked>, target: &TaskRef) -> Result<bool, Circu
 
 /// Waits until the task has ended on which the thread hangs.
 pub(super) fn wait(parked: &Arc<Parked>, target: &TaskRef) -> Result<(), Circular> {
-    let mut pause = FIRST_PAUSE;
+    let mut period = FIRST_PAUSE;
+    let mut pause = period;
     while !parked.wait(pause) {
-        let start = Instant::now();
         let mut rest = lock();
-        if rest.is_some_and(|rest| start < rest) {
-            pause = pause.saturating_mul(2);
+        let start = Instant::now();
+        if let Some(left) = rest.and_then(|rest| rest.checked_duration_since(start)) {
+            // Not in step with the thread that has just walked: it would be first the next time as well.
+            pause = left.max(period / 2);
             continue;
         }
         if reaches(parked.frames(), target, usize::MAX) == Some(true) {
@@ -72,7 +74,8 @@ pub(super) fn wait(parked: &Arc<Parked>, target: &TaskRef) -> Result<(), Circula
         }
         let (now, cost) = (Instant::now(), start.elapsed());
         *rest = now.checked_add(cost * SHARE);
-        pause = pause.saturating_mul(2).max(cost * SHARE);
+        period = period.saturating_mul(2).max(cost * SHARE);
+        pause = period;
     }
     Ok(())
 }
