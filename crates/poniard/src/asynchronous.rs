@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::region;
 use crate::task::DTask;
 use poniard_model::{Cause, Data, FailedTask, Retries, Site, TaskError, WorkerId};
-use poniard_pool::{AnyHandle, Arg, Code, Completion, Opened, current, panic_cause};
+use poniard_pool::{AnyHandle, Arg, Code, Completion, Opened, caught, current, panic_cause};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::task::Poll;
@@ -46,30 +46,50 @@ where
 {
     let handle = completion.handle();
     let (start, arguments) = both.split();
-    let running = runtime().spawn(attempts(start, arguments, completion));
+    let running = runtime().spawn(run(start, arguments, completion));
     let abort = running.abort_handle();
     handle.on_abort(move || abort.abort());
 }
 
-/// Runs the future, again after a failure if the task's retries say so, and ends the task.
-async fn attempts<A, R, Fut>(start: Start<A, Fut>, arguments: Opened<A>, completion: Completion<R>)
+/// Runs the future, and ends the task with what comes of it.
+async fn run<A, R, Fut>(start: Start<A, Fut>, arguments: Opened<A>, completion: Completion<R>)
 where
     A: Arg,
     R: Data,
     Fut: Future<Output = Result<R, Cause>> + Send + 'static,
 {
-    let limit = completion.take_time_limit();
-    let retries =
-        completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
     if completion.is_cancelled() {
         return completion.finish(Err(Cause::cancelled("before it started")));
     }
-    let mut next = Some(arguments);
+    let task = completion.handle();
+    let attempts = async { Ok(attempts(start, arguments, &completion).await) };
+    match guarded(&task, attempts).await {
+        Ok(Ok(value)) => completion.finish(Ok(value)),
+        Ok(Err(error)) => completion.fail(error),
+        // Not in an attempt: where one that has timed out was dropped.
+        Err(cause) => completion.finish(Err(cause)),
+    }
+}
+
+/// What the future gives, run again after a failure if the task's retries say so.
+async fn attempts<A, R, Fut>(
+    start: Start<A, Fut>,
+    arguments: Opened<A>,
+    completion: &Completion<R>,
+) -> Result<R, TaskError>
+where
+    A: Arg,
+    R: Data,
+    Fut: Future<Output = Result<R, Cause>> + Send + 'static,
+{
+    let task = completion.handle();
+    let limit = completion.take_time_limit();
+    let retries =
+        completion.extra().and_then(|extra| extra.retries.clone()).unwrap_or_else(|| Retries::new(0));
+    let mut now = arguments;
     for attempt in 1.. {
-        let now = next.take().expect("the loop ends when there is no spare");
-        next = if attempt <= retries.max { now.spare() } else { None };
-        let task = completion.handle();
-        let run = caught(&task, start(now));
+        let next = caught(|| (attempt <= retries.max).then(|| now.spare()).flatten()).flatten();
+        let run = guarded(&task, start(now));
         let result = match limit {
             // A future that is dropped has ended, so another attempt may begin at once.
             Some(limit) => {
@@ -78,19 +98,22 @@ where
             None => run.await,
         };
         let cause = match result {
-            Ok(value) => return completion.finish(Ok(value)),
+            Ok(value) => return Ok(value),
             Err(cause) => cause,
         };
-        let error = TaskError::new(failed(&completion.handle(), attempt), cause);
-        if next.is_none() || completion.is_cancelled() || !retries.again(attempt, &error) {
-            return completion.fail(error);
+        let error = TaskError::new(failed(&task, attempt), cause);
+        let again = caught(|| retries.again(attempt, &error)).unwrap_or(false);
+        match next.filter(|_| again && !completion.is_cancelled()) {
+            Some(next) => now = next,
+            None => return Err(error),
         }
         tokio::time::sleep(retries.delay(attempt)).await;
     }
+    unreachable!("the last attempt has no next")
 }
 
 /// The future, as a part of its task: a panic in it is the task's, and it may ask which task it is.
-async fn caught<R>(task: &AnyHandle, future: impl Future<Output = Result<R, Cause>>) -> Result<R, Cause> {
+async fn guarded<R>(task: &AnyHandle, future: impl Future<Output = Result<R, Cause>>) -> Result<R, Cause> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|context| {
         let poll = || current::on_behalf(task, || future.as_mut().poll(context));

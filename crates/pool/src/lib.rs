@@ -40,7 +40,7 @@ pub use engine::promise::{Completion, Starter, promise};
 pub use engine::status::{Running, Status, status};
 pub use engine::wait::{Holding, WaitError};
 pub use engine::{Config, Runs, set_default, start, stop};
-pub use panics::cause as panic_cause;
+pub use panics::{caught, cause as panic_cause};
 pub use spawn::{Held, hold, hold_detached, spawn, spawn_detached, spawn_with};
 pub use task::Function;
 pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};

@@ -40,7 +40,7 @@ pub(crate) fn contain(work: impl FnOnce()) {
 }
 
 /// Runs code of the user's; `None` when it panics.
-pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
+pub fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => Some(result),
         Err(payload) => {

@@ -3,6 +3,7 @@
 use crate::alone::alone;
 use crate::signals::{Gate, LIMIT};
 use poniard::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -50,6 +51,48 @@ fn an_error_and_a_panic_of_a_future_are_the_tasks() {
     assert!(
         spawn!(async add1(spawn!(fails()))).fetch().unwrap_err().root().to_string().ends_with("the root")
     );
+}
+
+#[test]
+fn a_panic_of_what_goes_with_a_future_is_the_tasks_too() {
+    /// Cannot be copied.
+    #[derive(Serialize, Deserialize)]
+    struct Single(i64);
+    impl Clone for Single {
+        fn clone(&self) -> Single {
+            panic!("while the argument was copied")
+        }
+    }
+    async fn takes(single: Single) -> i64 {
+        single.0
+    }
+    /// Panics when it is dropped, also where a time limit cuts its future off.
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("while the future was dropped");
+        }
+    }
+    async fn holds() -> i64 {
+        let _bomb = Bomb;
+        forever().await
+    }
+    async fn fails() -> Result<i64, String> {
+        Err("its own error".to_owned())
+    }
+    let single = spawn!(|| Single(1));
+    let error = spawn!(async takes(single.clone())).fetch().unwrap_err();
+    assert!(error.is_panic() && error.to_string().ends_with("was copied"), "{error}");
+    drop(single);
+    let retries = Retries::new(1).filter(|_| panic!("in the filter"));
+    let error = spawn!(async fails()?, retries = retries).fetch().unwrap_err();
+    assert!(error.to_string().ends_with("its own error"), "{error}");
+    // Alone: the panics of other tests keep the thread of all futures busy with their backtraces.
+    alone(1, || {
+        let task = spawn!(async holds(), timeout = Duration::from_millis(50));
+        let error = task.fetch().unwrap_err();
+        assert!(error.is_panic() && error.to_string().ends_with("was dropped"), "{error}");
+    });
 }
 
 #[test]
@@ -150,6 +193,9 @@ fn a_time_out_of_a_future_is_tried_again() {
         let call = CALLS.fetch_add(1, Ordering::SeqCst);
         if call == 0 { std::future::pending().await } else { call }
     }
-    let task = spawn!(async slow_at_first(), timeout = Duration::from_millis(50), retries = 1);
-    assert_eq!(task.fetch().unwrap(), 1);
+    // Alone: the panics of other tests keep the thread of all futures busy with their backtraces.
+    alone(1, || {
+        let task = spawn!(async slow_at_first(), timeout = Duration::from_millis(50), retries = 1);
+        assert_eq!(task.fetch().unwrap(), 1);
+    });
 }

@@ -3,13 +3,16 @@
 use super::context::{self, Counts};
 use super::{finish, outside, queue};
 use crate::gate::Gate;
+use crate::panics;
 use crate::task::arg::{Arg, Opened};
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
-use poniard_model::{Cause, Site, TaskError};
+use poniard_model::{Cause, Site, TaskError, TaskId};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -40,9 +43,54 @@ impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
         // SAFETY: the arguments move out here; `DETACHED` keeps the task from dropping them again.
         let arguments = Opened::new(unsafe { arguments.read() });
         task.set_flags(DETACHED);
-        (self.0)(arguments, Completion::of(task.clone()));
+        let completion = Completion::of(task.clone());
+        let outer = STARTING.replace(Some(Starting { task: task.id(), is_abandoned: false }));
+        let returned = catch_unwind(AssertUnwindSafe(|| (self.0)(arguments, completion)));
+        let is_abandoned = STARTING.replace(outer).is_some_and(|starting| starting.is_abandoned);
+        let cause = match returned {
+            Ok(()) if !is_abandoned => return None,
+            // The starter caught the panic that dropped it.
+            Ok(()) => dropped(),
+            Err(payload) => panics::cause(payload),
+        };
+        if is_abandoned {
+            // Nobody works on it: it ends, or is tried again, like a task whose body has failed.
+            task.clear_flags(DETACHED);
+            return Some(Err(cause));
+        }
+        complete::<R>(task.clone(), Err(cause));
         None
     }
+}
+
+/// A starter in whose middle a thread is.
+#[derive(Clone, Copy)]
+struct Starting {
+    task: TaskId,
+    /// The completion was dropped while the thread unwound, and the task is to be ended when the starter is left.
+    is_abandoned: bool,
+}
+
+thread_local! {
+    /// The innermost starter of this thread.
+    static STARTING: Cell<Option<Starting>> = const { Cell::new(None) };
+}
+
+/// Leaves the ending of `task` to [`HandOver::run`] if its starter may be what unwinds here: there the panic is known.
+fn abandon(task: &TaskRef) -> bool {
+    let starting = STARTING.get().filter(|starting| starting.task == task.id());
+    let running = context::current().and_then(|context| context.running());
+    // Another task that runs on top of the starter unwinds by itself, and the starter may wait for this one's end.
+    let Some(starting) = starting.filter(|_| running.is_some_and(|running| running.id() == task.id())) else {
+        return false;
+    };
+    STARTING.set(Some(Starting { is_abandoned: true, ..starting }));
+    outside::forget(task);
+    true
+}
+
+fn dropped() -> Cause {
+    Cause::cancelled("because what was to end it was dropped")
 }
 
 /// A task that nothing runs, and what ends it.
@@ -120,7 +168,7 @@ fn claim(task: &TaskRef) -> bool {
 
 fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
     if !claim(&task) {
-        return crate::panics::contain(|| drop(result));
+        return panics::contain(|| drop(result));
     }
     match result {
         Ok(value) => {
@@ -137,8 +185,10 @@ fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
 
 impl<R: Send + Sync + 'static> Drop for Completion<R> {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            complete::<R>(task, Err(Cause::cancelled("because what was to end it was dropped")));
+        if let Some(task) = self.task.take()
+            && !(std::thread::panicking() && abandon(&task))
+        {
+            complete::<R>(task, Err(dropped()));
         }
     }
 }

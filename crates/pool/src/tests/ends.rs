@@ -1,8 +1,9 @@
 //! How tasks end: well, failed, cancelled, from outside.
 
+use super::counted::{Counted, none_left};
 use super::*;
 use crate::{Completion, Dep, Many, Opened, Value, current, hold, hold_detached, promise, spawn_detached};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 #[test]
@@ -125,6 +126,102 @@ fn a_detached_body_ends_its_task_later_or_is_cut_off() {
 }
 
 #[test]
+<<<<<<< HEAD
+=======
+fn a_starter_that_panics_fails_its_task_with_the_panic() {
+    static KEPT: Mutex<Option<Completion<u64>>> = Mutex::new(None);
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    fn drops_it(_: Opened<()>, _: Completion<u64>) {
+        panic!("in the starter");
+    }
+    fn keeps_it(_: Opened<()>, completion: Completion<u64>) {
+        *KEPT.lock().unwrap() = Some(completion);
+        panic!("in the starter");
+    }
+    fn panics_at_first(_: Opened<()>, completion: Completion<u64>) {
+        let call = CALLS.fetch_add(1, SeqCst);
+        assert!(call > 0, "the first one");
+        completion.finish(Ok(call as u64));
+    }
+    static ALIVE: AtomicIsize = AtomicIsize::new(0);
+    let _pool = together();
+    for starter in [drops_it, keeps_it] {
+        let counted = asking(|extra| extra.inherited = Some(Arc::new(Counted::new(&ALIVE))));
+        let task = spawn_detached((), starter, &SITE, counted);
+        let error = error_of(&task);
+        assert!(error.is_panic() && error.to_string().ends_with("in the starter"), "{error}");
+    }
+    KEPT.lock().unwrap().take().unwrap().finish(Ok(1));
+    let retries = asking(|extra| extra.retries = Some(1.into()));
+    assert_eq!(wait(&spawn_detached((), panics_at_first, &SITE, retries)).unwrap(), &1);
+    none_left(&ALIVE);
+}
+
+#[test]
+fn a_completion_dropped_by_another_panic_than_its_starters_ends_its_task_too() {
+    fn caught_inside(_: Opened<()>, completion: Completion<u64>) {
+        let unwinding = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _dropped = completion;
+            panic!("on purpose");
+        }));
+        assert!(unwinding.is_err());
+    }
+    fn on_another_thread(_: Opened<()>, completion: Completion<u64>) {
+        std::thread::spawn(move || {
+            let _dropped = completion;
+            panic!("on purpose");
+        });
+    }
+    /// The inner task runs in place, on top of the starter, which waits for the end of its own.
+    fn in_another_task(_: Opened<()>, completion: Completion<u64>) {
+        let own = completion.handle();
+        let inner = run(move || {
+            let _dropped = completion;
+            panic!("on purpose");
+        });
+        assert!(inner.erase().wait().is_ok());
+        until("the task has ended", || own.is_ended());
+    }
+    let _pool = together();
+    for starter in [caught_inside, on_another_thread, in_another_task] {
+        let task = spawn_detached((), starter, &SITE, Extra::default());
+        assert!(error_of(&task).is_cancelled());
+    }
+}
+
+#[test]
+fn a_halt_ends_everything_but_what_comes_later() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let _pool = alone();
+    let running: Vec<_> = (0..PROCESSORS)
+        .map(|_| {
+            run(|| {
+                SEEN.fetch_add(1, SeqCst);
+                while !current::is_cancelled() {
+                    std::thread::yield_now();
+                }
+                run(|| ()).get().is_err()
+            })
+        })
+        .collect();
+    until("all processors are taken", || SEEN.load(SeqCst) == PROCESSORS);
+    let ready: Vec<_> =
+        (0..100u64).map(|number| spawn(Value::new(number), |value| Ok(value), &SITE)).collect();
+    let placed = run_with(asking(|extra| extra.demand.priority = 1), || 1);
+    let (outside, completion) = promise::<u64>(&SITE);
+    let waiting = spawn((Dep::new(outside.clone()), Dep::new(ready[7].clone())), |(a, b)| Ok(a + b), &SITE);
+    halt();
+    assert!(waiting.get().err().unwrap().is_halted());
+    assert!(ready.iter().all(|task| task.get().err().unwrap().is_halted()));
+    assert!(placed.get().err().unwrap().is_halted());
+    assert!(outside.get().err().unwrap().is_halted());
+    assert!(running.iter().all(|task| error_of(task).is_halted()));
+    drop(completion);
+    until("later tasks run", || run(|| 1).get().is_ok());
+}
+
+#[test]
+>>>>>>> 89989c4 (pool: fail a task with the panic of its starter)
 fn ten_thousand_panics_cost_no_thread() {
     let _pool = together();
     let hook = std::panic::take_hook();
