@@ -15,7 +15,7 @@ use super::watch::{Parked, Watcher};
 use super::{Header, TAKEN, TaskRef};
 use crate::edge::{Dependents, Edge, Ended, Waiter};
 use poniard_model::{Data, TaskError};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -45,7 +45,8 @@ pub unsafe trait Arg: Send + Sized + 'static {
     ///
     /// # Safety
     /// Once only; every task that it refers to has ended well; it stays in place for `'a`, and nobody else touches it.
-    /// Values move out of it: what is left may be dropped, but [`Arg::discard`] may not be called any more.
+    /// Values move out of it: what is left may be dropped, but [`Arg::discard`] may not be called any more. After a panic
+    /// neither: what would have moved out later is dropped by then.
     unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a>;
 
     /// Drops what `open` would have moved out.
@@ -442,6 +443,15 @@ macro_rules! part {
         NonNull::new_unchecked(addr_of_mut!((*$this.as_ptr()).$place))
     };
 }
+/// Does something when a panic drops it; otherwise it is forgotten, and costs nothing.
+struct OnUnwind<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnUnwind<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 macro_rules! tuples {
     ($(($($name:ident $place:tt),*))*) => {$(
         // SAFETY: each part keeps its own promise.
@@ -460,12 +470,26 @@ macro_rules! tuples {
             }
             #[inline]
             unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
-                ($({
+                let begun = Cell::new(0);
+                let rest = OnUnwind(|| {
+                    $(if $place >= begun.get() {
+                        crate::panics::contain(|| {
+                            // SAFETY: a part of the tuple.
+                            let part = unsafe { part!(this, $place) };
+                            // SAFETY: an earlier part has panicked, so this one is not opened any more.
+                            unsafe { $name::discard(part) };
+                        });
+                    })*
+                });
+                let opened = ($({
+                    begun.set($place + 1);
                     // SAFETY: a part of the tuple.
                     let part = unsafe { part!(this, $place) };
                     // SAFETY: the caller's promise.
                     unsafe { $name::open(part) }
-                },)*)
+                },)*);
+                std::mem::forget(rest);
+                opened
             }
             unsafe fn discard(this: NonNull<Self>) {
                 // A part whose destructor panics does not keep the others.

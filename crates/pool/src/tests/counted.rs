@@ -1,7 +1,7 @@
 //! Every value is dropped exactly once, in whichever way its task ends.
 
 use super::*;
-use crate::{AnyHandle, Arg, Dep, Many, Own, Value, Wiring, hold, promise};
+use crate::{AnyHandle, Arg, Code, Dep, Many, Own, Value, Wiring, hold, promise, spawn_detached};
 use poniard_model::Pinned;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
@@ -169,6 +169,34 @@ fn copies_for_further_attempts_used_or_not() {
         spawn_with((Copied::new(&ALIVE), Local::new(|| ())), |(counted, _)| Ok(counted), &SITE, extra(2));
     once.get().unwrap();
     drop((well, third, never, once));
+    none_left(&ALIVE);
+}
+
+#[test]
+fn arguments_after_one_whose_copy_panics() {
+    static ALIVE: AtomicIsize = AtomicIsize::new(0);
+    /// Cannot be copied.
+    struct Single(#[expect(dead_code, reason = "is counted")] Counted);
+    impl Clone for Single {
+        fn clone(&self) -> Single {
+            panic!("on purpose")
+        }
+    }
+    let _pool = together();
+    let counted = || Value::new(Pinned(Counted::new(&ALIVE)));
+    let single = run(|| Single(Counted::new(&ALIVE)));
+    single.get().unwrap();
+    let code = Single(Counted::new(&ALIVE));
+    let function = Code::new(move || _ = &code);
+    let own = || Own::new(single.clone());
+    let tasks = [
+        spawn((counted(), own(), counted(), counted()), |_| Ok(()), &SITE),
+        spawn(((own(), counted()), (counted(), counted())), |_| Ok(()), &SITE),
+        spawn((function, (counted(),)), |_| Ok(()), &SITE),
+        spawn_detached((own(), counted()), |mut opened, _| drop(opened.open()), &SITE, Extra::default()),
+    ];
+    assert!(tasks.iter().all(|task| error_of(task).is_panic()));
+    drop((tasks, single));
     none_left(&ALIVE);
 }
 
