@@ -46,9 +46,9 @@ impl<T> Codec<T> {
     /// # Errors
     /// When the value's own `Serialize` fails.
     pub fn encode(&self, value: &T) -> Result<Encoded, CodecError> {
-        let outer = LUGGAGE.replace(Some(Vec::new()));
+        let carrying = Carrying::begin(Vec::new());
         let bytes = (self.encode)(value);
-        let luggage = LUGGAGE.replace(outer).unwrap_or_default();
+        let luggage = carrying.end();
         let bytes = bytes.map_err(|source| CodecError::of::<T>("write", source))?;
         Ok(Encoded { bytes, luggage })
     }
@@ -58,9 +58,9 @@ impl<T> Codec<T> {
     /// # Errors
     /// When the value's own `Deserialize` fails.
     pub fn decode(&self, encoded: &Encoded) -> Result<T, CodecError> {
-        let outer = LUGGAGE.replace(Some(encoded.luggage.clone()));
+        let carrying = Carrying::begin(encoded.luggage.clone());
         let value = (self.decode)(&encoded.bytes);
-        LUGGAGE.set(outer);
+        carrying.end();
         value.map_err(|source| CodecError::of::<T>("read", source))
     }
 }
@@ -75,6 +75,31 @@ impl Encoded {
 thread_local! {
     /// What the codec that runs on this thread carries; `None` while none runs.
     static LUGGAGE: RefCell<Option<Vec<Passenger>>> = const { RefCell::new(None) };
+}
+
+/// While this lives a codec runs on this thread. Dropped, by a panic of the codec too, it gives the luggage back to the one
+/// around it.
+struct Carrying {
+    outer: Option<Vec<Passenger>>,
+}
+
+impl Carrying {
+    fn begin(luggage: Vec<Passenger>) -> Carrying {
+        Carrying { outer: LUGGAGE.replace(Some(luggage)) }
+    }
+
+    /// What the codec has carried.
+    fn end(self) -> Vec<Passenger> {
+        LUGGAGE.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Carrying {
+    fn drop(&mut self) {
+        // What a codec leaves is dropped after the cell is free again: it may be the user's, and run a codec itself.
+        let left = LUGGAGE.replace(self.outer.take());
+        drop(left);
+    }
 }
 
 /// Puts a thing beside the bytes that are being written; `None` when no codec runs.
@@ -125,6 +150,7 @@ impl fmt::Debug for Encoded {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     proptest! {
         #[test]
@@ -154,5 +180,45 @@ mod tests {
         let back = codec.decode(&codec.encode(&lamps).unwrap()).unwrap();
         assert!(Arc::ptr_eq(&back[1].0, &lamps[1].0));
         assert_eq!(carry(Arc::new(1)), None, "no codec runs here");
+    }
+
+    #[test]
+    fn a_codec_that_panics_leaves_no_luggage_behind() {
+        /// Fails to be written and to be read, after it has carried something.
+        struct Broken;
+        impl Serialize for Broken {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                carry(Arc::new(1));
+                panic!("cannot be written")
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for Broken {
+            fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Broken, D::Error> {
+                panic!("cannot be read")
+            }
+        }
+        /// Writes a broken value with a codec of its own, and then carries something itself.
+        struct Around;
+        impl Serialize for Around {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                carry(Arc::new(0)).expect("a codec runs");
+                assert!(catch_unwind(|| Codec::<Broken>::SERDE.encode(&Broken)).is_err());
+                carry(Arc::new(2)).expect("a codec runs").serialize(serializer)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for Around {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Around, D::Error> {
+                let written = Encoded { bytes: Vec::new(), luggage: vec![Arc::new(3)] };
+                assert!(catch_unwind(AssertUnwindSafe(|| Codec::<Broken>::SERDE.decode(&written))).is_err());
+                let passenger = carried(u32::deserialize(deserializer)?).expect("was carried");
+                assert_eq!(passenger.downcast_ref(), Some(&2));
+                Ok(Around)
+            }
+        }
+        let written = Codec::<Around>::SERDE.encode(&Around).unwrap();
+        assert_eq!(written.luggage.len(), 2, "the broken value's own is not there");
+        Codec::<Around>::SERDE.decode(&written).unwrap();
+        assert_eq!(carry(Arc::new(1)), None, "no codec runs here");
+        assert!(carried(0).is_none());
     }
 }
