@@ -64,6 +64,7 @@ fn expand(spawn: Spawn, verb: Verb) -> Result<TokenStream> {
     let meta = meta_of(&spawn.options)?;
     let name = call::name(&spawn.work);
     let (arguments, parameters, result) = parts(&spawn, verb, meta)?;
+    let keywords = import_of_keywords(&spawn.work)?;
     let options = options(&spawn.options);
     let method = format_ident!(
         "{}{}",
@@ -90,6 +91,7 @@ fn expand(spawn: Spawn, verb: Verb) -> Result<TokenStream> {
     Ok(quote! {{
         #[allow(unused_imports)]
         use ::poniard::__private::{BorrowedKind as _, HandleKind as _, PlainKind as _};
+        #keywords
         static SITE: ::poniard::__private::Site = ::poniard::__private::Site::new(#name, file!(), line!());
         ::poniard::__private::Call::new(#arguments) #options.#method(&SITE, #work)
     }})
@@ -131,17 +133,14 @@ fn parts(spawn: &Spawn, verb: Verb, meta: bool) -> Result<(TokenStream, TokenStr
                     (None, quote!(#function #arguments))
                 }
                 Some(keywords) => {
-                    let Expr::Path(_) = function else {
-                        let text = "keyword arguments need a #[poniard::task] function, by its name";
-                        return Err(Error::new(function.span(), text));
-                    };
+                    let of = keywords_of(function);
                     let set = keywords.iter().map(|Named { name, value }| {
                         let value = convert(value, verb, meta);
                         quote_spanned!(name.span() => .#name(#value))
                     });
                     (
-                        Some(quote!(#function::__keywords() #(#set)*.__arguments(),)),
-                        quote!(#function::__call((#(#names,)*), #keyword_name)),
+                        Some(quote!(#of::__keywords() #(#set)*.__arguments(),)),
+                        quote!(#of::__call((#(#names,)*), #keyword_name)),
                     )
                 }
             };
@@ -157,6 +156,39 @@ fn parts(spawn: &Spawn, verb: Verb, meta: bool) -> Result<(TokenStream, TokenStr
             Ok((quote!((#(#converted,)*)), quote!((#(#patterns,)*)), quote!({ #(#lets)* #result })))
         }
     }
+}
+
+/// Brings the type that `#[task]` makes of a function into scope, for a call with keywords. Of a function without `#[task]`
+/// the first import brings the function alone, and the second one a type that tells what is missing.
+fn import_of_keywords(work: &Work) -> Result<Option<TokenStream>> {
+    let Work::Call { function, keywords: Some(_), .. } = work else { return Ok(None) };
+    if !is_plain_path(function) {
+        let text = "keyword arguments need a #[poniard::task] function, by its name";
+        return Err(Error::new(function.span(), text));
+    }
+    let name = name_of_keywords(function);
+    Ok(Some(quote! {
+        #[allow(unused_imports)]
+        use #function as #name;
+        #[allow(unused_imports)]
+        use ::poniard::__private::plain_function::*;
+    }))
+}
+
+/// Whether an import could name it.
+fn is_plain_path(function: &Expr) -> bool {
+    let Expr::Path(function) = function else { return false };
+    function.qself.is_none() && function.path.segments.iter().all(|segment| segment.arguments.is_none())
+}
+
+/// The type that has the keywords of `function`, placed there.
+fn keywords_of(function: &Expr) -> TokenStream {
+    let name = name_of_keywords(function);
+    quote_spanned!(name.span() => <#name>)
+}
+
+fn name_of_keywords(function: &Expr) -> Ident {
+    Ident::new("__Keywords", mixed(function.span()))
 }
 
 /// The result of the work as the engine wants it.

@@ -41,6 +41,7 @@ mod call;
 mod cluster;
 mod context;
 mod function;
+mod keywords;
 mod lazy;
 mod many;
 mod options;
@@ -88,4 +89,9 @@ pub mod __private {
     pub use crate::call::{Call, FailsTask, Fallible, tried};
     pub use poniard_model::{Cause, Site};
     pub use poniard_pool::Value;
+
+    /// For a `*` that brings nothing else along.
+    pub mod plain_function {
+        pub use crate::keywords::__Keywords;
+    }
 }
