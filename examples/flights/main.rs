@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    // The first spawn would start the runtime too, but has nobody to tell that PONIARD_THREADS makes no sense.
+    // The first spawn would start the runtime too, but where PONIARD_THREADS makes no sense this line says so by itself.
     let _cluster = Cluster::from_env().start()?;
     let flights = spawn!(Flights::read(arguments.data.clone())?);
     let all = flights.fetch_ref().map_err(in_words)?;

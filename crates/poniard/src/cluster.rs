@@ -2,7 +2,7 @@
 
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 /// How long a cluster that ends waits for tasks that run and do not look at `cancelled`.
@@ -49,20 +49,29 @@ impl Cluster {
     /// `PONIARD_THREADS`: how many tasks run at a time, the number of cores unless set. `PONIARD_LABELS`: words for
     /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`: what tasks may declare with
     /// `memory`, such as `8GiB`.
+    ///
+    /// What makes no sense there is the error of [`LocalCluster::start`]. Where the first spawn starts the runtime, it is told
+    /// once on the standard error, and every spawn fails with it.
     pub fn from_env() -> LocalCluster {
         let mut cluster = Cluster::local();
-        if let Ok(threads) = std::env::var("PONIARD_THREADS") {
-            cluster.threads = threads
-                .trim()
-                .parse()
-                .map_err(|_| format!("PONIARD_THREADS is `{threads}`; it takes a number of threads from 1"));
+        if let Some(text) = variable("PONIARD_THREADS") {
+            let threads = text.trim().parse().ok().filter(|threads| (1..=THREADS_MAX).contains(threads));
+            cluster.threads = threads.ok_or_else(|| {
+                let meant = format!("a number from 1 to {THREADS_MAX}");
+                format!(
+                    "PONIARD_THREADS is `{text}`; set it to {meant}, or unset it to have one for each core"
+                )
+            });
         }
-        if let Ok(labels) = std::env::var("PONIARD_LABELS") {
+        if let Some(labels) = variable("PONIARD_LABELS") {
             let words = labels.split(',').map(str::trim).filter(|word| !word.is_empty());
             cluster.labels = words.map(str::to_owned).collect();
         }
-        if let Ok(memory) = std::env::var("PONIARD_MEMORY") {
-            cluster = cluster.memory(memory.as_str());
+        if let Some(text) = variable("PONIARD_MEMORY") {
+            let bytes = parse(&text).ok_or_else(|| {
+                format!("PONIARD_MEMORY is `{text}`; set it to {AMOUNT}, or unset it to have a share of the machine's")
+            });
+            cluster.memory = Some(Memory(bytes));
         }
         cluster
     }
@@ -106,11 +115,16 @@ impl LocalCluster {
     /// # Errors
     /// When a runtime runs already: start it before the first spawn. When a setting makes no sense.
     pub fn start(self) -> Result<Cluster, TaskError> {
-        let (config, topology) = self.settle().map_err(refuse)?;
+        self.begin().map_err(refusal)
+    }
+
+    /// Starts it; or tells in a line why not.
+    fn begin(self) -> Result<Cluster, String> {
+        let (config, topology) = self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
         let mut current = lock();
-        poniard_pool::start(config).map_err(|runs| refuse(format!("cannot start a cluster: {runs}")))?;
+        poniard_pool::start(config).map_err(|runs| format!("cannot start a cluster: {runs}"))?;
         *current = Some(Arc::new(topology));
-        poniard_pool::set_default(ensure);
+        poniard_pool::set_default(start_again);
         drop(current);
         started();
         Ok(Cluster(()))
@@ -148,30 +162,44 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Arc<Topology>>> {
     TOPOLOGY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The processors of the runtime; starts it if none runs.
-pub(crate) fn topology() -> Arc<Topology> {
+/// The processors of the runtime, which is started if none runs; or why it cannot be.
+pub(crate) fn topology() -> Result<Arc<Topology>, String> {
     if let Some(topology) = lock().clone() {
-        return topology;
+        return Ok(topology);
     }
-    ensure();
-    lock().clone().expect("a runtime that was started has processors")
+    ensure()?;
+    Ok(lock().clone().expect("a runtime that was started has processors"))
 }
 
-/// Starts the runtime that the environment describes, if none runs.
-///
-/// # Panics
-/// When the environment makes no sense: there is nobody to return an error to.
+/// Starts the runtime that the environment describes, if none runs; or tells why it cannot, once to the user too: a program
+/// that only waits for its tasks would end as if all were well.
 #[cold]
-pub(crate) fn ensure() {
+pub(crate) fn ensure() -> Result<(), String> {
+    static TOLD: Once = Once::new();
     if lock().is_some() {
-        return;
+        return Ok(());
     }
-    match Cluster::from_env().start() {
+    match Cluster::from_env().begin() {
         // It lives until the process ends.
         Ok(cluster) => std::mem::forget(cluster),
         // Another thread was faster.
         Err(_) if lock().is_some() => {}
-        Err(error) => panic!("cannot start the runtime: {error}"),
+        Err(reason) => {
+            TOLD.call_once(|| eprintln!("{reason}"));
+            return Err(reason);
+        }
+    }
+    Ok(())
+}
+
+/// Starts a runtime for the pool, which has tasks after a cluster has ended. Nobody is there to return an error to, and the
+/// tasks are not to wait for ever: where the environment makes no sense, the runtime has a thread for each core.
+#[cold]
+fn start_again() {
+    if ensure().is_err()
+        && let Ok(cluster) = Cluster::local().begin()
+    {
+        std::mem::forget(cluster);
     }
 }
 
@@ -181,8 +209,14 @@ fn started() {
     crate::signal::watch();
 }
 
-fn refuse(reason: String) -> TaskError {
+/// The error of a runtime that cannot start.
+pub(crate) fn refusal(reason: String) -> TaskError {
     TaskError::without_task(Cause::scheduling(reason))
+}
+
+/// A variable of the environment; what is no text in it is shown as `\u{fffd}`, and makes no sense to anybody.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn cores() -> usize {
@@ -208,13 +242,12 @@ impl From<u64> for Memory {
 
 impl From<&str> for Memory {
     fn from(text: &str) -> Memory {
-        Memory(parse(text).ok_or_else(|| {
-            format!(
-                "`{text}` is no amount of memory: it is a number of bytes, or one with KiB, MiB, GiB or TiB"
-            )
-        }))
+        Memory(parse(text).ok_or_else(|| format!("`{text}` is no amount of memory: it is {AMOUNT}")))
     }
 }
+
+/// What [`parse`] takes.
+const AMOUNT: &str = "a number of bytes, or one with KiB, MiB, GiB or TiB";
 
 fn parse(text: &str) -> Option<u64> {
     let text = text.trim();

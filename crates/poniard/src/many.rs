@@ -1,5 +1,6 @@
 //! Many tasks at once.
 
+use crate::cluster;
 use crate::task::DTask;
 use poniard_model::{Data, Pinned, Site, TaskError};
 use poniard_pool::{Completion, Handle, Local, promise};
@@ -163,7 +164,7 @@ impl<T> fmt::Debug for AsCompleted<T> {
 /// ```
 ///
 /// # Errors
-/// When `function` panics on an item.
+/// When `function` panics on an item; when there is no runtime, because the environment makes no sense.
 pub fn map<X, R, F>(function: F, items: impl IntoIterator<Item = X>) -> Result<Vec<R>, TaskError>
 where
     X: Send + 'static,
@@ -174,7 +175,7 @@ where
     /// Batches for each processor: enough to even out items of different cost.
     const BATCHES: usize = 16;
     let mut items: Vec<X> = items.into_iter().collect();
-    let processors = crate::cluster::topology().processors.len();
+    let processors = cluster::topology().map_err(cluster::refusal)?.processors.len();
     let length = items.len().div_ceil(processors * BATCHES).max(1);
     let function = Arc::new(function);
     let mut batches = Vec::new();

@@ -287,7 +287,7 @@ fn fits(asked: &TaskOptions) -> Result<Option<Vec<u32>>, String> {
         (Some(scope), Some(single)) => scope & single,
         (Some(scope), None) | (None, Some(scope)) => scope,
     };
-    let topology = cluster::topology();
+    let topology = cluster::topology()?;
     if let Some(reason) = scope.why_empty(&topology) {
         return Err(reason);
     }

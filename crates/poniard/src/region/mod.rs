@@ -70,15 +70,16 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(NEW) };
 }
 
-/// Marks a thread that has not spawned yet, so that its first spawn comes by [`settle`].
+/// Marks a thread that has not spawned yet, so that its first spawn comes by [`settle`], and each one until the runtime runs.
 const NEW: usize = 1 << 32;
 
-/// Makes sure, on the first spawn of a thread, that the runtime runs that the environment describes.
-fn settle() {
+/// Makes sure, on the first spawn of a thread, that the runtime runs that the environment describes; or tells why it cannot.
+fn settle() -> Result<(), String> {
     if DEPTH.get() >= NEW {
+        cluster::ensure()?;
         DEPTH.set(DEPTH.get() - NEW);
-        cluster::ensure();
     }
+    Ok(())
 }
 
 /// Whether a spawn on this thread goes straight to the engine, with no options.
@@ -96,7 +97,6 @@ fn inside<R>(kind: Kind, work: impl FnOnce() -> R) -> R {
             DEPTH.set(DEPTH.get() - 1);
         }
     }
-    settle();
     FRAMES.with_borrow_mut(|frames| frames.push(Frame { of: current::frame(), kind }));
     DEPTH.set(DEPTH.get() + 1);
     let _pop = Pop;
@@ -142,7 +142,13 @@ impl Asked {
     pub(crate) fn resolve(self) -> Option<Extra> {
         let plain =
             self.after.is_empty() && !options::is_set(&self.options) && !options::is_set(&self.handed_down);
-        (!plain).then(|| options::resolve(self.options, &self.after, self.handed_down))
+        let refused = settle().err();
+        if plain && refused.is_none() {
+            return None;
+        }
+        let mut extra = options::resolve(self.options, &self.after, self.handed_down);
+        extra.impossible = refused.or(extra.impossible);
+        Some(extra)
     }
 
     /// The same with weaker options for what is not asked for.
@@ -154,7 +160,6 @@ impl Asked {
 
 /// What a spawn here asks for: its own options, then those of the regions, then what the running task hands down.
 pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
-    settle();
     let Options { asked: mut options, mut after } = own.map(|own| *own).unwrap_or_default();
     let mut handed_down = TaskOptions::default();
     for frame in frames() {

@@ -1,6 +1,6 @@
 //! Looking at the runtime, halting it, and starting another.
 
-use crate::alone::alone;
+use crate::alone::{alone, alone_with};
 use crate::signals::{Gate, LIMIT, eventually};
 use poniard::prelude::*;
 use poniard::{halt, status};
@@ -108,6 +108,57 @@ fn a_setting_that_makes_no_sense_is_refused_in_words() {
         let error = Cluster::local().threads(0).start().unwrap_err();
         assert!(error.is_scheduling() && error.to_string().contains("a cluster of 0 threads"), "{error}");
         assert!(Cluster::local().memory("much").start().unwrap_err().to_string().contains("`much`"));
+    });
+}
+
+#[test]
+fn every_spawn_fails_in_a_line_where_the_environment_makes_no_sense() {
+    fn refused(error: TaskError) -> bool {
+        let threads = std::env::var("PONIARD_THREADS").unwrap();
+        let why = format!(
+            "cannot start the runtime: PONIARD_THREADS is `{threads}`; set it to a number from 1 to 256, or unset it \
+             to have one for each core"
+        );
+        assert!(error.is_scheduling() && error.root().to_string().ends_with(&why), "{error}");
+        true
+    }
+    for threads in ["abc", "0", "-3", "257", "99999999999999999999", ""] {
+        alone_with(1, &[("PONIARD_THREADS", threads)], || {
+            if status().processors > 0 {
+                // The process of the test's own goes through the loop too: it is done.
+                return;
+            }
+            let lazy = lazy!((|x| x + 1)(1));
+            let first = spawn!((|x| x + 1)(1));
+            let dependent = spawn!((|x: &i32| x + 1)(&first), priority = 1, scope = Scope::worker(1));
+            assert!(refused(first.fetch().unwrap_err()) && refused(dependent.fetch().unwrap_err()));
+            dependent.wait();
+            assert_eq!(wait_any(&[first, dependent]), Some(0));
+            let elsewhere = std::thread::spawn(|| poniard::spawn(|x: i32| x, (1,)).fetch()).join().unwrap();
+            assert!(refused(elsewhere.unwrap_err()));
+            assert!(refused(sync(|| drop(spawn!(|| 1))).unwrap_err()));
+            assert!(refused(spawn_bulk(|| spawn_sequential(|| spawn!(|| 1))).fetch().unwrap_err()));
+            assert!(refused(as_completed([spawn!(|| 1)]).next().unwrap().fetch().unwrap_err()));
+            assert!(refused(map(|x: i32| x, [1, 2]).unwrap_err()));
+            assert!(refused(lazy!((|x| x + 1)(1)).collect().unwrap_err()));
+            assert!(refused(Cluster::from_env().start().unwrap_err()));
+            halt();
+            assert_eq!(status().processors, 0);
+            let cluster = Cluster::local().threads(2).start().unwrap();
+            assert_eq!((spawn!(|| 1).fetch().unwrap(), lazy.collect().unwrap()), (1, 2));
+            drop(cluster);
+            assert_eq!(spawn!(|| 1).fetch().unwrap(), 1, "the next runtime has a thread for each core");
+        });
+    }
+}
+
+#[test]
+fn memory_that_makes_no_sense_is_refused_by_its_variable() {
+    alone_with(1, &[("PONIARD_MEMORY", "much")], || {
+        let error = spawn!(|| 1).fetch().unwrap_err().to_string();
+        let why = "cannot start the runtime: PONIARD_MEMORY is `much`; set it to a number of bytes, or one with KiB, MiB, \
+                   GiB or TiB, or unset it to have a share of the machine's";
+        assert!(error.ends_with(why), "{error}");
     });
 }
 
