@@ -280,7 +280,7 @@ fn demand(asked: &TaskOptions) -> Result<Demand, String> {
 }
 
 /// The processors that are in the task's scope; `None` for all.
-fn fits(asked: &TaskOptions) -> Result<Option<Vec<u32>>, String> {
+fn fits(asked: &TaskOptions) -> Result<Option<Arc<[u32]>>, String> {
     let single = asked.single.map(Scope::worker);
     let scope = match (asked.scope.clone(), single) {
         (None, None) => return Ok(None),
@@ -291,6 +291,6 @@ fn fits(asked: &TaskOptions) -> Result<Option<Vec<u32>>, String> {
     if let Some(reason) = scope.why_empty(&topology) {
         return Err(reason);
     }
-    let fitting: Vec<u32> = scope.processors(&topology).iter().map(|id| id.index).collect();
+    let fitting: Arc<[u32]> = scope.processors(&topology).iter().map(|id| id.index).collect();
     Ok((fitting.len() < topology.processors.len()).then_some(fitting))
 }

@@ -3,18 +3,18 @@
 //! A priority, a scope, a share of a processor, several processors, declared memory or time: such a task goes to the
 //! board when it is ready. A thread that holds a processor asks the board before it looks into the deques. The order is:
 //! higher priority first; of equal priority the one that is expected to run longest (the "longest processing time"
-//! rule: Graham, "Bounds on Multiprocessing Timing Anomalies", 1969); then the one that was ready first.
+//! rule: Graham, "Bounds on Multiprocessing Timing Anomalies", 1969); then the one that was ready first. A task that does
+//! not fit is passed over, and so are those behind it that ask for the same places and about as much memory:
+//! [`ready`](crate::ready) says why.
 //!
 //! [`Plan`] decides and is pure; [`Board`] is the plan behind a lock, with counters that can be read without it.
 
+use crate::ready::{Entry, Ready};
 use crate::sync::Padded;
 use crate::task::TaskRef;
 use crate::task::extra::{Demand, WHOLE};
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// What a running task holds beside its thread's processor, or instead of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,9 +26,6 @@ pub(crate) struct Assignment {
     /// Bytes of the declared memory.
     pub(crate) memory: u64,
 }
-
-/// The order of ready tasks: the smallest key starts first.
-type Key = (Reverse<i32>, Reverse<Duration>, u64);
 
 /// What the board tells a thread that offers its processor.
 #[derive(Debug)]
@@ -46,8 +43,7 @@ pub(crate) enum Offer<T> {
 /// Which ready task starts next, as a pure function of what is ready and what is held.
 #[derive(Debug)]
 pub(crate) struct Plan<T> {
-    entries: BTreeMap<Key, Entry<T>>,
-    next: u64,
+    ready: Ready<T>,
     /// By processor: the shares that are held of it, in thousandths; 0 when no task holds a share.
     shares: Vec<u32>,
     /// Bytes of declared memory, in use and in all.
@@ -56,17 +52,10 @@ pub(crate) struct Plan<T> {
     gathering: Option<(Entry<T>, Vec<u32>)>,
 }
 
-#[derive(Debug)]
-struct Entry<T> {
-    task: T,
-    demand: Demand,
-}
-
 impl<T> Plan<T> {
     pub(crate) fn new(processors: u32, memory: u64) -> Plan<T> {
         Plan {
-            entries: BTreeMap::new(),
-            next: 0,
+            ready: Ready::new(),
             shares: vec![0; processors as usize],
             memory: (0, memory),
             gathering: None,
@@ -75,9 +64,7 @@ impl<T> Plan<T> {
 
     /// Adds a ready task.
     pub(crate) fn put(&mut self, task: T, demand: Demand) {
-        let key = (Reverse(demand.priority), Reverse(demand.time), self.next);
-        self.next += 1;
-        self.entries.insert(key, Entry { task, demand });
+        self.ready.put(task, demand);
     }
 
     /// Whether memory is left; with nothing else running, one task is always let in.
@@ -87,10 +74,10 @@ impl<T> Plan<T> {
         demand.memory == 0 || used == 0 || fits()
     }
 
-    /// Whether a thread with the whole of `processor` could start or serve the task.
-    fn suits(&self, processor: u32, demand: &Demand) -> bool {
+    /// Whether a thread with the whole of a processor could start or serve the task, if it fits there.
+    fn suits(&self, demand: &Demand) -> bool {
         let free = self.gathering.is_none() || demand.width == 1;
-        free && demand.fits(processor) && self.has_memory(demand)
+        free && demand.share > 0 && self.has_memory(demand)
     }
 
     /// Takes the first task of at least `priority_min` for a thread that holds the whole of `processor`.
@@ -98,12 +85,10 @@ impl<T> Plan<T> {
         if let Some(offer) = self.join_gathering(processor) {
             return offer;
         }
-        let suits = |(key, entry): (&Key, &Entry<T>)| {
-            (key.0.0 >= priority_min && entry.demand.share > 0 && self.suits(processor, &entry.demand))
-                .then_some(*key)
-        };
-        let Some(key) = self.entries.iter().find_map(suits) else { return Offer::Nothing };
-        let entry = self.entries.remove(&key).expect("was found just now");
+        let suits =
+            |demand: &Demand| demand.priority >= priority_min && demand.fits(processor) && self.suits(demand);
+        let Some(shape) = self.ready.find(suits) else { return Offer::Nothing };
+        let entry = self.ready.take(&shape).expect("was found just now");
         self.memory.0 += entry.demand.memory;
         if entry.demand.width > 1 {
             self.gathering = Some((entry, Vec::new()));
@@ -133,29 +118,28 @@ impl<T> Plan<T> {
 
     /// Takes a task that can start without a processor of its own: it holds none, or a share of one that is shared already.
     pub(crate) fn beside(&mut self) -> Option<(T, Assignment)> {
-        let room = |demand: &Demand| {
-            let shared = |processor: &u32| {
-                let held = self.shares[*processor as usize];
-                held > 0 && held + demand.share <= WHOLE && demand.fits(*processor)
-            };
-            (0..self.shares.len() as u32).find(shared)
-        };
-        let found = self.entries.iter().find_map(|(key, entry)| {
-            let demand = &entry.demand;
-            match demand.share {
-                _ if !self.has_memory(demand) => None,
-                0 => Some((*key, None)),
-                WHOLE.. => None,
-                share => room(demand).map(|processor| (*key, Some((processor, share)))),
-            }
-        });
-        let (key, share) = found?;
-        let entry = self.entries.remove(&key).expect("was found just now");
+        let shape = self.ready.find(|demand| self.fits_beside(demand))?;
+        let entry = self.ready.take(&shape).expect("was found just now");
+        let share = self.room(&entry.demand).map(|processor| (processor, entry.demand.share));
         self.memory.0 += entry.demand.memory;
         if let Some((processor, share)) = share {
             self.shares[processor as usize] += share;
         }
         Some((entry.task, Assignment { share, gang: Vec::new(), memory: entry.demand.memory }))
+    }
+
+    /// Whether the task can start without a processor of its own.
+    fn fits_beside(&self, demand: &Demand) -> bool {
+        self.has_memory(demand) && (demand.share == 0 || self.room(demand).is_some())
+    }
+
+    /// A processor that is shared already, with room for the share of the task.
+    fn room(&self, demand: &Demand) -> Option<u32> {
+        let shared = |processor: &u32| {
+            let held = self.shares[*processor as usize];
+            held > 0 && held + demand.share <= WHOLE && demand.fits(*processor)
+        };
+        (0..self.shares.len() as u32).find(|processor| demand.share > 0 && shared(processor))
     }
 
     /// Takes back what a task held. Gives the processors that are nobody's now.
@@ -172,18 +156,28 @@ impl<T> Plan<T> {
         freed
     }
 
-    /// How many ready tasks a thread with the whole of `processor` could serve, with at least `priority_min`.
-    fn offers(&self, processor: u32, priority_min: i32) -> usize {
-        let gathering = self.gathering.as_ref().is_some_and(|(entry, _)| entry.demand.fits(processor));
-        let ready = self.entries.iter().filter(|(key, entry)| {
-            key.0.0 >= priority_min && entry.demand.share > 0 && self.suits(processor, &entry.demand)
-        });
-        usize::from(gathering) + ready.take(1).count()
+    /// By processor: the highest priority of what a thread with the whole of it could serve, or `NOTHING`.
+    fn offers(&self) -> Vec<i64> {
+        let mut offers = vec![NOTHING; self.shares.len()];
+        let mut raise = |demand: &Demand, priority: i64| match &demand.fits {
+            None => offers.iter_mut().for_each(|offer| *offer = priority.max(*offer)),
+            Some(fits) => fits.iter().for_each(|processor| {
+                if let Some(offer) = offers.get_mut(*processor as usize) {
+                    *offer = priority.max(*offer);
+                }
+            }),
+        };
+        if let Some((entry, _)) = &self.gathering {
+            // It was first when it began, and has taken processors from all others.
+            raise(&entry.demand, i64::MAX);
+        }
+        let suits = |demand: &&Demand| self.suits(demand);
+        self.ready.firsts().filter(suits).for_each(|demand| raise(demand, i64::from(demand.priority)));
+        offers
     }
 
     fn drain(&mut self) -> (Vec<T>, Vec<u32>) {
-        let entries = std::mem::take(&mut self.entries).into_values();
-        let mut tasks: Vec<T> = entries.map(|entry| entry.task).collect();
+        let mut tasks: Vec<T> = self.ready.drain().collect();
         let mut freed = Vec::new();
         if let Some((entry, gang)) = self.gathering.take() {
             self.memory.0 -= entry.demand.memory;
@@ -207,18 +201,20 @@ impl<T> Plan<T> {
 #[derive(Debug)]
 pub(crate) struct Board {
     plan: Mutex<Plan<TaskRef>>,
-    /// By processor: whether a task of priority 0 or more waits for it, and whether any task does.
-    offers: Box<[Padded<(AtomicUsize, AtomicUsize)>]>,
+    /// What [`Plan::offers`] gives, by processor.
+    offers: Box<[Padded<AtomicI64>]>,
 }
 
 /// Tasks of lower priority wait until nothing else is ready.
 pub(crate) const NORMAL: i32 = 0;
+/// No task waits for the processor: less than every priority.
+const NOTHING: i64 = i64::MIN;
 
 impl Board {
     pub(crate) fn new(processors: u32, memory: u64) -> Board {
         Board {
             plan: Mutex::new(Plan::new(processors, memory)),
-            offers: (0..processors).map(|_| Padded::default()).collect(),
+            offers: (0..processors).map(|_| Padded(AtomicI64::new(NOTHING))).collect(),
         }
     }
 
@@ -226,10 +222,9 @@ impl Board {
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Plan<TaskRef>) -> R) -> R {
         let mut plan = self.lock();
         let result = work(&mut plan);
-        for (processor, offers) in self.offers.iter().enumerate() {
-            // Relaxed: a thread that sees an old count asks in vain, or is called by whoever changed it.
-            offers.0.0.store(plan.offers(processor as u32, NORMAL), Ordering::Relaxed);
-            offers.0.1.store(plan.offers(processor as u32, i32::MIN), Ordering::Relaxed);
+        for (shown, offer) in self.offers.iter().zip(plan.offers()) {
+            // Relaxed: a thread that sees an old offer asks in vain, or is called by whoever changed it.
+            shown.store(offer, Ordering::Relaxed);
         }
         result
     }
@@ -241,13 +236,13 @@ impl Board {
     /// Whether a task of at least normal priority waits for this processor.
     #[inline]
     pub(crate) fn wants(&self, processor: u32) -> bool {
-        self.offers[processor as usize].0.0.load(Ordering::Relaxed) != 0
+        self.offers[processor as usize].load(Ordering::Relaxed) >= i64::from(NORMAL)
     }
 
     /// Whether any task waits for this processor.
     #[inline]
     pub(crate) fn wants_idle(&self, processor: u32) -> bool {
-        self.offers[processor as usize].0.1.load(Ordering::Relaxed) != 0
+        self.offers[processor as usize].load(Ordering::Relaxed) != NOTHING
     }
 
     /// Takes all ready tasks off, to make them fail; gives the processors that one of them had gathered too.
@@ -258,7 +253,7 @@ impl Board {
     /// How many ready tasks there are.
     pub(crate) fn len(&self) -> usize {
         let plan = self.lock();
-        plan.entries.len() + usize::from(plan.gathering.is_some())
+        plan.ready.len() + usize::from(plan.gathering.is_some())
     }
 }
 
@@ -266,10 +261,12 @@ impl Board {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::cmp::Reverse;
+    use std::time::Duration;
 
     fn demand() -> impl Strategy<Value = Demand> {
         let share = prop_oneof![Just(WHOLE), Just(0), Just(250), Just(500), 1..WHOLE];
-        let fits = prop_oneof![3 => Just(None), 1 => prop::collection::vec(0u32..4, 1..4).prop_map(Some)];
+        let fits = prop_oneof![3 => Just(None), 1 => prop::collection::vec(0u32..4, 1..4).prop_map(|fits| Some(fits.into()))];
         (-2i32..3, share, 1u32..3, fits, 0u64..100, 0u64..3).prop_map(
             |(priority, share, width, fits, memory, time)| {
                 let width = if share < WHOLE || fits.is_some() { 1 } else { width };
@@ -331,6 +328,139 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What can happen to a plan.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(Demand),
+        Offer(u32, i32),
+        Beside,
+        End(prop::sample::Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let priority_min = prop_oneof![Just(NORMAL), Just(i32::MIN)];
+        prop_oneof![
+            3 => demand().prop_map(|demand| Step::Put(Demand { memory: 0, ..demand })),
+            3 => (0u32..4, priority_min).prop_map(|(processor, min)| Step::Offer(processor, min)),
+            1 => Just(Step::Beside),
+            2 => any::<prop::sample::Index>().prop_map(Step::End),
+        ]
+    }
+
+    /// All ready tasks in their order, and a look at each of them.
+    #[derive(Default)]
+    struct Scan(Vec<(usize, Demand)>);
+
+    impl Scan {
+        fn put(&mut self, task: usize, demand: Demand) {
+            self.0.push((task, demand));
+            self.0.sort_by_key(|(task, demand)| (Reverse(demand.priority), Reverse(demand.time), *task));
+        }
+
+        fn find(&self, suits: impl Fn(&Demand) -> bool) -> Option<&(usize, Demand)> {
+            self.0.iter().find(|(_, demand)| suits(demand))
+        }
+
+        /// What a thread with the whole of `processor` would start.
+        fn offer(&self, plan: &Plan<usize>, processor: u32, priority_min: i32) -> Option<usize> {
+            if let Some((entry, _)) =
+                plan.gathering.as_ref().filter(|(entry, _)| entry.demand.fits(processor))
+            {
+                return Some(entry.task);
+            }
+            let free = |demand: &Demand| demand.width == 1 || plan.gathering.is_none();
+            let place = |demand: &Demand| demand.share > 0 && demand.fits(processor) && free(demand);
+            self.find(|demand| demand.priority >= priority_min && place(demand)).map(|(task, _)| *task)
+        }
+
+        /// What would start without a processor of its own, and where.
+        fn beside(&self, plan: &Plan<usize>) -> Option<(usize, Option<(u32, u32)>)> {
+            let room = |demand: &Demand, processor: u32| {
+                let held = plan.shares[processor as usize];
+                held > 0 && held + demand.share <= WHOLE && demand.fits(processor)
+            };
+            let room = |demand: &Demand| (0..4).find(|processor| room(demand, *processor));
+            let (task, demand) = self.find(|demand| demand.share == 0 || room(demand).is_some())?;
+            let place = (demand.share > 0).then(|| room(demand)).flatten();
+            Some((*task, place.map(|processor| (processor, demand.share))))
+        }
+
+        fn started(&mut self, task: usize) {
+            self.0.retain(|(ready, _)| *ready != task);
+        }
+    }
+
+    proptest! {
+        /// Where nothing declares memory, the choice is that of a look at all ready tasks in their order.
+        #[test]
+        fn the_choice_is_that_of_a_scan(steps in prop::collection::vec(step(), 1..150)) {
+            let (mut plan, mut scan) = (Plan::new(4, 0), Scan::default());
+            let mut idle = [true; 4];
+            let mut running: Vec<(Assignment, Option<u32>)> = Vec::new();
+            for (task, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Put(demand) => {
+                        plan.put(task, demand.clone());
+                        scan.put(task, demand);
+                    }
+                    Step::Offer(processor, min) if std::mem::take(&mut idle[processor as usize]) => {
+                        let expected = scan.offer(&plan, processor, min);
+                        let chosen = match plan.offer(processor, min) {
+                            Offer::Nothing => {
+                                idle[processor as usize] = true;
+                                None
+                            }
+                            Offer::Given => plan.gathering.as_ref().map(|(entry, _)| entry.task),
+                            Offer::Run(task, assignment) | Offer::Gathered(task, assignment) => {
+                                let own = assignment.share.is_none().then_some(processor);
+                                running.push((assignment, own));
+                                Some(task)
+                            }
+                        };
+                        prop_assert_eq!(chosen, expected);
+                        chosen.into_iter().for_each(|task| scan.started(task));
+                    }
+                    Step::Beside => {
+                        let expected = scan.beside(&plan);
+                        let chosen = plan.beside();
+                        prop_assert_eq!(chosen.as_ref().map(|(task, held)| (*task, held.share)), expected);
+                        if let Some((task, assignment)) = chosen {
+                            scan.started(task);
+                            running.push((assignment, None));
+                        }
+                    }
+                    Step::End(which) if !running.is_empty() => {
+                        let (assignment, own) = running.swap_remove(which.index(running.len()));
+                        plan.end(assignment).into_iter().chain(own).for_each(|freed| idle[freed as usize] = true);
+                    }
+                    Step::Offer(..) | Step::End(_) => {}
+                }
+                plan.check();
+                prop_assert_eq!(plan.ready.len(), scan.0.len());
+                for (processor, offer) in (0..).zip(plan.offers()) {
+                    for (min, told) in [(NORMAL, offer >= i64::from(NORMAL)), (i32::MIN, offer != NOTHING)] {
+                        prop_assert_eq!(told, scan.offer(&plan, processor, min).is_some());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_smaller_task_waits_behind_a_larger_one_that_declares_less_than_twice_as_much() {
+        let declares = |memory| Demand { memory, ..Demand::default() };
+        let mut plan = Plan::new(2, 100);
+        plan.put("running", declares(60));
+        let Offer::Run("running", assignment) = plan.offer(0, NORMAL) else { panic!("it is alone") };
+        for (task, memory) in [("large", 63), ("small", 33), ("smaller", 31)] {
+            plan.put(task, declares(memory));
+        }
+        assert!(matches!(plan.offer(1, NORMAL), Offer::Run("smaller", _)));
+        assert!(matches!(plan.offer(1, NORMAL), Offer::Nothing));
+        plan.end(assignment);
+        assert!(matches!(plan.offer(0, NORMAL), Offer::Run("large", _)), "and nobody has overtaken it");
     }
 
     #[test]

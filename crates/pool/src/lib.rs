@@ -3,7 +3,7 @@
 //! * `gate`, `edge`, `task`: the task object and its two atomic words. `README.md` has the protocol and its proof.
 //! * `memory`: free lists of task blocks.
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
-//! * `board`: ready tasks with a priority, a scope or a share, and which of them starts next.
+//! * `board`, `ready`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
@@ -22,6 +22,7 @@ mod fences;
 mod gate;
 mod memory;
 mod panics;
+mod ready;
 mod seats;
 mod spawn;
 mod sync;

@@ -45,7 +45,7 @@ pub struct Demand {
     /// How many processors; more than one only with a share of 1000.
     pub width: u32,
     /// The processors on which it may run, by their number; `None` is all.
-    pub fits: Option<Vec<u32>>,
+    pub fits: Option<Arc<[u32]>>,
     /// Bytes that it will allocate.
     pub memory: u64,
     /// How long it is expected to run: of equal priority the longest starts first.

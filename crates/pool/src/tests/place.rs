@@ -31,12 +31,12 @@ fn with_one_processor_the_highest_priority_starts_first() {
 fn a_scope_keeps_tasks_on_its_processors() {
     let _pool = together();
     for processor in [0, 1] {
-        let place = || demand(Demand { fits: Some(vec![processor]), ..Demand::default() });
+        let place = || demand(Demand { fits: Some([processor].into()), ..Demand::default() });
         let tasks: Vec<_> =
             (0..50).map(|_| run_with(place(), || current::processor().unwrap().index)).collect();
         assert!(tasks.iter().all(|task| *task.get().unwrap() == processor));
     }
-    let nowhere = run_with(demand(Demand { fits: Some(vec![7]), ..Demand::default() }), || ());
+    let nowhere = run_with(demand(Demand { fits: Some([7].into()), ..Demand::default() }), || ());
     assert!(nowhere.get().err().unwrap().is_scheduling(), "there is no processor 7");
     let wide = run_with(demand(Demand { width: 3, ..Demand::default() }), || ());
     assert!(wide.get().err().unwrap().is_scheduling());
