@@ -126,8 +126,6 @@ fn a_detached_body_ends_its_task_later_or_is_cut_off() {
 }
 
 #[test]
-<<<<<<< HEAD
-=======
 fn a_starter_that_panics_fails_its_task_with_the_panic() {
     static KEPT: Mutex<Option<Completion<u64>>> = Mutex::new(None);
     static CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -190,38 +188,6 @@ fn a_completion_dropped_by_another_panic_than_its_starters_ends_its_task_too() {
 }
 
 #[test]
-fn a_halt_ends_everything_but_what_comes_later() {
-    static SEEN: AtomicUsize = AtomicUsize::new(0);
-    let _pool = alone();
-    let running: Vec<_> = (0..PROCESSORS)
-        .map(|_| {
-            run(|| {
-                SEEN.fetch_add(1, SeqCst);
-                while !current::is_cancelled() {
-                    std::thread::yield_now();
-                }
-                run(|| ()).get().is_err()
-            })
-        })
-        .collect();
-    until("all processors are taken", || SEEN.load(SeqCst) == PROCESSORS);
-    let ready: Vec<_> =
-        (0..100u64).map(|number| spawn(Value::new(number), |value| Ok(value), &SITE)).collect();
-    let placed = run_with(asking(|extra| extra.demand.priority = 1), || 1);
-    let (outside, completion) = promise::<u64>(&SITE);
-    let waiting = spawn((Dep::new(outside.clone()), Dep::new(ready[7].clone())), |(a, b)| Ok(a + b), &SITE);
-    halt();
-    assert!(waiting.get().err().unwrap().is_halted());
-    assert!(ready.iter().all(|task| task.get().err().unwrap().is_halted()));
-    assert!(placed.get().err().unwrap().is_halted());
-    assert!(outside.get().err().unwrap().is_halted());
-    assert!(running.iter().all(|task| error_of(task).is_halted()));
-    drop(completion);
-    until("later tasks run", || run(|| 1).get().is_ok());
-}
-
-#[test]
->>>>>>> 89989c4 (pool: fail a task with the panic of its starter)
 fn ten_thousand_panics_cost_no_thread() {
     let _pool = together();
     let hook = std::panic::take_hook();
