@@ -4,6 +4,8 @@
 //! * [`alone`]: runs a test in a process of its own, with the threads that it asks for.
 //! * [`signals`]: gates, meetings and peaks, so that tests wait for events and not for time.
 //! * The rest: one topic a file.
+//!
+//! Row B39 counts calls of the allocator, in a test binary of its own: `tests/allocations.rs`.
 #![forbid(unsafe_code)]
 // The tests write what users write.
 #![allow(clippy::cloned_ref_to_slice_refs, clippy::ptr_arg, clippy::needless_question_mark)]
