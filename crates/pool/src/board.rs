@@ -13,7 +13,7 @@ use crate::ready::{Entry, Ready};
 use crate::sync::Padded;
 use crate::task::TaskRef;
 use crate::task::extra::{Demand, WHOLE};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a running task holds beside its thread's processor, or instead of it.
@@ -25,6 +25,8 @@ pub(crate) struct Assignment {
     pub(crate) gang: Vec<u32>,
     /// Bytes of the declared memory.
     pub(crate) memory: u64,
+    /// It runs beside the processors, and its thread is counted among those that do.
+    pub(crate) beside: bool,
 }
 
 /// What the board tells a thread that offers its processor.
@@ -113,7 +115,12 @@ impl<T> Plan<T> {
         }
         let (entry, gang) = self.gathering.take()?;
         let memory = entry.demand.memory;
-        Some(Offer::Gathered(entry.task, Assignment { share: None, gang, memory }))
+        Some(Offer::Gathered(entry.task, Assignment { gang, memory, ..Assignment::default() }))
+    }
+
+    /// Whether a task waits that can start without a processor of its own.
+    fn has_beside(&self) -> bool {
+        self.ready.firsts().any(|demand| self.fits_beside(demand))
     }
 
     /// Takes a task that can start without a processor of its own: it holds none, or a share of one that is shared already.
@@ -125,7 +132,8 @@ impl<T> Plan<T> {
         if let Some((processor, share)) = share {
             self.shares[processor as usize] += share;
         }
-        Some((entry.task, Assignment { share, gang: Vec::new(), memory: entry.demand.memory }))
+        let memory = entry.demand.memory;
+        Some((entry.task, Assignment { share, memory, beside: true, ..Assignment::default() }))
     }
 
     /// Whether the task can start without a processor of its own.
@@ -203,6 +211,8 @@ pub(crate) struct Board {
     plan: Mutex<Plan<TaskRef>>,
     /// What [`Plan::offers`] gives, by processor.
     offers: Box<[Padded<AtomicI64>]>,
+    /// Whether [`Plan::beside`] would give a task.
+    beside: Padded<AtomicBool>,
 }
 
 /// Tasks of lower priority wait until nothing else is ready.
@@ -215,6 +225,7 @@ impl Board {
         Board {
             plan: Mutex::new(Plan::new(processors, memory)),
             offers: (0..processors).map(|_| Padded(AtomicI64::new(NOTHING))).collect(),
+            beside: Padded::default(),
         }
     }
 
@@ -226,6 +237,8 @@ impl Board {
             // Relaxed: a thread that sees an old offer asks in vain, or is called by whoever changed it.
             shown.store(offer, Ordering::Relaxed);
         }
+        // SeqCst: comes before the look for a thread; `Crew::step_aside` says why.
+        self.beside.store(plan.has_beside(), Ordering::SeqCst);
         result
     }
 
@@ -243,6 +256,11 @@ impl Board {
     #[inline]
     pub(crate) fn wants_idle(&self, processor: u32) -> bool {
         self.offers[processor as usize].load(Ordering::Relaxed) != NOTHING
+    }
+
+    /// Whether a task waits that can start without a processor of its own.
+    pub(crate) fn wants_beside(&self) -> bool {
+        self.beside.load(Ordering::SeqCst)
     }
 
     /// Takes all ready tasks off, to make them fail; gives the processors that one of them had gathered too.

@@ -9,25 +9,32 @@
 //!
 //! Threads that hold nothing are parked in the yard, until they are summoned with orders. See `README.md` for the
 //! argument why no wake-up is lost.
+//!
+//! A task that waits in the middle keeps a thread, and so does one that runs beside the processors, because it holds no
+//! processor or shares one. Both are counted, so that at least one thread is always left for everything else.
 
 use crate::bell::Bell;
 use crate::board::Assignment;
 use crate::fences;
 use crate::sync::{AtomicU32, Padded};
 use crate::task::TaskRef;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Threads of one pool, parked ones included. A thread waits in the middle of each task that waits for another, so
-/// this bounds how deep tasks that are not run in place wait for each other.
+/// Threads of one pool, parked ones included, and without those whose body ignores its time limit. A thread waits in the
+/// middle of each task that waits for another, so this bounds how deep tasks that are not run in place wait for each other.
 pub(crate) const THREADS_MAX: usize = 512;
+/// Threads that run tasks beside the processors. The other half is as many as a pool may have processors: however long
+/// such tasks block, each processor finds a thread.
+const BESIDE_MAX: usize = THREADS_MAX / 2;
 
 /// The processors and the yard.
 #[derive(Debug)]
 pub(crate) struct Crew {
     bell: Bell,
-    /// How many threads wait in the middle of a task.
-    waiting: Padded<AtomicU32>,
+    /// How many threads wait in the middle of a task, in units of `WAITS`, and how many run one beside the processors, in
+    /// units of `BESIDE`. One word, so that each sees the other.
+    aside: Padded<AtomicU32>,
     yard: Mutex<Yard>,
     gone: Condvar,
 }
@@ -35,9 +42,17 @@ pub(crate) struct Crew {
 #[derive(Debug, Default)]
 struct Yard {
     parked: Vec<Arc<Berth>>,
+    /// How many threads there are, without those that were let go.
     threads: usize,
+    /// How many threads run a body past its time limit: nobody counts on them.
+    let_go: usize,
+    /// The system has refused to start the last thread.
+    refused: bool,
     stopping: bool,
 }
+
+const WAITS: u32 = 1;
+const BESIDE: u32 = 1 << 16;
 
 /// Where a thread parks.
 #[derive(Debug)]
@@ -64,7 +79,7 @@ impl Crew {
     pub(crate) fn new(processors: usize) -> Crew {
         Crew {
             bell: Bell::new(processors),
-            waiting: Padded(AtomicU32::new(0)),
+            aside: Padded(AtomicU32::new(0)),
             yard: Mutex::default(),
             gone: Condvar::new(),
         }
@@ -129,22 +144,26 @@ impl Crew {
     }
 
     fn park(yard: &mut Yard, berth: &Arc<Berth>) {
-        if yard.stopping {
+        // There are too many when one that was let go has come back. Another must be there for who calls now.
+        let too_many = yard.threads > THREADS_MAX && !yard.parked.is_empty();
+        if yard.stopping || too_many {
             berth.give(Orders::Stop);
         } else {
             yard.parked.push(berth.clone());
         }
     }
 
-    /// Sends a parked thread, or a new one, to search with a free processor that is `wanted`.
+    /// Sends a parked thread, or a new one, to search with a free processor that is `wanted`; false when there can be no
+    /// more threads.
     #[cold]
     #[inline(never)]
-    pub(crate) fn summon(&self, wanted: impl Fn(u32) -> bool, start: Start<'_>) {
-        if let Some(processor) = self.bell.call(wanted)
-            && self.deploy(Orders::Search(processor), start).is_err()
-        {
+    pub(crate) fn summon(&self, wanted: impl Fn(u32) -> bool, start: Start<'_>) -> bool {
+        let Some(processor) = self.bell.call(wanted) else { return true };
+        let sent = self.deploy(Orders::Search(processor), start).is_ok();
+        if !sent {
             self.bell.call_off(processor);
         }
+        sent
     }
 
     /// Gives orders to a parked thread, or to a new one; gives them back when there can be no more threads.
@@ -159,28 +178,47 @@ impl Crew {
             return Err(orders);
         }
         yard.threads += 1;
+        yard.refused = false;
         drop(yard);
         let berth = Berth::new();
         berth.give(orders);
         start(berth.clone()).map_err(|error| {
             let mut yard = self.yard();
             yard.threads -= 1;
-            assert!(yard.threads > 0, "cannot start a thread for tasks: {error}");
+            yard.refused = true;
+            assert!(yard.threads + yard.let_go > 0, "cannot start a thread for tasks: {error}");
             berth.await_orders()
         })
     }
 
-    /// Whether a thread may go to wait in the middle of a task: others must be left to run what it waits for.
+    /// Whether a thread may go to wait in the middle of a task: one must be left to run what it waits for, and one more,
+    /// in case that runs beside the processors.
     pub(crate) fn begin_wait(&self) -> bool {
-        if self.waiting.fetch_add(1, AcqRel) as usize + 1 < THREADS_MAX {
-            return true;
-        }
-        self.waiting.fetch_sub(1, AcqRel);
-        false
+        self.step_aside(WAITS, |waits, beside| waits + beside + 2 <= THREADS_MAX)
     }
 
     pub(crate) fn end_wait(&self) {
-        self.waiting.fetch_sub(1, AcqRel);
+        self.aside.fetch_sub(WAITS, SeqCst);
+    }
+
+    /// Whether a task may be run beside the processors: threads must be left for those that need one.
+    pub(crate) fn begin_beside(&self) -> bool {
+        self.step_aside(BESIDE, |waits, beside| beside <= BESIDE_MAX && waits + beside < THREADS_MAX)
+    }
+
+    pub(crate) fn end_beside(&self) {
+        self.aside.fetch_sub(BESIDE, SeqCst);
+    }
+
+    /// Counts one thread more, unless then there would be too many.
+    fn step_aside(&self, one: u32, fits: impl Fn(usize, usize) -> bool) -> bool {
+        let step = |aside: u32| {
+            let aside = aside + one;
+            fits((aside % BESIDE) as usize, (aside / BESIDE) as usize).then_some(aside)
+        };
+        // SeqCst, as the ends: who finds no room has shown the board's task before, and who makes room looks at the
+        // board afterwards. One of them sees the other.
+        self.aside.fetch_update(SeqCst, SeqCst, step).is_ok()
     }
 
     /// Whether a processor is taken, as `status` sees it.
@@ -188,14 +226,31 @@ impl Crew {
         self.bell.is_taken(processor)
     }
 
-    /// Whether a thread is in the yard.
-    pub(crate) fn has_parked(&self) -> bool {
-        !self.yard().parked.is_empty()
+    /// Whether a thread is in the yard, or can be started.
+    pub(crate) fn has_thread(&self) -> bool {
+        let yard = self.yard();
+        !yard.parked.is_empty() || (yard.threads < THREADS_MAX && !yard.refused && !yard.stopping)
     }
 
     /// How many threads there are.
     pub(crate) fn threads(&self) -> usize {
-        self.yard().threads
+        let yard = self.yard();
+        yard.threads + yard.let_go
+    }
+
+    /// The body that a thread runs is past its time limit: another thread may be started in its place.
+    pub(crate) fn let_go(&self) {
+        let mut yard = self.yard();
+        yard.threads -= 1;
+        yard.let_go += 1;
+        self.gone.notify_all();
+    }
+
+    /// The body of a thread that was let go has returned.
+    pub(crate) fn come_back(&self) {
+        let mut yard = self.yard();
+        yard.let_go -= 1;
+        yard.threads += 1;
     }
 
     /// A thread has ended.
@@ -204,7 +259,8 @@ impl Crew {
         self.gone.notify_all();
     }
 
-    /// Ends all threads once they park, and waits until they have, `patience` at most.
+    /// Ends all threads once they park, and waits until they have, `patience` at most. Those that were let go may never
+    /// park, and are not waited for.
     pub(crate) fn stop(&self, patience: std::time::Duration) {
         let mut yard = self.yard();
         yard.stopping = true;

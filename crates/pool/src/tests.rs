@@ -11,6 +11,7 @@ mod halts;
 mod place;
 mod races;
 mod retry;
+mod threads;
 mod waits;
 
 use crate::{Config, Extra, Handle, Local, spawn, spawn_with, start, stop};

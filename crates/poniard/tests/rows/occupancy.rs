@@ -3,9 +3,9 @@
 use crate::alone::alone;
 use crate::signals::{Gate, LIMIT, Meeting, Peak, linger};
 use poniard::prelude::*;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, RwLock};
 
 #[test]
 fn b06_a_task_fills_its_processor_until_it_ends() {
@@ -70,6 +70,29 @@ fn b36_tasks_of_no_occupancy_run_beside_a_full_one() {
         assert!(tasks.iter().all(|task| task.fetch().unwrap().0));
         assert!(!gate.task.is_ready());
         gate.open();
+    });
+}
+
+#[test]
+fn b36_hundreds_of_blocked_tasks_of_no_occupancy_leave_threads_to_the_others() {
+    // More than there may be threads.
+    const N: usize = 600;
+    alone(2, || {
+        let lock = Arc::new(RwLock::new(()));
+        let locked = lock.write().unwrap();
+        let blocked: Vec<_> = (0..N)
+            .map(|_| {
+                let lock = lock.clone();
+                spawn!(move || lock.read().is_ok(), occupancy = 0)
+            })
+            .collect();
+        let (ran, has_run) = channel();
+        let plain = spawn!(move || ran.send(()).unwrap());
+        has_run.recv_timeout(LIMIT).expect("a thread is left");
+        plain.wait();
+        assert!(!blocked[0].is_ready());
+        drop(locked);
+        assert!(blocked.iter().all(|task| task.fetch().unwrap().0), "the rest has its turn");
     });
 }
 

@@ -19,7 +19,7 @@ pub(super) fn begin(engine: &'static Engine, task: &TaskRef) {
     let context = context::current();
     let let_go: Box<dyn FnOnce() + Send> = Box::new(move || {
         if let Some(context) = context {
-            context.leave_processor(engine);
+            context.let_go(engine);
         }
     });
     let task = task.clone();
@@ -52,7 +52,7 @@ fn expire(task: &TaskRef, number: u32) {
     }
     finish::fail(task, number, Cause::timed_out(limit));
     extra.abort();
-    // The body may go on for ever; its processor goes on without it. Under the lock: the attempt has not ended.
+    // The body may go on for ever; what it holds goes on without it. Under the lock: the attempt has not ended.
     let mut running = extra.running();
     if running.number == number
         && let Some(let_go) = running.let_go.take()

@@ -3,6 +3,7 @@
 //! Contexts are never freed: a thread that ends gives its context back for the next one, so that thieves and
 //! `status` may look at them at any time.
 
+use super::lease::Lease;
 use super::{Engine, inject};
 use crate::board::Assignment;
 use crate::deque::{Deque, Stolen};
@@ -42,6 +43,8 @@ pub(crate) struct Context {
     frames: Cell<*const Frame>,
     /// What it holds beside its processor, for the task that it runs.
     pub(crate) assignment: RefCell<Assignment>,
+    /// What the timer may take from it.
+    pub(super) lease: Mutex<Lease>,
     /// The next number for a task, and the end of those that the thread has.
     ids: Cell<(u64, u64)>,
     random: Cell<u32>,
@@ -154,6 +157,7 @@ impl Context {
             employer: Cell::new(None),
             frames: Cell::new(null()),
             assignment: RefCell::new(Assignment::default()),
+            lease: Mutex::default(),
             ids: Cell::new((0, 0)),
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
             turns: Cell::new(0),
@@ -300,13 +304,6 @@ impl Context {
         let held = self.processor.load(Ordering::Relaxed);
         self.processor.store(NONE, Ordering::Relaxed);
         Some(held).filter(|held| *held != NONE)
-    }
-
-    /// Takes the processor from the thread, which works for `engine`, and lets others have it.
-    pub(crate) fn leave_processor(&'static self, engine: &'static Engine) {
-        if let Some(processor) = self.take_processor() {
-            engine.release(processor);
-        }
     }
 
     /// The task that the thread runs.

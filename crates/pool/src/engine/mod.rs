@@ -7,6 +7,7 @@ pub(crate) mod finish;
 pub(crate) mod halt;
 pub(crate) mod handle;
 pub(crate) mod launch;
+mod lease;
 pub(crate) mod outside;
 pub(crate) mod promise;
 mod run;
@@ -52,7 +53,7 @@ pub(crate) struct Engine {
     pub(crate) board: Board,
     injected: Mutex<VecDeque<TaskRef>>,
     injected_len: AtomicUsize,
-    /// A task on the board needs a thread, and there could be no more of them.
+    /// Work needs a thread, and there could be no more of them.
     short_of_threads: AtomicBool,
 }
 
@@ -240,8 +241,10 @@ impl Engine {
     #[cold]
     fn summon(&'static self) {
         let any = self.has_plain_work();
-        self.crew
-            .summon(|processor| any || self.board.wants_idle(processor), &|berth| start_thread(self, berth));
+        let wanted = |processor| any || self.board.wants_idle(processor);
+        if !self.crew.summon(wanted, &|berth| start_thread(self, berth)) {
+            self.await_thread();
+        }
     }
 
     /// Calls a thread after something was let go of, if work is left alone.
@@ -302,9 +305,13 @@ impl Engine {
         self.call_if_work();
     }
 
-    /// Starts the tasks that need no processor of their own.
+    /// Starts the tasks that need no processor of their own, as long as there are threads for them.
     fn start_beside(&'static self) {
-        while let Some((task, assignment)) = self.board.with(|plan| plan.beside()) {
+        while self.board.wants_beside() && self.crew.begin_beside() {
+            let Some((task, assignment)) = self.board.with(|plan| plan.beside()) else {
+                self.crew.end_beside();
+                continue;
+            };
             let orders = Orders::Run(task, assignment);
             let deployed = self.crew.deploy(orders, &|berth| start_thread(self, berth));
             if let Err(Orders::Run(task, assignment)) = deployed {
@@ -317,6 +324,7 @@ impl Engine {
     #[cold]
     fn put_back(&'static self, task: TaskRef, assignment: Assignment) {
         let demand = task.extra().map(|extra| extra.demand.clone()).unwrap_or_default();
+        self.crew.end_beside();
         let freed = self.board.with(|plan| {
             plan.put(task, demand);
             plan.end(assignment)
@@ -324,26 +332,42 @@ impl Engine {
         for processor in freed {
             self.crew.release(processor);
         }
-        // After the task is on the board: a thread that parks now finds it there.
-        self.short_of_threads.store(true, Ordering::SeqCst);
         self.call_if_work();
-        if self.crew.has_parked() {
-            // It parked before the mark was set.
-            self.thread_parked();
+        self.await_thread();
+    }
+
+    /// Leaves work that needs a thread to the next one that comes free.
+    #[cold]
+    fn await_thread(&'static self) {
+        // After the work is in sight: a thread that comes free now finds it there.
+        self.short_of_threads.store(true, Ordering::SeqCst);
+        if self.crew.has_thread() {
+            // It came free before the mark was set.
+            self.thread_came_free();
         }
     }
 
-    /// A thread has parked: a task that needs one may have it.
-    pub(crate) fn thread_parked(&'static self) {
+    /// A thread has parked, or another may be started: work that needs one may have it.
+    pub(crate) fn thread_came_free(&'static self) {
         if self.short_of_threads.swap(false, Ordering::SeqCst) {
             self.start_beside();
+            self.call_if_work();
         }
+    }
+
+    /// A thread waits no more in the middle of a task: a task beside the processors may have its place.
+    fn end_wait(&'static self) {
+        self.crew.end_wait();
+        self.start_beside();
     }
 
     /// Takes back what a task held.
     pub(crate) fn end_assignment(&'static self, assignment: Assignment) {
         if assignment == Assignment::default() {
             return;
+        }
+        if assignment.beside {
+            self.crew.end_beside();
         }
         let freed = self.board.with(|plan| plan.end(assignment));
         for processor in freed {

@@ -118,7 +118,10 @@ impl Engine {
         let ran = unsafe { task.run() };
         context.leave(&frame);
         context.show(context.running());
-        if task.extra().is_some() {
+        if let Some(extra) = task.extra() {
+            if extra.timeout.is_some() {
+                context.come_back(self);
+            }
             context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
         }
         match ran {

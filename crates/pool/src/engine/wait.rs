@@ -101,32 +101,31 @@ fn inside(
         }
         std::hint::spin_loop();
     }
-    if !engine.crew.begin_wait() {
+    if !context.begin_wait(engine) {
         return Err(WaitError::TooDeep);
     }
-    let waited = park(engine, context, task);
-    engine.crew.end_wait();
+    let parked = Parked::new(context.frames().map(NonNull::from).collect());
+    let mut held = None;
+    let waited = circles::hang(&parked, task).and_then(|hangs| {
+        if !hangs {
+            return Ok(());
+        }
+        held = let_go(engine, context);
+        circles::wait(&parked, task)
+    });
+    context.end_wait(engine, held);
     waited.map_err(|Circular| WaitError::Circular(task.id()))
 }
 
-/// Lets go of all that the running task holds, until the other one has ended.
-fn park(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> Result<(), Circular> {
-    let parked = Parked::new(context.frames().map(NonNull::from).collect());
-    if !circles::hang(&parked, task)? {
-        return Ok(());
-    }
+/// Lets go of all that the running task holds; gives the processor that was among it.
+fn let_go(engine: &'static Engine, context: &'static Context) -> Option<u32> {
     let processor = context.take_processor();
     if let Some(processor) = processor {
         engine.release(processor);
     }
     let assignment = context.assignment.take();
     engine.end_assignment(assignment);
-    let waited = circles::wait(&parked, task);
-    // Without a processor it goes on all the same: to wait for one while holding a lock could be for ever.
-    if let Some(processor) = processor.and_then(|processor| engine.crew.take_any(Some(processor))) {
-        context.set_processor(processor);
-    }
-    waited
+    processor
 }
 
 /// Whether a thread that waits for the task may run it. Not one that the board places; and not one with a time limit,
@@ -209,7 +208,7 @@ impl fmt::Display for WaitError {
             ),
             WaitError::TooDeep => write!(
                 f,
-                "it cannot be waited for here, because {THREADS_MAX} threads wait in the middle of tasks already: \
+                "it cannot be waited for here, because too many of {THREADS_MAX} threads wait in the middle of tasks already: \
                  pass the handle as an argument instead of fetching it inside"
             ),
         }

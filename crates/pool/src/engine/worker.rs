@@ -53,7 +53,7 @@ fn run(engine: &'static Engine, berth: &Arc<Berth>) {
         if !parked {
             engine.crew.retire(berth);
         }
-        engine.thread_parked();
+        engine.thread_came_free();
     }
     engine.crew.left();
 }

@@ -73,7 +73,7 @@ impl Default for Demand {
 pub(crate) struct Attempt {
     /// Its number; 0 when none runs.
     pub(crate) number: u32,
-    /// Lets the processor go that the attempt holds.
+    /// Lets go of what the attempt's thread holds.
     pub(crate) let_go: Option<Box<dyn FnOnce() + Send>>,
     pub(crate) timed_out: bool,
     /// Its time limit. The work has a reference to the task, which goes with the attempt.

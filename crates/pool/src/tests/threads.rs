@@ -1,0 +1,160 @@
+//! Threads: tasks that keep them for long leave enough of them to all others.
+
+use super::*;
+use crate::crew::THREADS_MAX;
+use crate::{Demand, promise, status};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+
+/// More bodies than there may be threads.
+const CROWD: usize = THREADS_MAX + 20;
+
+/// Keeps whoever comes until it is opened, without the runtime's knowledge.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+    /// How many have come, and how many have gone.
+    came: AtomicUsize,
+    went: AtomicUsize,
+}
+
+impl Gate {
+    fn pass(&self) {
+        self.came.fetch_add(1, SeqCst);
+        let open = self.open.lock().unwrap();
+        drop(self.opened.wait_while(open, |open| !*open).unwrap());
+        self.went.fetch_add(1, SeqCst);
+    }
+}
+
+/// Opens the gate when the test ends, however it does.
+struct Opens(Arc<Gate>);
+
+impl Opens {
+    fn open(&self) {
+        *self.0.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.opened.notify_all();
+    }
+}
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
+fn gate() -> Opens {
+    Opens(Arc::default())
+}
+
+/// `number` tasks that ask for `extra` and stop at the gate.
+fn crowd(number: usize, gate: &Opens, extra: impl Fn() -> Extra) -> Vec<Handle<()>> {
+    let one = |_| {
+        let gate = gate.0.clone();
+        run_with(extra(), move || gate.pass())
+    };
+    (0..number).map(one).collect()
+}
+
+fn beside() -> Extra {
+    asking(|extra| extra.demand = Demand { share: 0, ..Demand::default() })
+}
+
+#[test]
+fn blocked_tasks_beside_the_processors_leave_threads_to_the_others() {
+    let _pool = other(2);
+    let gate = gate();
+    let blocked = crowd(times(CROWD), &gate, beside);
+    assert_eq!(wait(&run(|| 1)).unwrap(), &1, "one that runs");
+    let (awaited, go) = promise(&SITE);
+    let waits = run(move || *awaited.get().unwrap());
+    run(move || go.finish(Ok(2)));
+    assert_eq!(wait(&waits).unwrap(), &2, "one that waits in the middle");
+    assert!(gate.0.came.load(SeqCst) <= THREADS_MAX / 2);
+    gate.open();
+    blocked.iter().for_each(|task| *wait(task).unwrap());
+    assert_eq!(gate.0.went.load(SeqCst), times(CROWD), "the others came when there was room");
+}
+
+#[test]
+fn tasks_beside_the_processors_that_wait_make_room_for_others() {
+    let _pool = other(1);
+    let (gathered, go) = promise::<()>(&SITE);
+    let number = times(THREADS_MAX / 2 + 100);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..number)
+        .map(|_| {
+            let (gathered, waiting) = (gathered.clone(), waiting.clone());
+            run_with(beside(), move || {
+                waiting.fetch_add(1, SeqCst);
+                gathered.get().is_ok()
+            })
+        })
+        .collect();
+    until("all of them wait", || waiting.load(SeqCst) == number);
+    go.finish(Ok(()));
+    assert!(tasks.iter().all(|task| *wait(task).unwrap()));
+}
+
+#[test]
+fn bodies_past_their_limit_use_up_no_threads() {
+    let _pool = other(32);
+    let gate = gate();
+    let deaf = crowd(times(CROWD), &gate, || limited(Duration::from_millis(5)));
+    assert!(deaf.iter().all(|task| error_of(task).is_timeout()));
+    until("all have begun, and are stuck", || gate.0.came.load(SeqCst) == times(CROWD));
+    assert_eq!(wait(&run(|| 1)).unwrap(), &1);
+    gate.open();
+    until("all have returned", || gate.0.went.load(SeqCst) == times(CROWD));
+    until("there are no more threads than may be", || status().threads <= THREADS_MAX);
+    assert_eq!(wait(&run(|| 1)).unwrap(), &1);
+}
+
+#[test]
+fn a_pool_that_stops_does_not_wait_for_bodies_past_their_limit() {
+    let _pool = other(1);
+    let gate = gate();
+    let deaf = crowd(3, &gate, || limited(Duration::from_millis(5)));
+    assert!(deaf.iter().all(|task| error_of(task).is_timeout()));
+    let begun = Instant::now();
+    stop(PATIENCE);
+    assert!(begun.elapsed() < PATIENCE);
+    gate.open();
+    until("all have returned", || gate.0.went.load(SeqCst) == 3);
+}
+
+#[test]
+fn waits_past_a_limit_keep_no_others_from_waiting() {
+    let _pool = other(2);
+    let (never, keep) = promise::<()>(&SITE);
+    let stuck: Vec<_> = (0..times(CROWD))
+        .map(|_| {
+            let never = never.clone();
+            run_with(limited(Duration::from_millis(5)), move || never.get().is_ok())
+        })
+        .collect();
+    stuck.iter().for_each(|task| drop(wait(task)));
+    let (awaited, go) = promise(&SITE);
+    let waits = run(move || *awaited.get().unwrap());
+    run(move || go.finish(Ok(7)));
+    assert_eq!(wait(&waits).unwrap(), &7);
+    keep.finish(Ok(()));
+}
+
+#[test]
+fn a_body_past_its_limit_gets_no_processor_after_a_wait() {
+    let _pool = other(1);
+    let gate = gate();
+    let (awaited, go) = promise::<()>(&SITE);
+    let inside = gate.0.clone();
+    let deaf = run_with(limited(Duration::from_millis(5)), move || {
+        let ended = awaited.get().is_ok();
+        inside.pass();
+        ended
+    });
+    assert!(error_of(&deaf).is_timeout());
+    go.finish(Ok(()));
+    until("the body goes on", || gate.0.came.load(SeqCst) == 1);
+    assert_eq!(wait(&run(|| 1)).unwrap(), &1);
+}
