@@ -3,6 +3,7 @@
 //!
 //! * [`alone`]: runs a test in a process of its own, with the threads that it asks for.
 //! * [`signals`]: gates, meetings and peaks, so that tests wait for events and not for time.
+//! * [`clock`]: time in ticks, for how long a schedule takes.
 //! * The rest: one topic a file.
 //!
 //! Row B39 counts calls of the allocator, in a test binary of its own: `tests/allocations.rs`.
@@ -16,6 +17,7 @@ mod asynchronous;
 mod bulk;
 mod cancelling;
 mod circles;
+mod clock;
 mod closures;
 mod control;
 mod errors;

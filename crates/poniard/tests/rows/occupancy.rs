@@ -1,6 +1,7 @@
 //! Shares of processors.
 
 use crate::alone::alone;
+use crate::clock::Clock;
 use crate::signals::{Gate, LIMIT, Meeting, Peak, linger};
 use poniard::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -199,25 +200,61 @@ fn b37_full_tasks_without_waits_never_exceed_the_processors() {
     });
 }
 
+/// `outer` tasks, each of which spawns two that sleep for a tick, and waits for them. Gives how long all took, where `at_once` of
+/// the inner ones must run at any time.
+fn ticks_of_outer_and_inner(outer: usize, inner: Options, at_once: usize) -> u64 {
+    let clock = Clock::default();
+    let tasks: Vec<_> = (0..outer)
+        .map(|number| {
+            let (clock, inner) = (clock.clone(), inner.clone());
+            let work = move || {
+                let spawned = [0, 1].map(|which| {
+                    let clock = clock.clone();
+                    with_options(inner.clone(), || spawn!(move || clock.sleep(2 * number + which, 1)))
+                });
+                spawned.iter().for_each(|task| drop(task.fetch_ref().unwrap()));
+            };
+            spawn!(move || work())
+        })
+        .collect();
+    let ticks = clock.run(|ended| (2 * outer - ended.len()).min(at_once));
+    tasks.iter().for_each(|task| drop(task.fetch_ref().unwrap()));
+    ticks
+}
+
+#[test]
+fn b37_full_tasks_take_longer_when_the_processors_run_out() {
+    const THREADS: usize = 8;
+    alone(THREADS, || {
+        // A sleep is a tick: the page shows 0.12, 0.10, 0.11, 0.21 and 0.53 s.
+        let ticks = [1, 2, 4, 8, 16].map(|outer| ticks_of_outer_and_inner(outer, Options::new(), THREADS));
+        assert_eq!(ticks, [1, 1, 1, 2, 4]);
+    });
+}
+
+#[test]
+fn b37_one_processor_takes_a_tick_for_each_inner_task() {
+    alone(1, || {
+        let ticks = [1, 2, 4, 8, 16].map(|outer| ticks_of_outer_and_inner(outer, Options::new(), 1));
+        assert_eq!(ticks, [2, 4, 8, 16, 32]);
+    });
+}
+
+#[test]
+fn b38_inner_tasks_of_no_occupancy_take_as_long_however_many_there_are() {
+    alone(8, || {
+        // The page shows 0.12, 0.11, 0.11, 0.11 and 0.12 s.
+        let inner = Options::new().occupancy(0);
+        let ticks = [1, 2, 4, 8, 16].map(|outer| ticks_of_outer_and_inner(outer, inner.clone(), usize::MAX));
+        assert_eq!(ticks, [1; 5]);
+    });
+}
+
 #[test]
 fn b38_inner_tasks_of_no_occupancy_all_run_at_once_whatever_the_processors() {
-    const OUTER: usize = 16;
-    alone(2, || {
-        let all = Meeting::of(2 * OUTER);
-        let outer: Vec<_> = (0..OUTER)
-            .map(|_| {
-                let all = all.clone();
-                let work = move || {
-                    let inner = [(); 2].map(|()| {
-                        let all = all.clone();
-                        spawn!(move || all.meet(), occupancy = 0)
-                    });
-                    inner.iter().all(|task| task.fetch().unwrap().0)
-                };
-                spawn!(move || work(), occupancy = 0)
-            })
-            .collect();
-        assert!(outer.iter().all(|task| task.fetch().unwrap().0));
+    alone(1, || {
+        let inner = Options::new().occupancy(0);
+        assert_eq!(ticks_of_outer_and_inner(16, inner, usize::MAX), 1);
     });
 }
 
