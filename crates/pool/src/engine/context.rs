@@ -5,12 +5,11 @@
 
 use super::lease::Lease;
 use super::{Engine, inject};
-use crate::board::Assignment;
 use crate::deque::{Deque, Stolen};
 use crate::epoch;
 use crate::task::{Header, Identity, TaskRef};
 use poniard_model::{Site, TaskId};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -41,9 +40,7 @@ pub(crate) struct Context {
     employer: Cell<Option<&'static Engine>>,
     /// The tasks that the thread is in the middle of, the innermost one first.
     frames: Cell<*const Frame>,
-    /// What it holds beside its processor, for the task that it runs.
-    pub(crate) assignment: RefCell<Assignment>,
-    /// What the timer may take from it.
+    /// What it has beside its processor, for the task that it runs. The timer may take it away.
     pub(super) lease: Mutex<Lease>,
     /// The next number for a task, and the end of those that the thread has.
     ids: Cell<(u64, u64)>,
@@ -156,7 +153,6 @@ impl Context {
             seat: Cell::new(0),
             employer: Cell::new(None),
             frames: Cell::new(null()),
-            assignment: RefCell::new(Assignment::default()),
             lease: Mutex::default(),
             ids: Cell::new((0, 0)),
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),

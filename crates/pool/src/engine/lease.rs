@@ -5,12 +5,15 @@
 
 use super::Engine;
 use super::context::Context;
+use crate::board::Assignment;
 use std::mem::take;
 use std::sync::{MutexGuard, PoisonError};
 
 /// What a thread has of the pool's, beside its processor.
 #[derive(Debug, Default)]
 pub(crate) struct Lease {
+    /// What the board gave with the task; nothing for a task that is not placed.
+    assignment: Assignment,
     /// It waits in the middle of the task, and is counted among those that do.
     waits: bool,
     /// The task's time is over, and the body has not returned: the pool does not count on the thread.
@@ -20,6 +23,16 @@ pub(crate) struct Lease {
 impl Context {
     fn lease(&self) -> MutexGuard<'_, Lease> {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what the task was assigned that begins now.
+    pub(crate) fn hold(&self, assignment: Assignment) {
+        self.lease().assignment = assignment;
+    }
+
+    /// What is left of what the task was assigned; the caller gives it back.
+    pub(crate) fn take_assignment(&self) -> Assignment {
+        take(&mut self.lease().assignment)
     }
 
     /// Counts the thread among those that wait in the middle of a task; false when there are too many.
@@ -50,7 +63,8 @@ impl Context {
     pub(crate) fn let_go(&self, engine: &'static Engine) {
         let mut lease = self.lease();
         lease.over = true;
-        let (processor, counted) = (self.take_processor(), take(&mut lease.waits));
+        let (processor, assignment) = (self.take_processor(), take(&mut lease.assignment));
+        let counted = take(&mut lease.waits);
         drop(lease);
         engine.crew.let_go();
         if counted {
@@ -59,6 +73,7 @@ impl Context {
         if let Some(processor) = processor {
             engine.release(processor);
         }
+        engine.end_assignment(assignment);
         engine.thread_came_free();
     }
 

@@ -69,10 +69,9 @@ impl Engine {
         if let Some((processor, _)) = assignment.share {
             context.set_home(processor);
         }
-        context.assignment.replace(assignment);
+        context.hold(assignment);
         let next = self.execute_claimed(context, task);
-        let left = context.assignment.take();
-        self.end_assignment(left);
+        self.end_assignment(context.take_assignment());
         if let Some(next) = next {
             queue(next);
         }

@@ -123,8 +123,7 @@ fn let_go(engine: &'static Engine, context: &'static Context) -> Option<u32> {
     if let Some(processor) = processor {
         engine.release(processor);
     }
-    let assignment = context.assignment.take();
-    engine.end_assignment(assignment);
+    engine.end_assignment(context.take_assignment());
     processor
 }
 

@@ -1,8 +1,8 @@
-//! Threads: tasks that keep them for long leave enough of them to all others.
+//! Threads: tasks that keep them for long leave enough of them to all others, and past their limit nothing but them.
 
 use super::*;
 use crate::crew::THREADS_MAX;
-use crate::{Demand, promise, status};
+use crate::{Demand, WHOLE, promise, status};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -109,6 +109,61 @@ fn bodies_past_their_limit_use_up_no_threads() {
     until("all have returned", || gate.0.went.load(SeqCst) == times(CROWD));
     until("there are no more threads than may be", || status().threads <= THREADS_MAX);
     assert_eq!(wait(&run(|| 1)).unwrap(), &1);
+}
+
+/// What a task asks for that will ignore its limit.
+fn deaf_of(demand: Demand) -> Extra {
+    let mut extra = limited(Duration::from_millis(5));
+    extra.demand = demand;
+    extra
+}
+
+/// A task that ignores its limit asks for `demand`; then `next` must find room.
+fn another_starts_beyond_the_limit(processors: usize, demand: Demand, next: Demand) {
+    let _pool = other(processors);
+    let gate = gate();
+    let of = |demand: Demand| asking(|extra| extra.demand = demand);
+    let deaf = crowd(1, &gate, || deaf_of(demand.clone()));
+    assert!(error_of(&deaf[0]).is_timeout());
+    until("the body has begun", || gate.0.came.load(SeqCst) == 1);
+    for _ in 0..2 {
+        wait(&run_with(of(next.clone()), || ())).unwrap();
+    }
+    assert_eq!(gate.0.went.load(SeqCst), 0, "the first one blocks all the time");
+    gate.open();
+    until("it has returned", || gate.0.went.load(SeqCst) == 1);
+    // Nothing is given back once more.
+    wait(&run_with(of(demand), || ())).unwrap();
+}
+
+#[test]
+fn a_body_past_its_limit_gives_its_share_back() {
+    let half = Demand { share: 500, ..Demand::default() };
+    another_starts_beyond_the_limit(1, half.clone(), Demand { share: 600, ..half.clone() });
+    another_starts_beyond_the_limit(1, half.clone(), Demand { share: WHOLE, ..half });
+}
+
+#[test]
+fn a_body_past_its_limit_gives_all_its_processors_back() {
+    let wide = Demand { width: 2, ..Demand::default() };
+    another_starts_beyond_the_limit(2, wide.clone(), wide);
+}
+
+#[test]
+fn a_body_past_its_limit_gives_its_memory_back() {
+    let all = Demand { memory: MEMORY, ..Demand::default() };
+    another_starts_beyond_the_limit(2, all.clone(), all);
+}
+
+#[test]
+fn bodies_past_their_limit_leave_room_beside_the_processors() {
+    let _pool = other(1);
+    let gate = gate();
+    let deaf = crowd(times(CROWD), &gate, || deaf_of(Demand { share: 0, ..Demand::default() }));
+    assert!(deaf.iter().all(|task| error_of(task).is_timeout()));
+    assert_eq!(wait(&run_with(beside(), || 1)).unwrap(), &1);
+    gate.open();
+    until("all have returned", || gate.0.went.load(SeqCst) == times(CROWD));
 }
 
 #[test]
