@@ -105,6 +105,11 @@ impl Deque {
         (self.bottom.load(Relaxed) > top).then_some(top)
     }
 
+    /// How many tasks were taken off its cold end, the last one of several or not.
+    pub(crate) fn taken(&self) -> isize {
+        self.top.load(Relaxed)
+    }
+
     /// How many tasks it looked to hold just now.
     pub(crate) fn len(&self) -> usize {
         usize::try_from(self.bottom.load(Relaxed) - self.top.load(Relaxed)).unwrap_or(0)

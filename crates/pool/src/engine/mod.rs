@@ -291,6 +291,11 @@ impl Engine {
         self.seats.iter().find_map(Deque::oldest)
     }
 
+    /// A number that changes when threads take tasks off the cold ends of their deques.
+    pub(crate) fn tasks_taken(&self) -> isize {
+        self.seats.iter().map(Deque::taken).fold(0, isize::wrapping_add)
+    }
+
     /// Lets go of a processor.
     pub(crate) fn release(&'static self, processor: u32) {
         self.crew.release(processor);

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 /// Stack of a thread, in bytes, of which only what is touched costs memory.
 const STACK: usize = 8 << 20;
-/// Looks for work before a thread parks, and pauses of the processor between two looks. Together about a hundred
-/// microseconds: about what waking a parked thread costs.
-const LOOKS: u32 = 64;
+/// Pauses of the processor while a thread looks for work before it parks: some hundred microseconds, a few times what
+/// waking a parked thread costs.
+const PAUSES_IN_ALL: u32 = 4096;
+/// Pauses between two looks; while tasks come and go between them, twice as many each time, up to a limit.
 const PAUSES: u32 = 32;
+const PAUSES_MAX: u32 = 512;
 
 /// How a search ended.
 enum Search {
@@ -80,15 +82,21 @@ fn serve(engine: &'static Engine, context: &'static Context, processor: u32, ber
 
 /// Whether there is work that nobody takes at once. A thread that spawns a task and fetches it is about to run it itself:
 /// to snatch it away would cost both threads more than the task.
-fn lasting_work(engine: &'static Engine, processor: u32) -> bool {
+fn lasting_work(engine: &'static Engine, processor: u32, pauses: u32) -> bool {
     let Some(work) = engine.work_in_sight(processor) else { return false };
-    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+    pause(pauses);
     engine.work_in_sight(processor) == Some(work)
 }
 
+fn pause(pauses: u32) {
+    (0..pauses).for_each(|_| std::hint::spin_loop());
+}
+
 fn search(engine: &'static Engine, processor: u32, berth: &Arc<Berth>) -> Search {
-    for look in 0..LOOKS {
-        if lasting_work(engine, processor) {
+    let (mut pauses, mut paused) = (PAUSES, 0);
+    let mut taken = engine.tasks_taken();
+    while paused < PAUSES_IN_ALL {
+        if lasting_work(engine, processor, pauses) {
             if engine.crew.found(processor) {
                 return Search::Found;
             }
@@ -96,10 +104,14 @@ fn search(engine: &'static Engine, processor: u32, berth: &Arc<Berth>) -> Search
             engine.call_if_work();
             return Search::Lost;
         }
-        if look % 32 == 31 {
-            std::thread::yield_now();
+        let now = engine.tasks_taken();
+        if std::mem::replace(&mut taken, now) != now {
+            // Others take what they make. Each look takes a cache line away from them that they are about to write.
+            pauses = (pauses * 2).min(PAUSES_MAX);
         }
-        (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        pause(pauses);
+        paused += 2 * pauses;
+        std::thread::yield_now();
     }
     engine.crew.give_up(processor, berth);
     engine.call_if_lone_work();
