@@ -14,19 +14,6 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 /// Slots of a new deque. Small under loom, so that growing is met.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 1024 };
 
-/// How many tasks ahead of the stolen one a thief fetches into its cache.
-const AHEAD: isize = 4;
-
-/// Fetches a task's header for writing, which lies in the cache of the thread that spawned it.
-#[inline]
-fn prefetch(task: *const Header) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint: any address will do.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(task.cast());
-    }
-}
-
 /// The deque. Entries own one reference of their task.
 #[derive(Debug)]
 pub(crate) struct Deque {
@@ -235,9 +222,6 @@ impl Deque {
         let task = self.buffer().at(top).load(Relaxed);
         if self.top.compare_exchange(top, top + 1, SeqCst, Relaxed).is_err() {
             return Stolen::Retry;
-        }
-        if top + AHEAD < bottom {
-            prefetch(self.buffer().at(top + AHEAD).load(Relaxed));
         }
         // SAFETY: the slot was pushed with `into_raw`, and the exchange makes it ours alone.
         Stolen::Task(unsafe { TaskRef::from_raw(task) })
