@@ -60,8 +60,8 @@ impl Options {
     }
 
     /// The share of a processor that the task holds while it runs, from 0 to 1; all of it, unless set. A task with 0
-    /// never keeps another from running. At most 256 tasks run beside those that the processors run, so do not let more
-    /// of them wait for each other by other means than their handles.
+    /// never keeps another from running. At most 4,096 tasks run beside those that the processors run, so do not let
+    /// more of them wait for each other by other means than their handles.
     #[must_use]
     pub fn occupancy(mut self, occupancy: impl Into<Occupancy>) -> Options {
         self.asked.occupancy = Some(occupancy.into());

@@ -11,7 +11,7 @@
 //! argument why no wake-up is lost.
 //!
 //! A task that waits in the middle keeps a thread, and so does one that runs beside the processors, because it holds no
-//! processor or shares one. Both are counted, so that at least one thread is always left for everything else.
+//! processor or shares one. Both are counted, each kind up to a number of its own, so that a thread is always left for everything else.
 
 use crate::bell::Bell;
 use crate::board::Assignment;
@@ -21,12 +21,15 @@ use crate::task::TaskRef;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Threads of one pool, parked ones included, and without those whose body ignores its time limit. A thread waits in the
-/// middle of each task that waits for another, so this bounds how deep tasks that are not run in place wait for each other.
+/// Threads of one pool, without those that run tasks beside the processors and those whose body ignores its time limit. A
+/// thread waits in the middle of each task that waits for another, so this bounds how deep tasks that are not run in place
+/// wait for each other.
 pub(crate) const THREADS_MAX: usize = 512;
-/// Threads that run tasks beside the processors. The other half is as many as a pool may have processors: however long
-/// such tasks block, each processor finds a thread.
-const BESIDE_MAX: usize = THREADS_MAX / 2;
+/// Threads that run tasks beside the processors. They are more than the others, and apart from them: however many such tasks
+/// block, each processor finds a thread.
+pub(crate) const BESIDE_MAX: usize = 4096;
+/// Parked threads that are kept for what comes, if there are not more processors.
+const PARKED_MAX: usize = 64;
 
 /// The processors and the yard.
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Crew {
         let mut yard = self.yard();
         // Under the lock: who calls for the processor now finds this thread in the yard.
         self.bell.give_up(processor);
-        Crew::park(&mut yard, berth);
+        Crew::park(&mut yard, self.parked_max(), berth);
         drop(yard);
         // Orders what is above before the caller's last look; pairs with the light fence of those who push.
         fences::heavy();
@@ -140,17 +143,19 @@ impl Crew {
 
     /// Goes into the yard, holding nothing.
     pub(crate) fn retire(&self, berth: &Arc<Berth>) {
-        Crew::park(&mut self.yard(), berth);
+        Crew::park(&mut self.yard(), self.parked_max(), berth);
     }
 
-    fn park(yard: &mut Yard, berth: &Arc<Berth>) {
-        // There are too many when one that was let go has come back. Another must be there for who calls now.
-        let too_many = yard.threads > THREADS_MAX && !yard.parked.is_empty();
-        if yard.stopping || too_many {
+    fn park(yard: &mut Yard, parked_max: usize, berth: &Arc<Berth>) {
+        if yard.stopping || yard.parked.len() >= parked_max {
             berth.give(Orders::Stop);
         } else {
             yard.parked.push(berth.clone());
         }
+    }
+
+    fn parked_max(&self) -> usize {
+        PARKED_MAX.max(self.len() as usize)
     }
 
     /// Sends a parked thread, or a new one, to search with a free processor that is `wanted`; false when there can be no
@@ -174,7 +179,7 @@ impl Crew {
             berth.give(orders);
             return Ok(());
         }
-        if yard.stopping || yard.threads >= THREADS_MAX {
+        if yard.stopping || yard.threads >= THREADS_MAX + BESIDE_MAX {
             return Err(orders);
         }
         yard.threads += 1;
@@ -191,10 +196,9 @@ impl Crew {
         })
     }
 
-    /// Whether a thread may go to wait in the middle of a task: one must be left to run what it waits for, and one more,
-    /// in case that runs beside the processors.
+    /// Whether a thread may go to wait in the middle of a task: one must be left to run what it waits for.
     pub(crate) fn begin_wait(&self) -> bool {
-        self.step_aside(WAITS, |waits, beside| waits + beside + 2 <= THREADS_MAX)
+        self.step_aside(WAITS, |waits, _| waits < THREADS_MAX)
     }
 
     pub(crate) fn end_wait(&self) {
@@ -203,7 +207,7 @@ impl Crew {
 
     /// Whether a task may be run beside the processors: threads must be left for those that need one.
     pub(crate) fn begin_beside(&self) -> bool {
-        self.step_aside(BESIDE, |waits, beside| beside <= BESIDE_MAX && waits + beside < THREADS_MAX)
+        self.step_aside(BESIDE, |_, beside| beside <= BESIDE_MAX)
     }
 
     pub(crate) fn end_beside(&self) {
@@ -229,7 +233,8 @@ impl Crew {
     /// Whether a thread is in the yard, or can be started.
     pub(crate) fn has_thread(&self) -> bool {
         let yard = self.yard();
-        !yard.parked.is_empty() || (yard.threads < THREADS_MAX && !yard.refused && !yard.stopping)
+        !yard.parked.is_empty()
+            || (yard.threads < THREADS_MAX + BESIDE_MAX && !yard.refused && !yard.stopping)
     }
 
     /// How many threads there are.

@@ -1,7 +1,7 @@
 //! Threads: tasks that keep them for long leave enough of them to all others, and past their limit nothing but them.
 
 use super::*;
-use crate::crew::THREADS_MAX;
+use crate::crew::{BESIDE_MAX, Crew, THREADS_MAX};
 use crate::{Demand, WHOLE, promise, status};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -65,16 +65,26 @@ fn beside() -> Extra {
 fn blocked_tasks_beside_the_processors_leave_threads_to_the_others() {
     let _pool = other(2);
     let gate = gate();
-    let blocked = crowd(times(CROWD), &gate, beside);
+    let blocked = crowd(times(2 * THREADS_MAX), &gate, beside);
     assert_eq!(wait(&run(|| 1)).unwrap(), &1, "one that runs");
     let (awaited, go) = promise(&SITE);
     let waits = run(move || *awaited.get().unwrap());
     run(move || go.finish(Ok(2)));
     assert_eq!(wait(&waits).unwrap(), &2, "one that waits in the middle");
-    assert!(gate.0.came.load(SeqCst) <= THREADS_MAX / 2);
+    until("all have come", || gate.0.came.load(SeqCst) == times(2 * THREADS_MAX));
     gate.open();
     blocked.iter().for_each(|task| *wait(task).unwrap());
-    assert_eq!(gate.0.went.load(SeqCst), times(CROWD), "the others came when there was room");
+    until("most of the threads have ended", || status().threads <= 100);
+}
+
+#[test]
+fn each_kind_of_threads_has_its_number() {
+    let crew = Crew::new(2);
+    assert!((1..THREADS_MAX).all(|_| crew.begin_wait()) && !crew.begin_wait());
+    assert!((0..BESIDE_MAX).all(|_| crew.begin_beside()) && !crew.begin_beside());
+    crew.end_wait();
+    crew.end_beside();
+    assert!(crew.begin_wait() && crew.begin_beside());
 }
 
 #[test]
