@@ -1,6 +1,6 @@
 //! Epochs: the times between two halts.
 //!
-//! A task belongs to the epoch in which it was spawned, or to that of the task that spawned it. A halt begins a new one: tasks
+//! A task belongs to the epoch in which it was spawned (launched, if it was held), or to that of the task that spawned it. A halt begins a new one: tasks
 //! of earlier epochs fail wherever they turn up, and later ones are not touched.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,7 +6,7 @@
 use super::lease::Lease;
 use super::{Engine, inject};
 use crate::deque::{Deque, Stolen};
-use crate::epoch;
+use crate::epoch::{self, Epoch};
 use crate::task::{Header, Identity, TaskRef};
 use poniard_model::{Site, TaskId};
 use std::cell::Cell;
@@ -221,9 +221,13 @@ impl Context {
     /// The identity of a task that this thread makes now.
     #[inline]
     pub(crate) fn new_identity(&self) -> Identity {
-        // What a halted task spawns belongs to the past as well.
-        let epoch = self.running().map_or_else(epoch::now, Header::epoch);
-        Identity { id: self.next_task_id(), epoch }
+        Identity { id: self.next_task_id(), epoch: self.epoch() }
+    }
+
+    /// The epoch of what this thread spawns now. What a halted task spawns belongs to the past as well.
+    #[inline]
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.running().map_or_else(epoch::now, Header::epoch)
     }
 
     #[inline]

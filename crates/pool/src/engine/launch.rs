@@ -1,6 +1,6 @@
 //! Launching: a task hangs itself on its inputs, and is queued when all have ended.
 
-use super::context::Context;
+use super::context::{self, Context};
 use super::{cancel, finish, get, queue, queue_plain};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
 use crate::task::arg::Wiring;
@@ -28,6 +28,8 @@ pub(crate) fn launch_held(task: &TaskRef, extra: Option<Box<Extra>>) {
         // It was cancelled meanwhile.
         return drop_engine_reference(task);
     }
+    // A halt meanwhile has not touched it: it was a plan, and is spawned now.
+    task.enter(context::get().epoch());
     if let Some(extra) = extra {
         task.set_extra(extra);
     }

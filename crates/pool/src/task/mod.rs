@@ -398,6 +398,12 @@ impl Header {
         (self.identity_and_flags.load(Relaxed) >> FLAG_BITS) as Epoch
     }
 
+    /// Moves the task to another epoch. Only who launches it may.
+    pub(crate) fn enter(&self, epoch: Epoch) {
+        // Relaxed: the launch publishes it. Flags may be set meanwhile, and nobody else changes these bits.
+        self.identity_and_flags.fetch_xor(u64::from(self.epoch() ^ epoch) << FLAG_BITS, Relaxed);
+    }
+
     /// Whether there was a halt that ends the task.
     #[inline]
     pub(crate) fn is_halted(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Halts and stops: what they end, what they do not touch, and what has outlived them.
 
 use super::*;
-use crate::{Dep, Value, current, halt, promise};
+use crate::{Dep, Value, current, halt, hold, promise};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -58,6 +58,15 @@ fn what_is_spawned_after_a_halt_runs_and_what_was_spawned_before_ends() {
         }
         over.store(true, SeqCst);
     });
+}
+
+#[test]
+fn a_held_task_is_spawned_when_it_is_launched() {
+    let _pool = alone();
+    let (handle, held) = hold(Value::new(1u64), |value| Ok(value), &SITE);
+    halt();
+    held.launch(None);
+    assert_eq!(handle.get().unwrap(), &1);
 }
 
 #[test]
