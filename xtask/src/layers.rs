@@ -11,9 +11,10 @@ const LAYERS: &[Row] = &[
     ("poniard-model", &[]),
     ("poniard-trace", &["poniard-model"]),
     ("poniard-pool", &["poniard-model", "poniard-trace"]),
+    ("poniard-store", &["poniard-model", "poniard-trace"]),
     ("poniard-macros", &[]),
     // Until the crate that runs worker processes stands between the two, the facade uses the pool itself.
-    ("poniard", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-macros"]),
+    ("poniard", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-store", "poniard-macros"]),
     ("poniard-examples", &["poniard"]),
     ("poniard-benches", &["poniard"]),
     ("xtask", &[]),

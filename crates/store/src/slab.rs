@@ -1,0 +1,1 @@
+//! Pooled memory: slabs, cut into slots.

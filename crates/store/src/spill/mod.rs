@@ -1,0 +1,1 @@
+//! Out of core: which chunks leave memory, when, and the file that takes them.
