@@ -7,14 +7,18 @@
 //! * [`topology`]: the processors that exist, with their labels.
 //! * [`scope`]: where a task may run, and why nothing fits.
 //! * [`options`]: what a user may ask for one task.
-//! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied.
+//! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
+//!   travels beside the bytes), `payload` (bytes inside a value) and `plain` (vectors of numbers).
 //! * [`failure`]: why a task has no result.
 #![forbid(unsafe_code)]
 
 pub mod codec;
 pub mod failure;
 pub mod ids;
+mod luggage;
 pub mod options;
+mod payload;
+mod plain;
 pub mod scope;
 pub mod site;
 pub mod topology;

@@ -1,6 +1,7 @@
 //! What may be an argument or a result of a task.
 
 use crate::codec::Codec;
+use crate::plain;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -25,7 +26,8 @@ pub trait Data: Send + Sync + 'static {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Data for T {
     fn codec() -> Option<Codec<T>> {
-        Some(Codec::SERDE)
+        // Serde would take the numbers of a plain vector one by one.
+        plain::codec().or(Some(Codec::SERDE))
     }
 }
 
