@@ -1,9 +1,29 @@
 //! Where results live: slabs of memory, buffers and tiles in them, chunks, their budget, and the disk.
 //!
-//! * `slab`, `buffer`, `tile`: memory that is pooled, aligned, and passed on without a copy.
+//! * `mapping`, `size`, `extents`, `slab`, `arena`: memory that is pooled and aligned; `refusal`: why there is none.
+//! * `buffer`, `shape`, `elem`, `tile`, `blob`: bytes and arrays in it, passed on without a copy; `travel`: how they are
+//!   written.
 //! * `spill`: what leaves memory when there is too little of it, and where it goes.
 
+mod arena;
+mod blob;
 mod buffer;
+mod elem;
+mod extents;
+mod mapping;
+mod refusal;
+mod shape;
+mod size;
 mod slab;
 mod spill;
 mod tile;
+mod travel;
+
+pub use arena::{Arena, ArenaConfig, ArenaUsage};
+pub use blob::Blob;
+pub use buffer::{Buf, BufMut, Place};
+pub use elem::{DType, Elem};
+pub use refusal::TakeError;
+pub use shape::{DIMS_MAX, Order, ShapeError};
+pub use slab::{Backing, SlabId};
+pub use tile::{Tile, TileError};

@@ -1,1 +1,0 @@
-//! N-dimensional arrays over buffers.
