@@ -40,7 +40,7 @@ usage: cargo xtask COMMAND
   tidy                the house rules: unsafe code, names, lengths, leftovers, openings, manifests
   ci [--after-tests]  everything that a change must pass, or all of it but the README's test command
   nextest             the tests in a process each, where cargo-nextest is installed
-  valgrind [TEST]     the pool's own tests, or those whose name holds TEST, under valgrind
+  valgrind [TEST]     the tests of the crates that own memory, or those whose name holds TEST, under valgrind
 ";
 
 fn main() -> ExitCode {

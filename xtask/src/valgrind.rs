@@ -1,4 +1,5 @@
-//! Runs the pool's own tests under valgrind, which sees every byte that they touch and every block that they lose.
+//! Runs the own tests of the crates that own memory under valgrind, which sees every byte that they touch and every
+//! block that they lose.
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
@@ -9,16 +10,21 @@ use crate::error::Error;
 use crate::step::Step;
 use crate::workspace::root;
 
-/// The crate whose memory is checked.
-const PACKAGE: &str = "poniard-pool";
+/// The crates whose memory is checked, each with the build of its tests.
+const PACKAGES: &[(&str, Step)] = &[
+    ("poniard-pool", build(&["cargo", "test", "-p", "poniard-pool", "--lib", "--no-run"])),
+    ("poniard-store", build(&["cargo", "test", "-p", "poniard-store", "--lib", "--no-run"])),
+];
 
 /// Builds the tests with blocks from the system's allocator, since valgrind knows nothing of the pool's own reuse
 /// of blocks. Another flag means another build of everything, so it has a folder of its own.
-const BUILD: Step = Step {
-    name: "build for valgrind",
-    environment: &[("RUSTFLAGS", "--cfg poniard_system_blocks"), ("CARGO_TARGET_DIR", "target/valgrind")],
-    command: &["cargo", "test", "-p", PACKAGE, "--lib", "--no-run"],
-};
+const fn build(command: &'static [&'static str]) -> Step {
+    Step {
+        name: "build for valgrind",
+        environment: &[("RUSTFLAGS", "--cfg poniard_system_blocks"), ("CARGO_TARGET_DIR", "target/valgrind")],
+        command,
+    }
+}
 
 /// A leak counts, and is shown, when nothing points at the block any more; the test runner's own threads leave
 /// blocks behind that something still points into.
@@ -36,14 +42,18 @@ pub(crate) fn run(filters: &[String]) -> Result<(), Error> {
         println!("SKIP valgrind: not installed (apt-get install valgrind)");
         return Ok(());
     }
-    BUILD.run(root())?;
-    let executable = test_executable(&build_messages()?)?;
+    PACKAGES.iter().try_for_each(|(package, build)| check(package, build, filters))
+}
+
+fn check(package: &str, build: &Step, filters: &[String]) -> Result<(), Error> {
+    build.run(root())?;
+    let executable = test_executable(package, &build_messages(build)?)?;
     println!("valgrind {} {executable} --test-threads=1", VALGRIND.join(" "));
     let mut valgrind = Command::new("valgrind");
     valgrind.args(VALGRIND).arg(&executable).arg("--test-threads=1").args(filters).current_dir(root());
     let status = valgrind.status().map_err(|cause| Error::because("cannot run valgrind", cause))?;
     if !status.success() {
-        return Err(Error::new(format!("the tests of {PACKAGE} failed under valgrind: {status}")));
+        return Err(Error::new(format!("the tests of {package} failed under valgrind: {status}")));
     }
     Ok(())
 }
@@ -59,17 +69,17 @@ fn is_installed() -> Result<bool, Error> {
 }
 
 /// What cargo says for machines about the build that is done already; errors were shown to people before.
-fn build_messages() -> Result<String, Error> {
-    let (program, arguments) = BUILD.command.split_first().expect("a step has a program");
+fn build_messages(build: &Step) -> Result<String, Error> {
+    let (program, arguments) = build.command.split_first().expect("a step has a program");
     let mut command = Command::new(program);
-    command.args(arguments).arg("--message-format=json").envs(BUILD.environment.iter().copied());
+    command.args(arguments).arg("--message-format=json").envs(build.environment.iter().copied());
     let output = command.current_dir(root()).stderr(Stdio::null()).output();
     let output = output.map_err(|cause| Error::because("cannot ask cargo for the test executable", cause))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The path of the library's test executable among cargo's messages, one JSON object a line.
-fn test_executable(messages: &str) -> Result<String, Error> {
+fn test_executable(package: &str, messages: &str) -> Result<String, Error> {
     let is_library_test = |message: &Value| {
         let kinds = message["target"]["kind"].as_array();
         message["reason"] == "compiler-artifact"
@@ -81,7 +91,7 @@ fn test_executable(messages: &str) -> Result<String, Error> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(is_library_test)
         .find_map(|message| message["executable"].as_str().map(str::to_owned))
-        .ok_or_else(|| Error::new(format!("cargo built no test executable for the library of {PACKAGE}")))
+        .ok_or_else(|| Error::new(format!("cargo built no test executable for the library of {package}")))
 }
 
 #[cfg(test)]
@@ -99,12 +109,13 @@ mod tests {
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(test_executable(messages).unwrap(), "/a");
+        assert_eq!(test_executable("poniard-pool", messages).unwrap(), "/a");
     }
 
     #[test]
     fn a_build_without_tests_is_an_error() {
-        let error = test_executable(r#"{"reason":"build-finished","success":true}"#).unwrap_err();
+        let error =
+            test_executable("poniard-pool", r#"{"reason":"build-finished","success":true}"#).unwrap_err();
         assert_eq!(error.to_string(), "cargo built no test executable for the library of poniard-pool");
     }
 }

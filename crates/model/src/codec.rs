@@ -121,9 +121,7 @@ fn packed<T>(write: impl FnOnce() -> Written) -> Result<Encoded, CodecError> {
     let (head, luggage) = with_luggage(Luggage::default(), write);
     let Luggage { things, buffers, complaint } = luggage;
     let head = head.map_err(|source| CodecError::of::<T>("write", Why::of(source, complaint)))?;
-    // Collected in place: `flatten` would take new memory.
-    let things = things.into_iter().filter_map(|thing| thing).collect();
-    let buffers = buffers.into_iter().filter_map(|buffer| buffer).collect();
+    let (things, buffers) = (things.into_iter().flatten().collect(), buffers.into_iter().flatten().collect());
     Ok(Encoded { head, things, buffers })
 }
 
