@@ -42,7 +42,12 @@ impl<T: Elem> Tile<T> {
     }
 
     fn strided_shape(&self) -> StrideShape<IxDyn> {
-        IxDyn(self.shape()).strides(IxDyn(self.strides()))
+        let mut strides = IxDyn(self.strides());
+        if self.is_empty() {
+            // The strides of an empty part are those of the whole, whose places are not in the empty reach.
+            strides.slice_mut().fill(0);
+        }
+        IxDyn(self.shape()).strides(strides)
     }
 }
 
