@@ -142,7 +142,7 @@ fn what_the_kernel_refuses_is_an_error_and_counts_for_nothing() {
     let before = arena.usage();
     let error = arena.take(1 << 60).unwrap_err();
     assert!(!error.is_over_limit());
-    assert!(error.to_string().contains("os error 12"), "{error}");
+    assert!(error.to_string().contains("os error"), "{error}");
     assert!(arena.take(usize::MAX).is_err());
     let after = arena.usage();
     assert_eq!((after.in_use_bytes, after.slots), (before.in_use_bytes, before.slots));

@@ -223,7 +223,7 @@ fn shapes_that_cannot_be_are_errors() {
     assert_eq!(text(Tile::from_vec(vec![0.0; 5], &[2, 3], Order::Col)), what);
     assert!(text(Tile::zeros(&[1; DIMS_MAX + 1], Order::Col)).contains("at most 8 are possible"));
     assert!(text(Tile::zeros(&[1 << 60], Order::Col)).contains("more bytes than there are addresses"));
-    assert!(text(Tile::zeros(&[1 << 50], Order::Col)).contains("os error 12"));
+    assert!(text(Tile::zeros(&[1 << 50], Order::Col)).contains("os error"));
     assert!(text(counted(&[4], Order::Col).slice(&[])).starts_with("0 ranges"));
     assert!(text(counted(&[4], Order::Col).permuted(&[1])).starts_with("axes [1]"));
 }
