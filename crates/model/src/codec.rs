@@ -8,7 +8,7 @@
 //! Things and buffers are numbered apart: a value with buffers alone can leave the process, be it over a socket or to
 //! a file, and is put together again from its head and buffers with the same contents ([`Encoded::from_parts`]).
 
-use crate::luggage::{Luggage, with_luggage};
+use crate::luggage::{Luggage, Run};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
 use std::sync::Arc;
@@ -104,7 +104,9 @@ impl<T> Codec<T> {
             buffers: encoded.buffers.iter().cloned().map(Some).collect(),
             complaint: None,
         };
-        let (read, luggage) = with_luggage(luggage, || (self.decode)(&encoded.head));
+        let run = Run::start(luggage);
+        let read = (self.decode)(&encoded.head);
+        let luggage = run.end();
         let error = |why| CodecError::of::<T>("read", why);
         let (value, rest) = read.map_err(|source| error(Why::of(source, luggage.complaint)))?;
         let buffers_left = luggage.buffers.iter().flatten().count();
@@ -118,8 +120,9 @@ impl<T> Codec<T> {
 
 /// What `write` writes and carries.
 fn packed<T>(write: impl FnOnce() -> Written) -> Result<Encoded, CodecError> {
-    let (head, luggage) = with_luggage(Luggage::default(), write);
-    let Luggage { things, buffers, complaint } = luggage;
+    let run = Run::start(Luggage::default());
+    let head = write();
+    let Luggage { things, buffers, complaint } = run.end();
     let head = head.map_err(|source| CodecError::of::<T>("write", Why::of(source, complaint)))?;
     let (things, buffers) = (things.into_iter().flatten().collect(), buffers.into_iter().flatten().collect());
     Ok(Encoded { head, things, buffers })

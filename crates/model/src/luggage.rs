@@ -32,23 +32,32 @@ thread_local! {
     static LUGGAGE: RefCell<Option<Luggage>> = const { RefCell::new(None) };
 }
 
-/// Runs `work` with luggage; gives what is in it afterwards. One run may be inside another.
-pub(crate) fn with_luggage<R>(luggage: Luggage, work: impl FnOnce() -> R) -> (R, Luggage) {
-    let outer = Outer(LUGGAGE.replace(Some(luggage)));
-    let result = work();
-    let luggage = LUGGAGE.take().expect("runs inside this one have put it back");
-    drop(outer);
-    (result, luggage)
+/// A run of a codec on this thread, with luggage. One run may be inside another, whose luggage comes back at the end.
+pub(crate) struct Run {
+    outer: Option<Luggage>,
+    is_over: bool,
 }
 
-/// The luggage of the run around this one, put back at its end, be that a panic.
-struct Outer(Option<Luggage>);
+impl Run {
+    pub(crate) fn start(luggage: Luggage) -> Run {
+        Run { outer: LUGGAGE.replace(Some(luggage)), is_over: false }
+    }
 
-impl Drop for Outer {
+    /// What is in the luggage now.
+    pub(crate) fn end(mut self) -> Luggage {
+        self.is_over = true;
+        LUGGAGE.replace(self.outer.take()).expect("runs inside this one have put it back")
+    }
+}
+
+impl Drop for Run {
+    /// After a panic in the value's own code.
     fn drop(&mut self) {
-        // What is left of the inner run is dropped after the borrow: it may hold anything.
-        let inner = LUGGAGE.replace(self.0.take());
-        drop(inner);
+        if !self.is_over {
+            // What is left is dropped after the borrow: it may hold anything.
+            let left = LUGGAGE.replace(self.outer.take());
+            drop(left);
+        }
     }
 }
 
