@@ -15,7 +15,7 @@ mod refusal;
 mod shape;
 mod size;
 mod slab;
-mod spill;
+pub mod spill;
 mod tile;
 mod travel;
 

@@ -1,0 +1,246 @@
+//! Memory and disk: who leaves, who comes back, and what happens when nothing moves.
+
+use super::task::Stage;
+use super::{Action, Arc, ChunkId, Error, Haste, NextUse, Policy, State, TaskId, VictimKey, Why, Written};
+
+/// Victims that are looked at when the first ones do not fit on the disk.
+const VICTIMS_MAX: usize = 8;
+
+/// A block of the disk: what a chunk takes is a multiple.
+const BLOCK: u64 = 4096;
+
+/// Write-behind and reading ahead take at most this part of the budget each.
+const WINDOW_PART: u64 = 4;
+
+/// Why room is made, which says who may have to go for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    /// A task's turn has come, or memory is over the budget: anybody.
+    Now,
+    /// Some memory is to be free in advance: whoever was not read ahead.
+    Behind,
+    /// A chunk with this next use is read ahead: who is needed later than that.
+    Ahead(NextUse),
+}
+
+impl Policy {
+    /// Lets in who fits, makes room for who does not, then looks ahead.
+    pub(super) fn pump(&mut self, out: &mut Vec<Action>) {
+        self.begin_reads(out);
+        while let Some((head, need)) = self.call_next() {
+            if !self.fits(need) {
+                self.make_room(need, Purpose::Now, out);
+            }
+            if self.fits(need) {
+                self.admit(head, out);
+                self.begin_reads(out);
+            } else if self.active > 0 || self.transfers > 0 {
+                break;
+            } else {
+                self.break_stall(head, need, out);
+            }
+        }
+        self.make_room(0, Purpose::Now, out);
+        self.make_room(self.headroom(), Purpose::Behind, out);
+        self.read_ahead(out);
+    }
+
+    fn fits(&self, need: u64) -> bool {
+        need == 0 || self.used().saturating_add(need) <= self.limits.budget
+    }
+
+    /// Bytes that are missing for `need` more.
+    fn excess(&self, need: u64) -> u64 {
+        self.used().saturating_add(need).saturating_sub(self.limits.budget)
+    }
+
+    /// Bytes that writing behind keeps free: as long as tasks are to come.
+    fn headroom(&self) -> u64 {
+        let need = match self.head.map(|head| self.tasks[&head].stage) {
+            Some(Stage::Head(need)) => need,
+            _ => 0,
+        };
+        let is_idle = self.tasks.len() == self.active + self.paused;
+        if is_idle { 0 } else { need.saturating_add(self.window()) }
+    }
+
+    fn window(&self) -> u64 {
+        self.usual.saturating_mul(self.limits.window).min(self.limits.budget / WINDOW_PART)
+    }
+
+    /// Sends away who is needed last, until what is free and what is leaving make `need` bytes.
+    fn make_room(&mut self, need: u64, purpose: Purpose, out: &mut Vec<Action>) {
+        while self.excess(need) > self.sums.leaving {
+            let Some((_, is_clean, _, id)) = self.victim(purpose, out) else { return };
+            if is_clean {
+                self.evict(id, out);
+            } else {
+                self.begin_write(id, out);
+            }
+        }
+    }
+
+    /// Who leaves first among those who can.
+    fn victim(&mut self, purpose: Purpose, out: &mut Vec<Action>) -> Option<VictimKey> {
+        let may_write = self.refusal.is_none() && self.transfers < self.limits.transfers;
+        for place in 0..VICTIMS_MAX {
+            let key = *self.orders.victims.iter().nth_back(place)?;
+            let (next, is_clean, _, id) = key;
+            let may_go = match purpose {
+                Purpose::Now => true,
+                Purpose::Behind => self.chunks[&id].seat.ahead == 0,
+                Purpose::Ahead(other) => next > other,
+            };
+            if !may_go {
+                return None;
+            }
+            if is_clean || (may_write && self.has_place(id, purpose, out)) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Whether the limit leaves room on disk for the chunk. For a task, copies of what is in memory make room.
+    fn has_place(&mut self, id: ChunkId, purpose: Purpose, out: &mut Vec<Action>) -> bool {
+        let stored = self.stored_size(id);
+        while self.sums.stored.saturating_add(stored) > self.limits.spill {
+            if purpose != Purpose::Now || stored > self.limits.spill {
+                return false;
+            }
+            // The copy of what is needed soonest is the least likely to be of use.
+            let Some((_, copy)) = self.orders.copies.first().copied() else { return false };
+            self.change(copy, |chunk| chunk.state = State::Resident { stored: None });
+            out.push(Action::Forget(copy));
+        }
+        true
+    }
+
+    /// What the chunk takes on disk at most.
+    fn stored_size(&self, id: ChunkId) -> u64 {
+        self.chunks[&id].bytes.next_multiple_of(BLOCK)
+    }
+
+    fn evict(&mut self, id: ChunkId, out: &mut Vec<Action>) {
+        self.change(id, |chunk| {
+            let State::Resident { stored: Some(stored) } = chunk.state else { unreachable!("it is clean") };
+            chunk.state = State::OnDisk { stored };
+            chunk.is_ahead = false;
+        });
+        out.push(Action::Drop(id));
+    }
+
+    fn begin_write(&mut self, id: ChunkId, out: &mut Vec<Action>) {
+        let stored = self.stored_size(id);
+        self.change(id, |chunk| chunk.state = State::Spilling { stored });
+        self.transfers += 1;
+        out.push(Action::Write(id));
+    }
+
+    pub(super) fn on_write_ended(&mut self, id: ChunkId, outcome: Written, out: &mut Vec<Action>) {
+        self.transfers -= 1;
+        let stored = match outcome {
+            Written::Stored(stored) => Some(stored),
+            Written::Cancelled => None,
+            Written::Failed(error) => {
+                self.refusal = Some(error);
+                None
+            }
+        };
+        let refusal = self.refusal.take();
+        let (is_doomed, may_go) = self.change(id, |chunk| {
+            assert!(matches!(chunk.state, State::Spilling { .. }), "{id} was not being written");
+            chunk.state = State::Resident { stored };
+            (chunk.is_doomed, chunk.pins == 0)
+        });
+        // What the failed write gave up is no room on the disk.
+        self.refusal = refusal;
+        if is_doomed {
+            self.free(id, out);
+        } else if stored.is_some() && may_go && self.excess(self.headroom()) > 0 {
+            // It was written to leave, though a task may have ended since whose chunks are needed later still.
+            self.evict(id, out);
+        }
+    }
+
+    pub(super) fn on_read_ended(
+        &mut self,
+        id: ChunkId,
+        outcome: Result<(), Arc<Error>>,
+        out: &mut Vec<Action>,
+    ) {
+        self.transfers -= 1;
+        let waiters = self.change(id, |chunk| {
+            let State::Restoring { stored, begun: true, waiters } = &mut chunk.state else {
+                panic!("{id} was not being read")
+            };
+            let (stored, waiters) = (*stored, std::mem::take(waiters));
+            chunk.is_unreadable = outcome.is_err();
+            chunk.is_ahead &= outcome.is_ok();
+            chunk.state = match outcome {
+                Ok(()) => State::Resident { stored: Some(stored) },
+                Err(_) => State::OnDisk { stored },
+            };
+            waiters
+        });
+        let chunk = &self.chunks[&id];
+        if chunk.is_doomed {
+            self.free(id, out);
+            return;
+        }
+        if outcome.is_err() {
+            let bytes = chunk.bytes;
+            self.needs_more(id, bytes);
+        }
+        for waiter in waiters {
+            match &outcome {
+                Ok(()) => self.arrived(waiter, out),
+                Err(error) => self.fail(waiter, Why::Unreadable(id, error.clone()), out),
+            }
+        }
+    }
+
+    /// Reads what is needed next, as long as it fits or takes the place of what is needed later.
+    fn read_ahead(&mut self, out: &mut Vec<Action>) {
+        while self.head.is_none() && self.reads.is_empty() && self.transfers < self.limits.transfers {
+            let Some((next, id)) = self.orders.cold.first().copied() else { return };
+            let bytes = self.chunks[&id].bytes;
+            if self.sums.ahead + bytes > self.window() {
+                return;
+            }
+            let need = bytes.saturating_add(self.headroom());
+            self.make_room(need, Purpose::Ahead(next), out);
+            // The headroom may be used, but only when it is being filled again.
+            let is_behind = self.excess(need) > self.sums.leaving || !self.fits(bytes);
+            if is_behind || self.transfers == self.limits.transfers {
+                return;
+            }
+            self.change(id, |chunk| {
+                let State::OnDisk { stored } = chunk.state else { unreachable!("what is cold is on disk") };
+                chunk.state = State::Restoring { stored, begun: true, waiters: Vec::new() };
+                chunk.is_ahead = true;
+            });
+            self.transfers += 1;
+            out.push(Action::Read(id, Haste::Ahead));
+        }
+    }
+
+    /// Nothing runs and nothing moves, and the head does not fit: it is let in alone, or fails.
+    fn break_stall(&mut self, head: TaskId, need: u64, out: &mut Vec<Action>) {
+        let lacks = self.excess(need);
+        if let Some(error) = self.refusal.take() {
+            // The next one that lacks memory tries the disk again.
+            self.fail(head, Why::Disk(error), out);
+        } else if !self.orders.victims.is_empty() {
+            let why = Why::SpillLimit { need: lacks, stored: self.sums.stored, limit: self.limits.spill };
+            self.fail(head, why, out);
+        } else if self.used().saturating_add(need) > self.limits.alone {
+            let why = Why::TooLarge { need, used: self.used(), limit: self.limits.alone };
+            self.fail(head, why, out);
+        } else {
+            self.ceiling = self.ceiling.max(self.used() + need);
+            self.admit(head, out);
+            self.begin_reads(out);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Tasks: what they read and make, and how they are let in.
+
+use super::{Action, Chunk, ChunkId, Haste, Made, Policy, Spill, State, TaskId, Why};
+
+/// A submitted task that has not ended.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// What it reads, each chunk once.
+    pub(super) inputs: Box<[ChunkId]>,
+    /// Bytes that it makes, as far as is known.
+    pub(super) result: u64,
+    pub(super) stage: Stage,
+}
+
+/// How far a task has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// It has not asked yet.
+    Submitted,
+    /// It waits behind others who asked before it, at this place of the queue.
+    Queued(u64),
+    /// It is the head of the queue: its inputs are pinned, and it needs this many bytes more.
+    Head(u64),
+    /// It was let in, and so many of its inputs are still being read.
+    Fetching(usize),
+    /// It runs.
+    Running,
+    /// It waits for another task while it runs.
+    Paused,
+}
+
+impl Policy {
+    pub(super) fn on_submitted(&mut self, task: TaskId, mut inputs: Vec<ChunkId>, result: u64) {
+        inputs.sort_unstable();
+        inputs.dedup();
+        for &input in &inputs {
+            if !self.chunks.contains_key(&input) {
+                self.insert(input, Chunk::new(0, State::Unmade, Spill::Allowed, self.now));
+            }
+            self.change(input, |chunk| {
+                assert!(!chunk.is_doomed, "{task} reads {input}, which is gone");
+                chunk.uses.add(task);
+            });
+        }
+        let old = self.tasks.insert(task, Task { inputs: inputs.into(), result, stage: Stage::Submitted });
+        assert!(old.is_none(), "{task} was submitted twice");
+    }
+
+    pub(super) fn on_asked(&mut self, id: TaskId) {
+        // A task that was cancelled may still ask.
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        assert_eq!(task.stage, Stage::Submitted, "{id} asks once");
+        task.stage = Stage::Queued(self.now);
+        self.queue.insert(self.now, id);
+    }
+
+    pub(super) fn on_paused(&mut self, task: TaskId) {
+        self.tasks.get_mut(&task).expect("a running task is known").pause();
+        self.active -= 1;
+        self.paused += 1;
+    }
+
+    pub(super) fn on_resumed(&mut self, task: TaskId) {
+        self.tasks.get_mut(&task).expect("a running task is known").resume();
+        self.active += 1;
+        self.paused -= 1;
+    }
+
+    pub(super) fn on_ended(&mut self, id: TaskId, result: Option<Made>, out: &mut Vec<Action>) {
+        if self.tasks.contains_key(&id) {
+            self.forget(id, out);
+        }
+        if let Some(made) = result {
+            self.on_made(made, out);
+        }
+    }
+
+    /// Takes back all that the task holds.
+    fn forget(&mut self, id: TaskId, out: &mut Vec<Action>) {
+        let task = self.tasks.remove(&id).expect("the caller has seen it");
+        match task.stage {
+            Stage::Submitted => {}
+            Stage::Queued(place) => drop(self.queue.remove(&place)),
+            Stage::Head(_) => self.head = None,
+            Stage::Fetching(_) | Stage::Running => self.active -= 1,
+            Stage::Paused => self.paused -= 1,
+        }
+        if task.is_admitted() {
+            self.promised -= task.result;
+        }
+        let now = self.now;
+        for input in task.inputs {
+            self.change(input, |chunk| {
+                chunk.uses.remove(id);
+                if task.stage.pins() {
+                    (chunk.pins, chunk.touched) = (chunk.pins - 1, now);
+                }
+                if let (Stage::Fetching(_), State::Restoring { waiters, .. }) = (task.stage, &mut chunk.state)
+                {
+                    waiters.retain(|waiter| *waiter != id);
+                }
+            });
+            self.settle(input, out);
+        }
+    }
+
+    pub(super) fn fail(&mut self, task: TaskId, why: Why, out: &mut Vec<Action>) {
+        out.push(Action::Fail(task, why));
+        self.forget(task, out);
+    }
+
+    /// Gives the turn to the next who asked, if it is nobody's, and pins its inputs.
+    pub(super) fn call_next(&mut self) -> Option<(TaskId, u64)> {
+        if let Some(head) = self.head {
+            let Stage::Head(need) = self.tasks[&head].stage else { unreachable!("the head has its stage") };
+            return Some((head, need));
+        }
+        let (_, id) = self.queue.pop_first()?;
+        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
+        let mut need = 0;
+        for &input in &inputs {
+            need += self.change(input, |chunk| {
+                chunk.pins += 1;
+                chunk.is_ahead = false;
+                match chunk.state {
+                    State::Unmade => panic!("{id} asks before its input {input} is made"),
+                    State::OnDisk { .. } => chunk.bytes,
+                    _ => 0,
+                }
+            });
+        }
+        let task = self.tasks.get_mut(&id).expect("who waits is known");
+        need += task.result;
+        (task.inputs, task.stage) = (inputs, Stage::Head(need));
+        self.head = Some(id);
+        Some((id, need))
+    }
+
+    /// An input that the head has counted on is on disk again.
+    pub(super) fn needs_more(&mut self, input: ChunkId, bytes: u64) {
+        let Some(head) = self.head else { return };
+        let task = self.tasks.get_mut(&head).expect("the head is known");
+        if let (Stage::Head(need), Ok(_)) = (&mut task.stage, task.inputs.binary_search(&input)) {
+            *need += bytes;
+        }
+    }
+
+    /// Lets the head in: takes the memory that it needs and has its inputs read.
+    pub(super) fn admit(&mut self, id: TaskId, out: &mut Vec<Action>) {
+        self.head = None;
+        self.active += 1;
+        let task = self.tasks.get_mut(&id).expect("the head is known");
+        let inputs = std::mem::take(&mut task.inputs);
+        self.promised += task.result;
+        let mut missing = 0;
+        for &input in &inputs {
+            let state = &self.chunks[&input].state;
+            if let State::OnDisk { stored } = *state {
+                let waiters = Vec::new();
+                self.change(input, |chunk| chunk.state = State::Restoring { stored, begun: false, waiters });
+                self.reads.push_back(input);
+            }
+            self.change(input, |chunk| {
+                if let State::Restoring { waiters, begun, .. } = &mut chunk.state {
+                    missing += 1;
+                    if *begun && waiters.is_empty() {
+                        out.push(Action::Hurry(input));
+                    }
+                    waiters.push(id);
+                }
+            });
+        }
+        let task = self.tasks.get_mut(&id).expect("the head is known");
+        task.inputs = inputs;
+        task.stage = Stage::Fetching(missing);
+        if missing == 0 {
+            self.run(id, out);
+        }
+    }
+
+    fn run(&mut self, id: TaskId, out: &mut Vec<Action>) {
+        self.tasks.get_mut(&id).expect("an admitted task is known").stage = Stage::Running;
+        out.push(Action::Admit(id));
+    }
+
+    /// One input of the task was read.
+    pub(super) fn arrived(&mut self, id: TaskId, out: &mut Vec<Action>) {
+        let task = self.tasks.get_mut(&id).expect("who waits for a chunk is known");
+        let Stage::Fetching(missing) = &mut task.stage else { unreachable!("it waits for its inputs") };
+        *missing -= 1;
+        if *missing == 0 {
+            self.run(id, out);
+        }
+    }
+
+    /// Begins the reads that admitted tasks wait for, as far as the disk takes more.
+    pub(super) fn begin_reads(&mut self, out: &mut Vec<Action>) {
+        while self.transfers < self.limits.transfers {
+            let Some(id) = self.reads.pop_front() else { return };
+            // What was freed meanwhile, or has its turn twice, is passed over.
+            let Some(chunk) = self.chunks.get(&id) else { continue };
+            let State::Restoring { stored, begun: false, waiters } = &chunk.state else { continue };
+            let stored = *stored;
+            if waiters.is_empty() && chunk.pins == 0 {
+                self.change(id, |chunk| chunk.state = State::OnDisk { stored });
+                continue;
+            }
+            self.change(id, |chunk| match &mut chunk.state {
+                State::Restoring { begun, .. } => *begun = true,
+                _ => unreachable!("it was seen above"),
+            });
+            self.transfers += 1;
+            out.push(Action::Read(id, Haste::Task));
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn is_admitted(&self) -> bool {
+        matches!(self.stage, Stage::Fetching(_) | Stage::Running | Stage::Paused)
+    }
+
+    fn pause(&mut self) {
+        assert_eq!(self.stage, Stage::Running, "only a running task waits");
+        self.stage = Stage::Paused;
+    }
+
+    fn resume(&mut self) {
+        assert_eq!(self.stage, Stage::Paused, "only a waiting task resumes");
+        self.stage = Stage::Running;
+    }
+}
+
+impl Stage {
+    /// Whether the task has its inputs pinned.
+    pub(super) fn pins(self) -> bool {
+        !matches!(self, Stage::Submitted | Stage::Queued(_))
+    }
+}
