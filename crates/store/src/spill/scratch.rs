@@ -1,8 +1,8 @@
 //! Aligned memory of an IO thread, for what cannot be written from where it lies.
 
 use super::layout::{BLOCK, PIECE};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::ptr::NonNull;
+use std::alloc::{Layout, handle_alloc_error};
+use std::ptr::{self, NonNull};
 use std::slice;
 
 /// Two buffers: one to gather or copy a piece in, one for its compressed form.
@@ -19,11 +19,12 @@ impl Scratch {
     }
 }
 
-/// Memory aligned to a block. The system hands out its pages as they are touched.
+/// Memory aligned to a block, from the system and not from the allocator: that one writes zeros over what is aligned,
+/// and so would take the pages of a buffer that may never be used.
 #[derive(Debug)]
 pub(super) struct Aligned {
     memory: NonNull<u8>,
-    layout: Layout,
+    size: usize,
 }
 
 // SAFETY: it owns its memory, and reaches it through `&mut self` alone.
@@ -31,24 +32,25 @@ unsafe impl Send for Aligned {}
 
 impl Aligned {
     fn new(size: usize) -> Aligned {
-        assert!(size > 0);
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping takes nobody's memory.
+        let memory = unsafe { libc::mmap(ptr::null_mut(), size, access, flags, -1, 0) };
+        let memory = (memory != libc::MAP_FAILED).then_some(memory.cast()).and_then(NonNull::new);
         let layout = Layout::from_size_align(size, BLOCK).expect("a few pieces fit into memory");
-        // SAFETY: the layout is not empty.
-        let memory = unsafe { alloc_zeroed(layout) };
-        let memory = NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout));
-        Aligned { memory, layout }
+        Aligned { memory: memory.unwrap_or_else(|| handle_alloc_error(layout)), size }
     }
 
     pub(super) fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the memory has this size, was zeroed, and is borrowed as long as `self`.
-        unsafe { slice::from_raw_parts_mut(self.memory.as_ptr(), self.layout.size()) }
+        // SAFETY: the mapping has this size, begins as zeros, and is borrowed as long as `self`.
+        unsafe { slice::from_raw_parts_mut(self.memory.as_ptr(), self.size) }
     }
 }
 
 impl Drop for Aligned {
     fn drop(&mut self) {
-        // SAFETY: it was allocated with this layout and is given back once.
-        unsafe { dealloc(self.memory.as_ptr(), self.layout) };
+        // SAFETY: the mapping is ours and nothing refers to it.
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.size) };
     }
 }
 

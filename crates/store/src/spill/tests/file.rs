@@ -59,7 +59,8 @@ fn what_shrinks_is_compressed_and_noise_is_not() {
 #[test]
 fn ten_thousand_flips_of_a_bit_are_ten_thousand_errors() {
     const CHUNKS: u64 = 500;
-    let folder = Scratched::new();
+    // A disk would have to write each flip before it is read back.
+    let folder = Scratched::in_memory();
     let file = folder.file(Naming::Named);
     let parts = |seed: u64| match seed % 10 {
         0 => vec![noise(100, seed), noise(66_001, seed)],

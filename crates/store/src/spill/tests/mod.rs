@@ -18,9 +18,19 @@ struct Scratched(PathBuf);
 
 impl Scratched {
     fn new() -> Scratched {
+        Scratched::within(&std::env::temp_dir())
+    }
+
+    /// On a file system in memory, if there is one.
+    fn in_memory() -> Scratched {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Scratched::within(memory) } else { Scratched::new() }
+    }
+
+    fn within(base: &Path) -> Scratched {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("poniard-test-{}-{number}", std::process::id()));
+        let path = base.join(format!("poniard-test-{}-{number}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path).unwrap();
         Scratched(path)
     }
