@@ -105,9 +105,9 @@ mod tests {
 
     #[test]
     fn a_package_without_a_row_is_told_which_row_to_add() {
-        let found = words(&[package("poniard-store", &[("poniard-model", DependencyKind::Normal)])]);
+        let found = words(&[package("poniard-unknown", &[("poniard-model", DependencyKind::Normal)])]);
         assert_eq!(found.len(), 1);
-        assert!(found[0].contains("add (\"poniard-store\", &[..]) to LAYERS"), "{found:?}");
+        assert!(found[0].contains("add (\"poniard-unknown\", &[..]) to LAYERS"), "{found:?}");
     }
 
     #[test]
