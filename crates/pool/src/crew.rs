@@ -237,6 +237,11 @@ impl Crew {
             || (yard.threads < THREADS_MAX + BESIDE_MAX && !yard.refused && !yard.stopping)
     }
 
+    /// Whether the pool ends.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.yard().stopping
+    }
+
     /// How many threads there are.
     pub(crate) fn threads(&self) -> usize {
         let yard = self.yard();

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static HALTS: AtomicU64 = AtomicU64::new(0);
 
-/// The number of an epoch, as far as a task keeps it. After 256 halts a number comes again; only a body that has run on
-/// through all of them could take that for its own epoch.
+/// The number of an epoch, as far as a task keeps it. After 256 halts a number comes again; only what a body that
+/// runs on, or a held task, has kept through all of them could be taken for a task of that epoch.
 pub(crate) type Epoch = u8;
 
 /// The epoch that is now.

@@ -25,6 +25,7 @@ use crate::panics;
 use crate::seats::Seats;
 use crate::task::extra::Extra;
 use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, TaskRef};
+use crate::timer;
 use context::Context;
 use poniard_model::{Cause, ProcessorId, WorkerId};
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use std::fmt;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How a pool is made.
 #[derive(Clone, Debug)]
@@ -344,6 +346,11 @@ impl Engine {
     /// Leaves work that needs a thread to the next one that comes free.
     #[cold]
     fn await_thread(&'static self) {
+        if self.crew.is_stopping() {
+            // It was pushed while the pool stopped, and nobody looks here any more. On the timer's thread: watchers may follow,
+            // and the caller may hold a lock.
+            return timer::after(Duration::ZERO, Box::new(|| halt::clear(Some(self))));
+        }
         // After the work is in sight: a thread that comes free now finds it there.
         self.short_of_threads.store(true, Ordering::SeqCst);
         if self.crew.has_thread() {

@@ -1,7 +1,7 @@
 //! Tasks that are ended from outside: by a future, a timer, another process.
 
 use super::context::{self, Counts};
-use super::{finish, outside, queue};
+use super::{cancel, finish, halt, outside, queue};
 use crate::gate::Gate;
 use crate::panics;
 use crate::task::arg::{Arg, Opened};
@@ -106,6 +106,12 @@ pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Com
 impl<R: Send + Sync + 'static> Completion<R> {
     pub(crate) fn of(task: TaskRef) -> Completion<R> {
         outside::show(&task);
+        // A halt or a cancel that came just before has not found it there, and relied on who runs it.
+        if task.is_halted() {
+            halt::fail(&task);
+        } else if task.flags() & CANCELLED != 0 {
+            cancel(&task);
+        }
         Completion { task: Some(task), result: PhantomData }
     }
 

@@ -75,7 +75,14 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     let engine = context.employer().unwrap_or_else(get);
     match context.running() {
         Some(_) if claim_and_run(engine, context, task) => Ok(()),
-        Some(running) => inside(engine, context, running, task),
+        Some(running) => inside(engine, context, Some(running), task),
+        // A destructor of the user's, or a filter of retries, on a thread that holds a processor.
+        None if context.employer().is_some() => {
+            if claim_and_run(engine, context, task) {
+                return Ok(());
+            }
+            inside(engine, context, None, task)
+        }
         None => {
             outside(engine, context, task);
             Ok(())
@@ -83,16 +90,16 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     }
 }
 
-/// Waits in the middle of the task `running`, for one that others run.
+/// Waits in the middle of the task `running`, or between two, for one that others run.
 #[cold]
 #[inline(never)]
 fn inside(
     engine: &'static Engine,
     context: &'static Context,
-    running: &Header,
+    running: Option<&Header>,
     task: &TaskRef,
 ) -> Result<(), WaitError> {
-    if std::ptr::eq(running, task.as_raw()) {
+    if running.is_some_and(|running| std::ptr::eq(running, task.as_raw())) {
         return Err(WaitError::Itself);
     }
     for _ in 0..LOOKS {

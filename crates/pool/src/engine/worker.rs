@@ -58,6 +58,8 @@ fn run(engine: &'static Engine, berth: &Arc<Berth>) {
         engine.thread_came_free();
     }
     engine.crew.left();
+    // Another thread may be started in its place.
+    engine.thread_came_free();
 }
 
 /// Searches with `processor` and works, until nothing is left to do or no processor can be had. True when the thread is

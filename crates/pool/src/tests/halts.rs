@@ -1,9 +1,9 @@
 //! Halts and stops: what they end, what they do not touch, and what has outlived them.
 
 use super::*;
-use crate::{Dep, Value, current, halt, hold, promise};
-use std::sync::Arc;
+use crate::{Completion, Dep, Opened, Value, current, halt, hold, promise, spawn_detached};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 #[test]
 fn a_halt_ends_everything_but_what_comes_later() {
@@ -67,6 +67,65 @@ fn a_held_task_is_spawned_when_it_is_launched() {
     halt();
     held.launch(None);
     assert_eq!(handle.get().unwrap(), &1);
+}
+
+#[test]
+fn a_promise_that_a_halted_body_makes_fails() {
+    let _pool = alone();
+    let (made, was_made) = channel();
+    let body = run(move || {
+        while !current::is_cancelled() {
+            std::thread::yield_now();
+        }
+        made.send(promise::<u64>(&SITE)).unwrap();
+    });
+    until("the body runs", || crate::status().running == 1);
+    halt();
+    let (handle, completion) = was_made.recv_timeout(PATIENCE).unwrap();
+    assert!(error_of(&handle).is_halted());
+    completion.finish(Ok(1));
+    assert!(error_of(&body).is_halted());
+}
+
+#[test]
+fn detached_tasks_are_not_missed_by_a_halt_or_a_cancel() {
+    static KEPT: Mutex<Vec<Completion<u64>>> = Mutex::new(Vec::new());
+    fn keep(_: Opened<Value<u64>>, completion: Completion<u64>) {
+        KEPT.lock().unwrap().push(completion);
+    }
+    let _pool = alone();
+    for round in 0..times(2000) as u64 {
+        let task = spawn_detached(Value::new(round), keep, &SITE, Extra::default());
+        if round % 2 == 0 {
+            halt()
+        } else {
+            task.erase().cancel()
+        }
+        assert!(error_of(&task).is_cancelled());
+    }
+    KEPT.lock().unwrap().clear();
+}
+
+#[test]
+fn tasks_that_are_spawned_while_the_pool_stops_end() {
+    let pool = other(2);
+    let over = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        let busy = over.clone();
+        threads.spawn(move || {
+            while !busy.load(SeqCst) {
+                let first = run_with(asking(|extra| extra.demand.priority = 1), || 1u64);
+                let behind = spawn(Dep::new(first), |value| Ok(*value), &SITE);
+                assert!(wait(&behind).is_ok_and(|value| *value == 1) || error_of(&behind).is_halted());
+            }
+        });
+        for _ in 0..times(300) {
+            stop(PATIENCE);
+            let _ = start(Config { threads: 2, memory: MEMORY });
+        }
+        over.store(true, SeqCst);
+    });
+    drop(pool);
 }
 
 #[test]

@@ -149,6 +149,34 @@ fn a_held_task_cannot_be_waited_for_by_who_holds_it() {
     assert_eq!(handle.get().unwrap(), &1);
 }
 
+/// A value that waits for a task when it is dropped, on a thread of the pool.
+#[test]
+fn a_destructor_may_wait_and_costs_no_processor() {
+    struct Waits(Handle<u64>, mpsc::Sender<u64>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.1.send(*self.0.get().unwrap()).unwrap();
+        }
+    }
+    // The value needs a place to be dropped that is not a task: the handle is gone before it is made.
+    let _pool = other(1);
+    for round in 0..times(200) as u64 {
+        let (tell, told) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        drop(spawn(
+            Local::new(move || {
+                gone.recv().unwrap();
+                Arc::new(std::sync::Mutex::new(Waits(run(move || round), tell)))
+            }),
+            |work| Ok(work()),
+            &SITE,
+        ));
+        go.send(()).unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(round));
+        assert_eq!(wait(&run(|| 1)).unwrap(), &1);
+    }
+}
+
 #[test]
 fn who_waits_lends_its_processor() {
     let _pool = alone();
