@@ -55,6 +55,16 @@ pub(super) fn hang(parked: &Arc<Parked>, target: &TaskRef) -> Result<bool, Circu
     Ok(parked.hang(target))
 }
 
+/// A thread that hangs on a task. Dropped, by a panic before it waits, it lets no walk follow the thread any more.
+pub(super) struct Hanging<'a>(pub(super) &'a Parked);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        let _nobody_walks = lock();
+        self.0.leave();
+    }
+}
+
 /// Waits until the task has ended on which the thread hangs.
 pub(super) fn wait(parked: &Arc<Parked>, target: &TaskRef) -> Result<(), Circular> {
     let mut period = FIRST_PAUSE;

@@ -8,7 +8,7 @@
 //! Outside tasks it is the same for the program's own thread, except that it borrows a processor to run the target, if one
 //! can be had. Nor does it run anything else meanwhile: that could wait for something that the program does after this wait.
 
-use super::circles::Circular;
+use super::circles::{Circular, Hanging};
 use super::context::{self, Context};
 use super::{Engine, circles, get, queue};
 use crate::crew::THREADS_MAX;
@@ -117,8 +117,12 @@ fn inside(
         if !hangs {
             return Ok(());
         }
+        let hanging = Hanging(&parked);
         held = let_go(engine, context);
-        circles::wait(&parked, task)
+        let waited = circles::wait(&parked, task);
+        // Woken, or left already.
+        std::mem::forget(hanging);
+        waited
     });
     context.end_wait(engine, held);
     waited.map_err(|Circular| WaitError::Circular(task.id()))
