@@ -16,6 +16,10 @@ const PACKAGES: &[(&str, Step)] = &[
     ("poniard-store", build(&["cargo", "test", "-p", "poniard-store", "--lib", "--no-run"])),
 ];
 
+/// Tests that touch memory through safe code alone, and would take minutes here: the spill policy's random orders, and ten
+/// thousand flipped bits.
+const SKIPPED: &[&str] = &["--skip=spill::sim", "--skip=spill::policy", "--skip=flip"];
+
 /// Builds the tests with blocks from the system's allocator, since valgrind knows nothing of the pool's own reuse
 /// of blocks. Another flag means another build of everything, so it has a folder of its own.
 const fn build(command: &'static [&'static str]) -> Step {
@@ -50,7 +54,13 @@ fn check(package: &str, build: &Step, filters: &[String]) -> Result<(), Error> {
     let executable = test_executable(package, &build_messages(build)?)?;
     println!("valgrind {} {executable} --test-threads=1", VALGRIND.join(" "));
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(VALGRIND).arg(&executable).arg("--test-threads=1").args(filters).current_dir(root());
+    valgrind
+        .args(VALGRIND)
+        .arg(&executable)
+        .arg("--test-threads=1")
+        .args(SKIPPED)
+        .args(filters)
+        .current_dir(root());
     let status = valgrind.status().map_err(|cause| Error::because("cannot run valgrind", cause))?;
     if !status.success() {
         return Err(Error::new(format!("the tests of {package} failed under valgrind: {status}")));
