@@ -92,7 +92,7 @@ impl Deque {
         (self.bottom.load(Relaxed) > top).then_some(top)
     }
 
-    /// How many tasks were taken off its cold end, the last one of several or not.
+    /// How many tasks were taken off its cold end so far.
     pub(crate) fn taken(&self) -> isize {
         self.top.load(Relaxed)
     }

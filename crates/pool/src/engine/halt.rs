@@ -28,7 +28,7 @@ fn sweep(engine: &'static Engine) {
     }
 }
 
-/// Ends a ready task of an earlier epoch.
+/// Ends a task of an earlier epoch that does not run.
 pub(super) fn fail(task: &TaskRef) {
     cancel_because(task, Cause::halted, HALTED);
 }

@@ -73,21 +73,13 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     let context = context::get();
     // A body that has outlived its pool still belongs to it, though another one may run by now.
     let engine = context.employer().unwrap_or_else(get);
-    match context.running() {
-        Some(_) if claim_and_run(engine, context, task) => Ok(()),
-        Some(running) => inside(engine, context, Some(running), task),
-        // A destructor of the user's, or a filter of retries, on a thread that holds a processor.
-        None if context.employer().is_some() => {
-            if claim_and_run(engine, context, task) {
-                return Ok(());
-            }
-            inside(engine, context, None, task)
-        }
-        None => {
-            outside(engine, context, task);
-            Ok(())
-        }
+    let running = context.running();
+    // Between tasks a thread with a processor may still run code of the user's: a destructor, a filter of retries.
+    if running.is_none() && context.employer().is_none() {
+        outside(engine, context, task);
+        return Ok(());
     }
+    if claim_and_run(engine, context, task) { Ok(()) } else { inside(engine, context, running, task) }
 }
 
 /// Waits in the middle of the task `running`, or between two, for one that others run.
