@@ -12,9 +12,20 @@ const LAYERS: &[Row] = &[
     ("poniard-trace", &["poniard-model"]),
     ("poniard-pool", &["poniard-model", "poniard-trace"]),
     ("poniard-store", &["poniard-model", "poniard-trace"]),
+    ("poniard-runtime", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-store"]),
     ("poniard-macros", &[]),
-    // Until the crate that runs worker processes stands between the two, the facade uses the pool itself.
-    ("poniard", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-store", "poniard-macros"]),
+    // The facade spawns into the pool itself: a task that stays in its process meets nothing between the two.
+    (
+        "poniard",
+        &[
+            "poniard-model",
+            "poniard-trace",
+            "poniard-pool",
+            "poniard-store",
+            "poniard-runtime",
+            "poniard-macros",
+        ],
+    ),
     ("poniard-examples", &["poniard"]),
     ("poniard-benches", &["poniard"]),
     ("xtask", &[]),

@@ -22,8 +22,12 @@ pub use crate::payload::{Payload, write_payload};
 pub struct Codec<T> {
     encode: fn(&T) -> Written,
     encode_shared: fn(&Arc<T>) -> Written,
+    encode_lent: fn(&T, Lend<'_>) -> Written,
     decode: Decode<T>,
 }
+
+/// Makes a buffer of bytes that somebody keeps in place, without a copy.
+pub type Lend<'a> = &'a dyn Fn(&[u8]) -> Arc<dyn SharedBytes>;
 
 /// What a head gets at first: the descriptions of a few buffers fit, so that it need not grow.
 const HEAD_BYTES: usize = 64;
@@ -57,6 +61,8 @@ enum Why {
     BytesLeft(usize),
     /// Buffers beside the value that it does not have.
     BuffersLeft(usize),
+    /// Whatever it is, of the result of a task.
+    Other(String),
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
@@ -64,6 +70,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
     pub const SERDE: Codec<T> = Codec {
         encode: |value| head_of(value),
         encode_shared: |value| head_of(&**value),
+        encode_lent: |value, _| head_of(value),
         decode: |head| postcard::take_from_bytes(head),
     };
 }
@@ -72,9 +79,10 @@ impl<T> Codec<T> {
     pub(crate) fn new(
         encode: fn(&T) -> Written,
         encode_shared: fn(&Arc<T>) -> Written,
+        encode_lent: fn(&T, Lend<'_>) -> Written,
         decode: Decode<T>,
     ) -> Codec<T> {
-        Codec { encode, encode_shared, decode }
+        Codec { encode, encode_shared, encode_lent, decode }
     }
 
     /// Writes a value. Buffers that it shares (tiles, blobs) are shared further; a plain vector is copied.
@@ -91,6 +99,14 @@ impl<T> Codec<T> {
     /// When the value's own `Serialize` fails.
     pub fn encode_shared(&self, value: &Arc<T>) -> Result<Encoded, CodecError> {
         packed::<T>(|| (self.encode_shared)(value))
+    }
+
+    /// Writes a value that stays as it is for as long as the bytes are used: of a plain vector, `lend` makes the buffer.
+    ///
+    /// # Errors
+    /// When the value's own `Serialize` fails.
+    pub fn encode_lending(&self, value: &T, lend: Lend<'_>) -> Result<Encoded, CodecError> {
+        packed::<T>(|| (self.encode_lent)(value, lend))
     }
 
     /// Reads a value back.
@@ -171,12 +187,19 @@ impl CodecError {
     fn of<T>(verb: &'static str, why: Why) -> CodecError {
         CodecError { type_name: std::any::type_name::<T>(), verb, why }
     }
+
+    /// The result of the task `name` cannot be moved, for this reason.
+    pub fn other(name: &'static str, reason: &str) -> CodecError {
+        CodecError { type_name: name, verb: "move", why: Why::Other(reason.to_owned()) }
+    }
 }
 
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} a value of type `{}`: ", self.verb, self.type_name)?;
+        let of = if matches!(self.why, Why::Other(_)) { "the result of" } else { "a value of type" };
+        write!(f, "cannot {} {of} `{}`: ", self.verb, self.type_name)?;
         match &self.why {
+            Why::Other(reason) => f.write_str(reason),
             Why::Format(source) => source.fmt(f),
             Why::Complaint(reason) => f.write_str(reason),
             Why::BytesLeft(bytes) => write!(f, "{bytes} bytes are left over"),

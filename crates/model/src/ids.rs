@@ -1,4 +1,4 @@
-//! Who is who. An id is a number that prints short: `t42`, `w1`, `w1/cpu3`.
+//! Who is who. An id is a number that prints short: `t42`, `c7`, `w1`, `w1/cpu3`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -6,6 +6,10 @@ use std::fmt;
 /// A task, unique in the process that spawned it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId(pub u64);
+
+/// A chunk, unique in its process: it has the number of the task that made it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChunkId(pub u64);
 
 /// A worker process; worker 1 is the one that the user started.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,6 +27,12 @@ pub struct ProcessorId {
 impl WorkerId {
     /// The process that the user started.
     pub const FIRST: WorkerId = WorkerId(1);
+}
+
+impl From<TaskId> for ChunkId {
+    fn from(task: TaskId) -> ChunkId {
+        ChunkId(task.0)
+    }
 }
 
 impl From<u32> for WorkerId {
@@ -48,6 +58,7 @@ macro_rules! prints_as {
 }
 
 prints_as!(TaskId, self => "t{}", self.0);
+prints_as!(ChunkId, self => "c{}", self.0);
 prints_as!(WorkerId, self => "w{}", self.0);
 prints_as!(ProcessorId, self => "{}/cpu{}", self.worker, self.index);
 
@@ -58,6 +69,6 @@ mod tests {
     #[test]
     fn ids_print_short() {
         let processor = ProcessorId { worker: WorkerId(1), index: 3 };
-        assert_eq!(format!("{} {} {processor}", TaskId(42), WorkerId(2)), "t42 w2 w1/cpu3");
+        assert_eq!(format!("{} {} {} {processor}", TaskId(42), ChunkId(7), WorkerId(2)), "t42 c7 w2 w1/cpu3");
     }
 }

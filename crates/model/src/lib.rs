@@ -8,12 +8,14 @@
 //! * [`scope`]: where a task may run, and why nothing fits.
 //! * [`options`]: what a user may ask for one task.
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
-//!   travels beside the bytes), `payload` (bytes inside a value) and `plain` (vectors of numbers).
+//!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers) and `footprint` (how much
+//!   memory a value holds).
 //! * [`failure`]: why a task has no result.
 #![forbid(unsafe_code)]
 
 pub mod codec;
 pub mod failure;
+mod footprint;
 pub mod ids;
 mod luggage;
 pub mod options;
@@ -26,7 +28,7 @@ pub mod value;
 
 pub use codec::{Codec, CodecError};
 pub use failure::{Cause, FailedTask, TaskError};
-pub use ids::{ProcessorId, TaskId, WorkerId};
+pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
 pub use options::{Occupancy, Retries, TaskOptions};
 pub use scope::{Narrow, Scope};
 pub use site::Site;

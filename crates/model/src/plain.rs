@@ -21,6 +21,19 @@ pub(crate) fn codec<T: 'static>() -> Option<Codec<T>> {
     None
 }
 
+/// The bytes of `value`'s elements where it is a vector of plain numbers.
+pub(crate) fn len_bytes<T: 'static>(value: &T) -> Option<usize> {
+    macro_rules! vector_of {
+        ($($number:ty),*) => {
+            $(if TypeId::of::<T>() == TypeId::of::<Vec<$number>>() {
+                return Some(size_of_val(same::<T, Vec<$number>>(value).as_slice()));
+            })*
+        };
+    }
+    vector_of!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool);
+    None
+}
+
 /// A type whose every value is its bytes.
 trait Plain: Copy + Send + Sync + 'static {
     fn bytes(numbers: &[Self]) -> &[u8];
@@ -74,6 +87,10 @@ fn of_vector<T: 'static, E: Plain>() -> Codec<T> {
             let numbers = same::<Arc<T>, Arc<Vec<E>>>(value);
             let share = || -> Arc<dyn SharedBytes> { Arc::new(SharedVector(numbers.clone())) };
             head_of(&Writing(E::bytes(numbers), share))
+        },
+        |value, lend| {
+            let bytes = E::bytes(same::<T, Vec<E>>(value));
+            head_of(&Writing(bytes, || lend(bytes)))
         },
         |head| {
             let (Reading(numbers), rest) = postcard::take_from_bytes::<Reading<E>>(head)?;

@@ -1,9 +1,10 @@
 //! Where in the user's source a task was spawned.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The name of a task's function and the place of its spawn: one static a use of `spawn!`.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub struct Site {
     /// The function as the user wrote it, for example `add1` or `stats::mean`.
     pub name: &'static str,
@@ -11,14 +12,39 @@ pub struct Site {
     pub file: &'static str,
     /// The line of the spawn, from 1.
     pub line: u32,
+    /// Bytes of the large result that a task of this site made last; 0 before.
+    result_bytes: AtomicU64,
 }
 
 impl Site {
     /// A site, usually a `static` made by the `spawn!` macro.
     pub const fn new(name: &'static str, file: &'static str, line: u32) -> Site {
-        Site { name, file, line }
+        Site { name, file, line, result_bytes: AtomicU64::new(0) }
+    }
+
+    /// The size of the next result from here, in bytes, as far as can be told: that of the last one, if it was large.
+    #[inline]
+    pub fn result_bytes(&self) -> u64 {
+        // Relaxed, here and below: a guess.
+        self.result_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the size of a result for the next guess.
+    pub fn learn_result(&self, bytes: u64) {
+        if self.result_bytes() != bytes {
+            self.result_bytes.store(bytes, Ordering::Relaxed);
+        }
     }
 }
+
+/// What was learned of it does not make it another site.
+impl PartialEq for Site {
+    fn eq(&self, other: &Site) -> bool {
+        (self.name, self.file, self.line) == (other.name, other.file, other.line)
+    }
+}
+
+impl Eq for Site {}
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! What may be an argument or a result of a task.
 
 use crate::codec::Codec;
-use crate::plain;
+use crate::{footprint, plain};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -21,6 +21,9 @@ pub trait Data: Send + Sync + 'static {
     fn codec() -> Option<Codec<Self>>
     where
         Self: Sized;
+
+    /// Bytes of memory that the value holds outside of itself, about; 0 for what must stay where it is.
+    fn heap_bytes(&self) -> usize;
 }
 
 #[diagnostic::do_not_recommend]
@@ -28,6 +31,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Data for T {
     fn codec() -> Option<Codec<T>> {
         // Serde would take the numbers of a plain vector one by one.
         plain::codec().or(Some(Codec::SERDE))
+    }
+
+    fn heap_bytes(&self) -> usize {
+        footprint::heap_bytes(self)
     }
 }
 
@@ -48,6 +55,10 @@ pub struct Pinned<T>(pub T);
 impl<T: Send + Sync + 'static> Data for Pinned<T> {
     fn codec() -> Option<Codec<Pinned<T>>> {
         None
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
     }
 }
 

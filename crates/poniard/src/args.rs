@@ -4,10 +4,11 @@
 //! `&&Wrap`, then `Wrap`; so a handle finds [`HandleKind`], another reference [`BorrowedKind`], and all the rest
 //! [`PlainKind`]: dispatch on the type, without specialisation and without a bound that would swallow rustc's own words.
 
+use crate::chunk::Chunk;
 use crate::lazy::Lazy;
 use crate::task::DTask;
 use poniard_model::Data;
-use poniard_pool::{Dep, Hold, HoldMany, Many, Own, Value};
+use poniard_pool::{Dep, Handle, Hold, HoldMany, Many, Own, Value};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -75,11 +76,44 @@ handles! {
     &Vec<DTask<T>> => Several;
     &[DTask<T>] => Several;
     #[N] &[DTask<T>; N] => Several;
+    &Chunk<T> => ByReference;
+    Chunk<T> => ByValue;
+    &Vec<Chunk<T>> => Several;
+    &[Chunk<T>] => Several;
+    #[N] &[Chunk<T>; N] => Several;
     &Lazy<T> => LazyByReference;
     Lazy<T> => LazyByValue;
     &Vec<Lazy<T>> => LazySeveral;
     &[Lazy<T>] => LazySeveral;
     #[N] &[Lazy<T>; N] => LazySeveral;
+}
+
+/// What refers to the result of a task: [`DTask`] and [`Chunk`].
+pub trait Refers {
+    /// The type of the result.
+    type Value: Data;
+    /// The engine's handle.
+    fn handle(&self) -> &Handle<Self::Value>;
+    /// The same as a chunk.
+    fn as_chunk(&self) -> Chunk<Self::Value> {
+        Chunk(self.handle().clone())
+    }
+}
+
+impl<T: Data> Refers for DTask<T> {
+    type Value = T;
+    #[inline]
+    fn handle(&self) -> &Handle<T> {
+        &self.0
+    }
+}
+
+impl<T: Data> Refers for Chunk<T> {
+    type Value = T;
+    #[inline]
+    fn handle(&self) -> &Handle<T> {
+        &self.0
+    }
 }
 
 /// `&p`: the function receives `&T`.
@@ -110,48 +144,51 @@ pub struct Borrowed;
 impl ByReference {
     /// For `spawn!`.
     #[inline]
-    pub fn argument<T: Data>(self, task: &DTask<T>) -> Dep<T> {
-        Dep::new(task.0.clone())
+    pub fn argument<H: Refers>(self, task: &H) -> Dep<H::Value> {
+        Dep::new(task.handle().clone())
     }
     /// For `lazy!`.
-    pub fn lazy_argument<T: Data>(self, task: &DTask<T>) -> Dep<T> {
+    pub fn lazy_argument<H: Refers>(self, task: &H) -> Dep<H::Value> {
         self.argument(task)
     }
-    /// With `meta = true`: the function receives `&DTask<T>`.
-    pub fn hold<T: Data>(self, task: &DTask<T>) -> Hold<T, DTask<T>> {
-        Hold::new(task.0.clone(), task.clone())
+    /// With `meta = true`: the function receives `&Chunk<T>`.
+    pub fn hold<H: Refers>(self, task: &H) -> Hold<H::Value, Chunk<H::Value>> {
+        Hold::new(task.handle().clone(), task.as_chunk())
     }
 }
 
 impl ByValue {
     /// For `spawn!`.
     #[inline]
-    pub fn argument<T: Data + Clone>(self, task: DTask<T>) -> Own<T> {
-        Own::new(task.0)
+    pub fn argument<H: Refers<Value: Clone>>(self, task: H) -> Own<H::Value> {
+        Own::new(task.handle().clone())
     }
     /// For `lazy!`.
-    pub fn lazy_argument<T: Data + Clone>(self, task: DTask<T>) -> Own<T> {
+    pub fn lazy_argument<H: Refers<Value: Clone>>(self, task: H) -> Own<H::Value> {
         self.argument(task)
     }
-    /// With `meta = true`: the function receives `&DTask<T>`.
-    pub fn hold<T: Data>(self, task: DTask<T>) -> Hold<T, DTask<T>> {
+    /// With `meta = true`: the function receives `&Chunk<T>`.
+    pub fn hold<H: Refers>(self, task: H) -> Hold<H::Value, Chunk<H::Value>> {
         ByReference.hold(&task)
     }
 }
 
 impl Several {
     /// For `spawn!`.
-    pub fn argument<T: Data, V: AsRef<[DTask<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
-        Many::new(tasks.as_ref().iter().map(|task| task.0.clone()))
+    pub fn argument<H: Refers, V: AsRef<[H]> + ?Sized>(self, tasks: &V) -> Many<H::Value> {
+        Many::new(tasks.as_ref().iter().map(|task| task.handle().clone()))
     }
     /// For `lazy!`.
-    pub fn lazy_argument<T: Data, V: AsRef<[DTask<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
+    pub fn lazy_argument<H: Refers, V: AsRef<[H]> + ?Sized>(self, tasks: &V) -> Many<H::Value> {
         self.argument(tasks)
     }
-    /// With `meta = true`: the function receives `&[DTask<T>]`.
-    pub fn hold<T: Data, V: AsRef<[DTask<T>]> + ?Sized>(self, tasks: &V) -> HoldMany<T, DTask<T>> {
+    /// With `meta = true`: the function receives `&[Chunk<T>]`.
+    pub fn hold<H: Refers, V: AsRef<[H]> + ?Sized>(self, tasks: &V) -> HoldMany<H::Value, Chunk<H::Value>> {
         let tasks = tasks.as_ref();
-        HoldMany::new(tasks.iter().map(|task| task.0.clone()), tasks.to_vec())
+        HoldMany::new(
+            tasks.iter().map(|task| task.handle().clone()),
+            tasks.iter().map(Refers::as_chunk).collect(),
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! Handles in async code: `(&task).await`.
 
+use crate::chunk::Chunk;
 use crate::task::{DTask, Ref};
 use poniard_model::{Data, TaskError};
 use std::fmt;
@@ -30,6 +31,15 @@ impl<T: Data> IntoFuture for DTask<T> {
 
     fn into_future(self) -> TaskFuture<T> {
         TaskFuture { task: self, waker: None }
+    }
+}
+
+impl<T: Data> IntoFuture for &Chunk<T> {
+    type Output = Result<Ref<T>, TaskError>;
+    type IntoFuture = TaskFuture<T>;
+
+    fn into_future(self) -> TaskFuture<T> {
+        TaskFuture { task: DTask(self.0.clone()), waker: None }
     }
 }
 

@@ -2,13 +2,18 @@
 
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
+use poniard_runtime::machine::available_memory;
+use poniard_runtime::{MemoryConfig, MemoryUsage};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 /// How long a cluster that ends waits for tasks that run and do not look at `cancelled`.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The share of the machine's memory that tasks may declare together, unless told otherwise.
+/// The share of the machine's memory that is the budget, unless told otherwise.
 const MEMORY_SHARE: f64 = 0.6;
+/// The share that one task may bring it to that is let in alone; what needs more fails.
+const ALONE_SHARE: f64 = 0.9;
 
 /// The runtime, as long as this lives: dropping it stops the threads, in order. Tasks that have not ended fail.
 ///
@@ -31,6 +36,8 @@ pub struct Cluster(());
 pub struct LocalCluster {
     threads: Result<usize, String>,
     memory: Option<Memory>,
+    spill_dirs: Vec<PathBuf>,
+    spill_limit: Option<Memory>,
     labels: Vec<String>,
 }
 
@@ -41,14 +48,21 @@ pub struct Memory(Result<u64, String>);
 impl Cluster {
     /// A runtime in this process.
     pub fn local() -> LocalCluster {
-        LocalCluster { threads: Ok(cores()), memory: None, labels: Vec::new() }
+        LocalCluster {
+            threads: Ok(cores()),
+            memory: None,
+            spill_dirs: Vec::new(),
+            spill_limit: None,
+            labels: Vec::new(),
+        }
     }
 
     /// The runtime that the environment describes; what the first spawn uses.
     ///
     /// `PONIARD_THREADS`: how many tasks run at a time, the number of cores unless set. `PONIARD_LABELS`: words for
-    /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`: what tasks may declare with
-    /// `memory`, such as `8GiB`.
+    /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`, `PONIARD_SPILL_DIR` (with colons between
+    /// several) and `PONIARD_SPILL_LIMIT`: as [`LocalCluster::memory`], [`LocalCluster::spill_dir`] and
+    /// [`LocalCluster::spill_limit`].
     ///
     /// What makes no sense there is the error of [`LocalCluster::start`]. Where the first spawn starts the runtime, it is told
     /// once on the standard error, and every spawn fails with it.
@@ -67,19 +81,28 @@ impl Cluster {
             let words = labels.split(',').map(str::trim).filter(|word| !word.is_empty());
             cluster.labels = words.map(str::to_owned).collect();
         }
-        if let Some(text) = variable("PONIARD_MEMORY") {
-            let bytes = parse(&text).ok_or_else(|| {
-                format!("PONIARD_MEMORY is `{text}`; set it to {AMOUNT}, or unset it to have a share of the machine's")
-            });
-            cluster.memory = Some(Memory(bytes));
+        cluster.memory = amount("PONIARD_MEMORY", "have a share of the machine's");
+        cluster.spill_limit = amount("PONIARD_SPILL_LIMIT", "have as much as the disk has");
+        if let Some(folders) = std::env::var_os("PONIARD_SPILL_DIR") {
+            cluster.spill_dirs = std::env::split_paths(&folders).collect();
         }
         cluster
+    }
+
+    /// What large results take, in memory and on disk, and what was moved between the two.
+    pub fn memory_usage(&self) -> MemoryUsage {
+        memory_usage()
     }
 
     /// The worker processes: this one.
     pub fn workers(&self) -> Vec<WorkerId> {
         workers()
     }
+}
+
+/// What large results take, in memory and on disk, and what was moved between the two.
+pub fn memory_usage() -> MemoryUsage {
+    poniard_runtime::memory().usage()
 }
 
 /// The worker processes: this one.
@@ -102,11 +125,31 @@ impl LocalCluster {
         self
     }
 
-    /// Bytes that running tasks may declare together with the option `memory`: a number, or text such as `1GiB`.
-    /// 60 % of the machine's (or the cgroup's) memory, unless set.
+    /// Bytes of memory for large results: a number, or text such as `1GiB`; 60 % of what the machine has available, or the
+    /// control group allows, unless set.
+    ///
+    /// Results of 16 KiB and more count. What does not fit goes to disk while nobody uses it, and a task starts when what it
+    /// reads and what it will make fit: what it declares with `memory`, or what its function made last. With nothing else
+    /// running, one task is always let in.
     #[must_use]
     pub fn memory(mut self, bytes: impl Into<Memory>) -> LocalCluster {
         self.memory = Some(bytes.into());
+        self
+    }
+
+    /// The directory for results that do not fit in memory. May be given several times: the next one is used when one is
+    /// full. `TMPDIR`, else `/var/tmp`, unless set. A file without a name is made there when it is first needed, and goes
+    /// with the process however that ends.
+    #[must_use]
+    pub fn spill_dir(mut self, folder: impl Into<PathBuf>) -> LocalCluster {
+        self.spill_dirs.push(folder.into());
+        self
+    }
+
+    /// Bytes that results may take on disk: a number, or text such as `64GiB`; what the disk has, unless set.
+    #[must_use]
+    pub fn spill_limit(mut self, bytes: impl Into<Memory>) -> LocalCluster {
+        self.spill_limit = Some(bytes.into());
         self
     }
 
@@ -120,8 +163,13 @@ impl LocalCluster {
 
     /// Starts it; or tells in a line why not.
     fn begin(self) -> Result<Cluster, String> {
-        let (config, topology) = self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
+        let Settled { config, memory, topology } =
+            self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
         let mut current = lock();
+        if current.is_none() {
+            let configured = poniard_runtime::memory().configure(memory);
+            configured.map_err(|why| format!("cannot start the runtime: {why}"))?;
+        }
         poniard_pool::start(config).map_err(|runs| format!("cannot start a cluster: {runs}"))?;
         *current = Some(Arc::new(topology));
         poniard_pool::set_default(start_again);
@@ -130,19 +178,43 @@ impl LocalCluster {
         Ok(Cluster(()))
     }
 
-    fn settle(self) -> Result<(Config, Topology), String> {
+    fn settle(self) -> Result<Settled, String> {
         let threads = self.threads?;
         if !(1..=THREADS_MAX).contains(&threads) {
             return Err(format!("a cluster of {threads} threads: it takes 1 to {THREADS_MAX}"));
         }
+        let available = available_memory();
         let memory = match self.memory {
             Some(Memory(bytes)) => bytes?,
-            None => (machine_memory() as f64 * MEMORY_SHARE) as u64,
+            None => (available as f64 * MEMORY_SHARE) as u64,
         };
+        let spill_limit = self.spill_limit.map_or(Ok(u64::MAX), |Memory(bytes)| bytes)?;
+        let spill_folders =
+            if self.spill_dirs.is_empty() { vec![default_spill_dir()] } else { self.spill_dirs };
         let node =
             std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
         let topology = Topology::one_worker(threads, node.trim().to_owned(), self.labels);
-        Ok((Config { threads, memory }, topology))
+        let alone = (available as f64 * ALONE_SHARE) as u64;
+        let config = Config { threads, memory };
+        let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit };
+        Ok(Settled { config, memory, topology })
+    }
+}
+
+/// A runtime that can be started.
+#[derive(Debug)]
+struct Settled {
+    config: Config,
+    memory: MemoryConfig,
+    topology: Topology,
+}
+
+/// `TMPDIR`, or where temporary files survive: `/tmp` is memory on many machines.
+fn default_spill_dir() -> PathBuf {
+    let kept = PathBuf::from("/var/tmp");
+    match std::env::var_os("TMPDIR") {
+        None if kept.is_dir() => kept,
+        _ => std::env::temp_dir(),
     }
 }
 
@@ -169,6 +241,11 @@ pub(crate) fn topology() -> Result<Arc<Topology>, String> {
     }
     ensure()?;
     Ok(lock().clone().expect("a runtime that was started has processors"))
+}
+
+/// Makes sure that a runtime runs.
+pub(crate) fn ready() -> Result<(), TaskError> {
+    crate::region::settle().map_err(refusal)
 }
 
 /// Starts the runtime that the environment describes, if none runs; or tells why it cannot, once to the user too: a program
@@ -219,19 +296,16 @@ fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
+/// An amount of memory in the environment.
+fn amount(name: &str, without: &str) -> Option<Memory> {
+    let text = variable(name)?;
+    let bytes = parse(&text)
+        .ok_or_else(|| format!("{name} is `{text}`; set it to {AMOUNT}, or unset it to {without}"));
+    Some(Memory(bytes))
 }
 
-/// The smaller of the machine's memory and the cgroup's limit, in bytes.
-fn machine_memory() -> u64 {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes =
-        |line: &str| line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim().parse().ok();
-    let available = meminfo.lines().find_map(kilobytes).map_or(u64::MAX, |kilobytes: u64| kilobytes << 10);
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = |file: &&str| std::fs::read_to_string(file).ok()?.trim().parse().ok();
-    limits.iter().filter_map(limit).fold(available, u64::min)
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
 }
 
 impl From<u64> for Memory {

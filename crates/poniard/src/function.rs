@@ -1,5 +1,6 @@
 //! The function form: `spawn(f, (a, b))`.
 
+use crate::args::Refers;
 use crate::options::Options;
 use crate::region::{self, Form};
 use crate::task::DTask;
@@ -98,30 +99,30 @@ impl<T: Data> IntoArgument<AsIs> for T {
     }
 }
 
-impl<T: Data> IntoArgument<OneResult> for &DTask<T> {
-    type Argument = Dep<T>;
-    fn into_argument(self) -> Dep<T> {
-        Dep::new(self.0.clone())
+impl<H: Refers> IntoArgument<OneResult> for &H {
+    type Argument = Dep<H::Value>;
+    fn into_argument(self) -> Dep<H::Value> {
+        Dep::new(self.handle().clone())
     }
 }
 
-impl<T: Data> IntoArgument<SeveralResults> for &[DTask<T>] {
-    type Argument = Many<T>;
-    fn into_argument(self) -> Many<T> {
-        Many::new(self.iter().map(|task| task.0.clone()))
+impl<H: Refers> IntoArgument<SeveralResults> for &[H] {
+    type Argument = Many<H::Value>;
+    fn into_argument(self) -> Many<H::Value> {
+        Many::new(self.iter().map(|task| task.handle().clone()))
     }
 }
 
-impl<T: Data> IntoArgument<SeveralResults> for &Vec<DTask<T>> {
-    type Argument = Many<T>;
-    fn into_argument(self) -> Many<T> {
+impl<H: Refers> IntoArgument<SeveralResults> for &Vec<H> {
+    type Argument = Many<H::Value>;
+    fn into_argument(self) -> Many<H::Value> {
         self.as_slice().into_argument()
     }
 }
 
-impl<T: Data, const N: usize> IntoArgument<SeveralResults> for &[DTask<T>; N] {
-    type Argument = Many<T>;
-    fn into_argument(self) -> Many<T> {
+impl<H: Refers, const N: usize> IntoArgument<SeveralResults> for &[H; N] {
+    type Argument = Many<H::Value>;
+    fn into_argument(self) -> Many<H::Value> {
         self.as_slice().into_argument()
     }
 }

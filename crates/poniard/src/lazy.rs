@@ -5,6 +5,7 @@
 //! results and run beside each other, and tasks of a graph may spawn more.
 
 use crate::call::Call;
+use crate::chunk::Chunk;
 use crate::function::{self, Apply, IntoArgument, IntoArguments, OneResult};
 use crate::options::Options;
 use crate::region::{self, Asked, Caught, Form};
@@ -90,11 +91,11 @@ impl<T: Data> Lazy<T> {
         self.compute_with(options)?.fetch()
     }
 
-    /// Launches what is not launched yet, waits, and keeps the result where it is: the handle has ended.
+    /// Launches what is not launched yet, waits, and keeps the result where it is.
     ///
     /// # Errors
     /// As for [`Lazy::collect`].
-    pub fn compute(&self) -> Result<DTask<T>, TaskError> {
+    pub fn compute(&self) -> Result<Chunk<T>, TaskError> {
         self.compute_with(SchedulerOptions::new())
     }
 
@@ -102,13 +103,13 @@ impl<T: Data> Lazy<T> {
     ///
     /// # Errors
     /// As for [`Lazy::collect`].
-    pub fn compute_with(&self, options: SchedulerOptions) -> Result<DTask<T>, TaskError> {
+    pub fn compute_with(&self, options: SchedulerOptions) -> Result<Chunk<T>, TaskError> {
         let launched = self.node.launch(&options.for_all);
-        let result = self.task.0.get().map(drop);
+        let result = self.task.chunk();
         if result.is_err() && !options.allow_errors {
             launched.iter().for_each(AnyHandle::cancel);
         }
-        result.map(|()| self.task.clone())
+        result
     }
 
     /// Launches what is not launched yet, and does not wait.

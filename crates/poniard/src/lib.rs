@@ -26,6 +26,7 @@
 //! * [`wait_any`], [`wait_all`], [`fetch_all`], [`as_completed`], [`map`]: many tasks at once.
 //! * [`lazy!`], [`delayed`]: graphs that run when they are asked for.
 //! * [`status`], [`halt`], [`cancelled`], [`current_task`]: looking and acting from inside.
+//! * [`put`] and [`Chunk`]: values that stay where they are, in memory or on disk; [`Tile`], [`Blob`]: without copies.
 //! * [`Cluster`]: how many threads, which labels.
 //!
 //! The crate's `README.md` is the whole surface on one page.
@@ -38,6 +39,7 @@ mod args;
 mod asynchronous;
 mod awaiting;
 mod call;
+mod chunk;
 mod cluster;
 mod context;
 mod function;
@@ -53,7 +55,8 @@ mod task;
 pub mod trace;
 
 pub use awaiting::TaskFuture;
-pub use cluster::{Cluster, LocalCluster, workers};
+pub use chunk::{Chunk, put};
+pub use cluster::{Cluster, LocalCluster, Memory, memory_usage, workers};
 pub use context::{
     CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
 };
@@ -64,9 +67,13 @@ pub use options::{After, Options};
 pub use poniard_macros::{lazy, spawn, task};
 pub use poniard_model::scope::Narrow;
 pub use poniard_model::{
-    Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, TaskError, TaskId, WorkerId,
+    ChunkId, Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, TaskError, TaskId,
+    WorkerId,
 };
 pub use poniard_pool::{Running, Status};
+pub use poniard_runtime::MemoryUsage;
+pub use poniard_store::spill::Why as MemoryError;
+pub use poniard_store::{Arena, Blob, Buf, BufMut, DType, Elem, Order, Tile};
 pub use region::{spawn_bulk, spawn_sequential, sync, with_options};
 pub use task::{AnyTask, DTask, Ref};
 

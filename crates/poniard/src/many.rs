@@ -142,7 +142,7 @@ impl Arrivals {
                 next
             };
             // A halt ends the promise, and the tasks with it, so the next round finds one.
-            let _ = next.get();
+            let _ = next.erase().wait();
         }
     }
 }
@@ -188,7 +188,7 @@ where
     }
     let mut results = Vec::new();
     for batch in batches.into_iter().rev() {
-        results.extend(batch.0.get()?.iter().cloned());
+        results.extend(batch.fetch_ref()?.iter().cloned());
     }
     Ok(results)
 }

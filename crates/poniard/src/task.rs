@@ -1,5 +1,6 @@
 //! Handles of tasks.
 
+use crate::chunk::Chunk;
 use poniard_model::codec::{carried, carry};
 use poniard_model::{Data, Site, TaskError, TaskId};
 use poniard_pool::{AnyHandle, Handle, Shared};
@@ -27,7 +28,7 @@ pub struct DTask<T>(pub(crate) Handle<T>);
 pub struct AnyTask(pub(crate) AnyHandle);
 
 /// A result, borrowed from its task: no copy, and in memory for as long as this is held.
-pub struct Ref<T>(Shared<T>);
+pub struct Ref<T>(pub(crate) Shared<T>);
 
 impl<T: Data> DTask<T> {
     /// Waits for the task and gives a copy of its result. May be called often, and from any thread.
@@ -39,7 +40,7 @@ impl<T: Data> DTask<T> {
     where
         T: Clone, // what cannot be copied is borrowed: `fetch_ref`
     {
-        self.0.get().cloned()
+        self.0.cloned()
     }
 
     /// Waits for the task and borrows its result.
@@ -78,6 +79,15 @@ impl<T: Data> DTask<T> {
     /// The task's name: the option `name`, else its function.
     pub fn name(&self) -> Arc<str> {
         self.0.name()
+    }
+
+    /// Waits for the task, and gives its result as a chunk.
+    ///
+    /// # Errors
+    /// As for [`DTask::fetch`].
+    pub fn chunk(&self) -> Result<Chunk<T>, TaskError> {
+        self.0.erase().join()?;
+        Ok(Chunk(self.0.clone()))
     }
 
     /// This handle without the type of the result.
@@ -168,20 +178,34 @@ impl<T: Data + fmt::Debug> fmt::Debug for Ref<T> {
 /// A handle travels beside the bytes of the value that holds it; other formats than Poniard's own cannot carry it.
 impl<T: Data> Serialize for DTask<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match carry(Arc::new(self.clone())) {
-            Some(number) => number.serialize(serializer),
-            None => Err(ser::Error::custom(
-                "a task handle can only be passed between tasks, not written elsewhere",
-            )),
-        }
+        write_handle(&self.0, serializer)
     }
 }
 
 impl<'de, T: Data> Deserialize<'de> for DTask<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DTask<T>, D::Error> {
-        let passenger = carried(u32::deserialize(deserializer)?);
-        let handle = passenger.and_then(|handle| handle.downcast_ref::<DTask<T>>().cloned());
-        handle
-            .ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
+        read_handle(deserializer).map(DTask)
     }
+}
+
+/// Writes the number of a handle that travels beside the bytes.
+pub(crate) fn write_handle<T: Data, S: Serializer>(
+    handle: &Handle<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match carry(Arc::new(handle.clone())) {
+        Some(number) => number.serialize(serializer),
+        None => {
+            Err(ser::Error::custom("a task handle can only be passed between tasks, not written elsewhere"))
+        }
+    }
+}
+
+/// Finds the handle that travelled beside the bytes.
+pub(crate) fn read_handle<'de, T: Data, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Handle<T>, D::Error> {
+    let passenger = carried(u32::deserialize(deserializer)?);
+    let handle = passenger.and_then(|handle| handle.downcast_ref::<Handle<T>>().cloned());
+    handle.ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
 }

@@ -5,6 +5,7 @@
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
 //! * `board`, `ready`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
+//! * [`kept`]: large results, which a budget may send to disk, and the tasks that read or make them.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
 //!
@@ -20,6 +21,7 @@ mod engine;
 mod epoch;
 mod fences;
 mod gate;
+pub mod kept;
 mod memory;
 mod panics;
 mod ready;
@@ -42,7 +44,7 @@ pub use engine::status::{Running, Status, status};
 pub use engine::wait::{Holding, WaitError};
 pub use engine::{Config, Runs, set_default, start, stop};
 pub use panics::{caught, cause as panic_cause};
-pub use spawn::{Held, hold, hold_detached, spawn, spawn_detached, spawn_with};
+pub use spawn::{Held, hold, hold_detached, put, spawn, spawn_detached, spawn_with};
 pub use task::Function;
 pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};

@@ -1,22 +1,19 @@
 //! Making tasks.
 
+use crate::engine::context::Counts;
 use crate::engine::launch::{launch, launch_held};
 use crate::engine::promise::{HandOver, Starter};
-use crate::engine::{cancel, context};
+use crate::engine::{cancel, context, finish};
 use crate::gate::Gate;
 use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
-use crate::task::{Body, Call, Function, TaskRef};
-use poniard_model::Site;
+use crate::task::{Body, Call, Function, GATED, TaskRef};
+use poniard_model::{Data, Site};
 
 /// Spawns a task: `body` runs with the opened `arguments` once all their inputs have ended well.
 #[inline]
-pub fn spawn<A: Arg, R: Send + Sync + 'static>(
-    arguments: A,
-    body: Function<A, R>,
-    site: &'static Site,
-) -> Handle<R> {
+pub fn spawn<A: Arg, R: Data>(arguments: A, body: Function<A, R>, site: &'static Site) -> Handle<R> {
     let context = context::get();
     let gate = if A::WAITS { Gate::wiring() } else { Gate::ready() };
     let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), gate, None);
@@ -24,8 +21,21 @@ pub fn spawn<A: Arg, R: Send + Sync + 'static>(
     Handle::from_task(task)
 }
 
+/// Spawns a task that runs when the keeper lets it in.
+pub(crate) fn spawn_gated<A: Arg, R: Data>(
+    arguments: A,
+    body: Function<A, R>,
+    site: &'static Site,
+) -> Handle<R> {
+    let context = context::get();
+    let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), Gate::wiring(), None);
+    task.set_flags(GATED);
+    launch(context, &task, true);
+    Handle::from_task(task)
+}
+
 /// Spawns a task that asks for more than its function and its arguments.
-pub fn spawn_with<A: Arg, R: Send + Sync + 'static>(
+pub fn spawn_with<A: Arg, R: Data>(
     arguments: A,
     body: Function<A, R>,
     site: &'static Site,
@@ -35,7 +45,7 @@ pub fn spawn_with<A: Arg, R: Send + Sync + 'static>(
 }
 
 /// Spawns a task whose function hands the work to somebody else. It holds no processor while that works.
-pub fn spawn_detached<A: Arg, R: Send + Sync + 'static>(
+pub fn spawn_detached<A: Arg, R: Data>(
     arguments: A,
     body: Starter<A, R>,
     site: &'static Site,
@@ -44,7 +54,7 @@ pub fn spawn_detached<A: Arg, R: Send + Sync + 'static>(
     launched(arguments, HandOver(body), site, extra)
 }
 
-fn launched<A: Arg, R: Send + Sync + 'static>(
+fn launched<A: Arg, R: Data>(
     arguments: A,
     body: impl Body<A, R>,
     site: &'static Site,
@@ -54,6 +64,23 @@ fn launched<A: Arg, R: Send + Sync + 'static>(
     let task =
         TaskRef::new(arguments, body, site, context.new_identity(), Gate::wiring(), Some(Box::new(extra)));
     launch(context, &task, true);
+    Handle::from_task(task)
+}
+
+/// A value as the result of a task that has ended: what is made without a task.
+pub fn put<R: Data>(value: R, site: &'static Site) -> Handle<R> {
+    let context = context::get();
+    let body: Call<(), R> = Call(|()| unreachable!("a value that was put is not run"));
+    let task = TaskRef::new((), body, site, context.new_identity(), Gate::ready(), None);
+    // SAFETY: the engine's reference of a new task is nobody's yet.
+    let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
+    let claimed = task.gate.claim();
+    debug_assert!(claimed, "nobody else knows the task");
+    // SAFETY: nobody else knows the task.
+    unsafe { task.put_value(value) };
+    Counts::add_one(&context.counts.done);
+    let next = finish::done(engines);
+    debug_assert!(next.is_none(), "nobody waits for a new value");
     Handle::from_task(task)
 }
 
@@ -67,16 +94,12 @@ pub struct Held {
 }
 
 /// Makes a task that is launched later.
-pub fn hold<A: Arg, R: Send + Sync + 'static>(
-    arguments: A,
-    body: Function<A, R>,
-    site: &'static Site,
-) -> (Handle<R>, Held) {
+pub fn hold<A: Arg, R: Data>(arguments: A, body: Function<A, R>, site: &'static Site) -> (Handle<R>, Held) {
     held(arguments, Call(body), site)
 }
 
 /// Makes a task that is launched later, and whose function hands the work to somebody else.
-pub fn hold_detached<A: Arg, R: Send + Sync + 'static>(
+pub fn hold_detached<A: Arg, R: Data>(
     arguments: A,
     body: Starter<A, R>,
     site: &'static Site,
@@ -84,11 +107,7 @@ pub fn hold_detached<A: Arg, R: Send + Sync + 'static>(
     held(arguments, HandOver(body), site)
 }
 
-fn held<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
-    arguments: A,
-    body: B,
-    site: &'static Site,
-) -> (Handle<R>, Held) {
+fn held<A: Arg, R: Data, B: Body<A, R>>(arguments: A, body: B, site: &'static Site) -> (Handle<R>, Held) {
     let identity = context::get().new_identity();
     let task = TaskRef::new(arguments, body, site, identity, Gate::held(), None);
     let held = Held { task: Some(task.clone()), is_detached: B::DETACHES };

@@ -15,7 +15,7 @@ mod threads;
 mod waits;
 
 use crate::{Config, Extra, Handle, Local, spawn, spawn_with, start, stop};
-use poniard_model::{Cause, Site, TaskError};
+use poniard_model::{Cause, Data, Site, TaskError};
 use std::sync::mpsc::channel;
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -62,12 +62,12 @@ impl Drop for Other {
 }
 
 /// A task that runs `work`.
-fn run<R: Send + Sync + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
+fn run<R: Data>(work: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
     spawn(Local::new(work), |work| Ok(work()), &SITE)
 }
 
 /// A task that runs `work`, and asks for more.
-fn run_with<R: Send + Sync + 'static>(extra: Extra, work: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
+fn run_with<R: Data>(extra: Extra, work: impl FnOnce() -> R + Send + 'static) -> Handle<R> {
     spawn_with(Local::new(work), |work| Ok(work()), &SITE, extra)
 }
 
@@ -92,14 +92,14 @@ fn refused() -> Cause {
 }
 
 /// Waits for the task without running others here: a blocked one could be among them.
-fn wait<T: Send + Sync + 'static>(handle: &Handle<T>) -> Result<&T, TaskError> {
+fn wait<T: Data>(handle: &Handle<T>) -> Result<&T, TaskError> {
     let (ended, end) = channel();
     handle.erase().on_end(move || ended.send(()).unwrap());
     end.recv_timeout(PATIENCE).expect("the task ends");
     handle.get()
 }
 
-fn error_of<T: Send + Sync + 'static>(handle: &Handle<T>) -> TaskError {
+fn error_of<T: Data>(handle: &Handle<T>) -> TaskError {
     wait(handle).err().expect("the task fails")
 }
 

@@ -261,7 +261,7 @@ fn decide(chunks: u64) {
     }
     for task in (0..2 * chunks).map(TaskId) {
         tell(policy, Event::Asked(task));
-        let made = Made { chunk: ChunkId(task.0), bytes: 4096, spill: Spill::Allowed };
+        let made = Made { chunk: ChunkId(task.0), bytes: 4096, spill: Spill::Allowed, is_held: false };
         tell(policy, Event::Ended { task, result: Some(made) });
     }
     let each = began.elapsed().as_nanos() as f64 / events as f64;

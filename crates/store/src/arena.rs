@@ -83,6 +83,8 @@ struct State {
     warm_bytes_max: usize,
     in_use_bytes: usize,
     in_use_bytes_max: usize,
+    /// What is in use and what is warm together: warm slots go for it, nothing is refused.
+    resident_bytes_max: usize,
     peak_bytes: usize,
     slots: usize,
     /// Slots freed so far: the age of warm ones.
@@ -131,6 +133,7 @@ impl Arena {
             warm_bytes_max: config.warm_bytes_max,
             in_use_bytes: 0,
             in_use_bytes_max: config.in_use_bytes_max,
+            resident_bytes_max: usize::MAX,
             peak_bytes: 0,
             slots: 0,
             freed: 0,
@@ -179,7 +182,18 @@ impl Arena {
     pub fn set_in_use_bytes_max(&self, bytes: usize) {
         let mut state = self.0.lock();
         state.in_use_bytes_max = bytes;
-        let room = bytes.saturating_sub(state.in_use_bytes).min(state.warm_bytes_max);
+        let room = state.warm_room();
+        let aside = state.cool_to(room);
+        drop(state);
+        self.0.release(aside);
+    }
+
+    /// Sets how many bytes may be in use and warm together: warm slots go as others come into use. What is in use beyond
+    /// it is not refused.
+    pub fn set_resident_bytes_max(&self, bytes: usize) {
+        let mut state = self.0.lock();
+        state.resident_bytes_max = bytes;
+        let room = state.warm_room();
         let aside = state.cool_to(room);
         drop(state);
         self.0.release(aside);
@@ -189,7 +203,8 @@ impl Arena {
     pub fn set_warm_bytes_max(&self, bytes: usize) {
         let mut state = self.0.lock();
         state.warm_bytes_max = bytes;
-        let aside = state.cool_to(bytes);
+        let room = state.warm_room();
+        let aside = state.cool_to(room);
         drop(state);
         self.0.release(aside);
     }
@@ -256,16 +271,22 @@ impl Shared {
 impl State {
     /// Counts a slot of `bytes`, and finds a warm one; else says what must cool for it.
     fn admit(&mut self, len: usize, bytes: usize) -> Result<(Option<Part>, Vec<Part>), TakeError> {
-        let room = self.in_use_bytes_max.saturating_sub(self.in_use_bytes);
-        if bytes > room {
+        if bytes > self.in_use_bytes_max.saturating_sub(self.in_use_bytes) {
             return Err(TakeError::over_limit(len, bytes, self.in_use_bytes, self.in_use_bytes_max));
         }
         self.in_use_bytes += bytes;
         self.peak_bytes = self.peak_bytes.max(self.in_use_bytes);
         self.slots += 1;
         let warm = self.take_warm(bytes);
-        let aside = if warm.is_some() { Vec::new() } else { self.cool_to(room - bytes) };
+        let room = self.warm_room();
+        let aside = if warm.is_some() { Vec::new() } else { self.cool_to(room) };
         Ok((warm, aside))
+    }
+
+    /// How many bytes may be warm now.
+    fn warm_room(&self) -> usize {
+        let limit = self.in_use_bytes_max.min(self.resident_bytes_max);
+        self.warm_bytes_max.min(limit.saturating_sub(self.in_use_bytes))
     }
 
     /// The warm slot of this size that was freed last: more of it is still in the processor's caches.
@@ -279,7 +300,7 @@ impl State {
     fn free(&mut self, part: Part) -> Vec<Part> {
         self.in_use_bytes -= part.bytes;
         self.slots -= 1;
-        let room = self.warm_bytes_max.min(self.in_use_bytes_max.saturating_sub(self.in_use_bytes));
+        let room = self.warm_room();
         if part.bytes > room {
             return vec![part];
         }

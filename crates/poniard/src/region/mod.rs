@@ -74,7 +74,7 @@ thread_local! {
 const NEW: usize = 1 << 32;
 
 /// Makes sure, on the first spawn of a thread, that the runtime runs that the environment describes; or tells why it cannot.
-fn settle() -> Result<(), String> {
+pub(crate) fn settle() -> Result<(), String> {
     if DEPTH.get() >= NEW {
         cluster::ensure()?;
         DEPTH.set(DEPTH.get() - NEW);

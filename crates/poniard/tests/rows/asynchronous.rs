@@ -108,7 +108,7 @@ fn an_async_task_holds_no_processor() {
 
 #[test]
 fn a_handle_can_be_awaited_in_an_async_task() {
-    async fn doubled(task: &DTask<i64>) -> Result<i64, TaskError> {
+    async fn doubled(task: &Chunk<i64>) -> Result<i64, TaskError> {
         Ok(*task.await? * 2)
     }
     async fn awaits_inside(x: i64) -> Result<i64, TaskError> {

@@ -13,15 +13,15 @@ fn identity<T>(x: T) -> T {
 
 #[test]
 fn b08_with_meta_the_function_receives_handles() {
-    fn name_of(task: &DTask<i64>) -> String {
-        task.name().to_string()
+    fn itself(chunk: &Chunk<i64>) -> Chunk<i64> {
+        chunk.clone()
     }
-    fn sum(tasks: &[DTask<i64>], more: i64) -> Result<i64, TaskError> {
-        Ok(fetch_all(tasks)?.iter().sum::<i64>() + more)
+    fn sum(chunks: &[Chunk<i64>], more: i64) -> Result<i64, TaskError> {
+        chunks.iter().map(Chunk::fetch).sum::<Result<i64, _>>().map(|sum| sum + more)
     }
-    let (a, b) = (spawn!(identity(1i64), name = "a"), spawn!(identity(2i64)));
-    assert_eq!(spawn!(name_of(&a), meta = true).fetch().unwrap(), "a");
-    assert_eq!(spawn!(name_of(a.clone()), meta = true).fetch().unwrap(), "a");
+    let (a, b) = (spawn!(identity(1i64)), spawn!(identity(2i64)));
+    assert_eq!(spawn!(itself(&a), meta = true).fetch().unwrap(), a.chunk().unwrap());
+    assert_eq!(spawn!(itself(a.clone()), meta = true).fetch().unwrap(), a.chunk().unwrap());
     assert_eq!(
         spawn!(sum(&[a.clone(), b], 10)?, meta = true).fetch().unwrap(),
         13,
@@ -32,8 +32,8 @@ fn b08_with_meta_the_function_receives_handles() {
 
 #[test]
 fn b08_a_task_with_meta_starts_when_its_inputs_have_ended() {
-    fn has_ended(task: &DTask<Pinned<()>>) -> bool {
-        task.is_ready()
+    fn has_ended(task: &Chunk<Pinned<()>>) -> bool {
+        task.is_resident()
     }
     alone(2, || {
         let gate = Gate::running();

@@ -107,7 +107,7 @@ fn b28_a_block_becomes_a_graph() {
 #[test]
 fn b29_compute_runs_and_gives_a_handle() {
     let handle = lazy!((|a, b| a + b)(1, 2)).compute().unwrap();
-    assert!(handle.is_ready());
+    assert!(handle.is_resident());
     assert_eq!(handle.fetch().unwrap(), 3);
     assert_eq!(spawn!(add2(&handle)).fetch().unwrap(), 5);
 }

@@ -91,7 +91,7 @@ pub(super) fn try_again(task: TaskRef, cause: Cause) {
 }
 
 /// Ends a task that waits for its next attempt if a cancel or a halt came before that, found it running, and left.
-fn end_if_asked(task: &TaskRef) -> bool {
+pub(crate) fn end_if_asked(task: &TaskRef) -> bool {
     // SeqCst: pairs with the fence in `cancel_because`: it finds the gate open, or we find its flag.
     fence(SeqCst);
     if task.is_halted() {

@@ -4,9 +4,10 @@ use super::context::{self, Counts};
 use super::{circles, queue};
 use crate::edge::{Chain, Ended, Waiter};
 use crate::gate::{Claim, Satisfied};
+use crate::kept;
 use crate::task::arg::TaskWaiter;
 use crate::task::watch::{Parked, Watcher};
-use crate::task::{Header, PLACED, TaskRef};
+use crate::task::{GATED, Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError};
 use poniard_trace::{Event, Outcome, note};
 use std::ptr::NonNull;
@@ -25,16 +26,26 @@ pub(crate) fn done_from_outside(task: TaskRef) -> Option<TaskRef> {
 #[inline]
 fn finish_done(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Done });
+    if task.may_be_large() || task.flags() & GATED != 0 {
+        return kept::finish(task, seal);
+    }
     let chain = seal(&task);
     // Before the dependents run: the last of them may want to take the value out.
     drop(task);
     satisfy_all(chain)
 }
 
+/// Takes back the edges of everything in the chain; gives the first task that is ready now, the others are queued.
 #[inline]
-fn satisfy_all(mut chain: Chain) -> Option<TaskRef> {
+pub(crate) fn satisfy_all(mut chain: Chain) -> Option<TaskRef> {
+    satisfy_each(std::iter::from_fn(|| chain.pop()))
+}
+
+/// As [`satisfy_all`], of waiters that were taken off the chain.
+#[inline]
+pub(crate) fn satisfy_each(waiters: impl IntoIterator<Item = TaskWaiter>) -> Option<TaskRef> {
     let mut first = None;
-    while let Some(waiter) = chain.pop() {
+    for waiter in waiters {
         match waiter {
             TaskWaiter::Task(dependent) => {
                 if let Some(ready) = satisfy(dependent)
@@ -70,6 +81,10 @@ fn satisfy(dependent: NonNull<Header>) -> Option<TaskRef> {
         Satisfied::Spent => {
             // SAFETY: as above.
             let spent = unsafe { TaskRef::from_raw(dependent.as_ptr()) };
+            if spent.flags() & GATED != 0 {
+                // It may have been told of an input after the task had failed.
+                kept::failed(&spent);
+            }
             // SAFETY: the task ended without running, and its last edge is back.
             unsafe { spent.drop_arguments() };
             None
@@ -119,6 +134,9 @@ pub(crate) fn fail_with(task: &TaskRef, error: TaskError) {
 fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Header>>) {
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Failed });
     Counts::add_one(&context::get().counts.failed);
+    if task.flags() & GATED != 0 {
+        kept::failed(task);
+    }
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };
     let mut chain = circles::sealed(task, Ended::Failed);

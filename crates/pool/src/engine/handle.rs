@@ -1,40 +1,108 @@
 //! What a handle can do while the engine runs: wait, give the value, cancel.
 
 use super::{cancel, wait};
+use crate::kept::{self, Held};
+use crate::task::KEPT;
+use crate::task::arg::{Dep, Value};
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::watch::Watcher;
-use poniard_model::TaskError;
+use poniard_model::{Cause, Data, Pinned, Site, TaskError};
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use wait::WaitError;
 
-impl<T: Send + Sync + 'static> Handle<T> {
-    /// Waits for the task, and gives its value.
+impl<T: Data> Handle<T> {
+    /// Waits for the task, and copies its value.
     ///
     /// # Errors
-    /// The task's error; or why it cannot be waited for.
+    /// The task's error; why it cannot be waited for; or why its value cannot be had.
     #[inline]
-    pub fn get(&self) -> Result<&T, TaskError> {
-        if !self.is_ended() {
-            wait::until_ended(self.task()).map_err(|error| error.into_task_error(self.task()))?;
+    pub fn cloned(&self) -> Result<T, TaskError>
+    where
+        T: Clone,
+    {
+        self.until_done()?;
+        if self.task().flags() & KEPT != 0 {
+            return self.clone().share().map(|shared| T::clone(&shared));
         }
-        if let Some(error) = self.task().error() {
-            return Err(error.clone());
-        }
-        // SAFETY: the task has ended well, its result is a `T` (that is what `Handle<T>` means), and while we hold a
-        // handle nobody takes the value.
+        // SAFETY: it has ended well, its result is a `T` (that is what `Handle<T>` means), it is not kept, and while we hold
+        // a handle nobody takes it.
+        let value = unsafe { self.task().value::<T>() };
+        // SAFETY: as above.
+        Ok(unsafe { value.as_ref() }.clone())
+    }
+
+    /// Waits for the task, and borrows its value, which is not large.
+    #[cfg(test)]
+    pub(crate) fn get(&self) -> Result<&T, TaskError> {
+        self.until_done()?;
+        assert!(!self.is_kept(), "it may leave memory");
+        // SAFETY: as for `cloned`.
         let value = unsafe { self.task().value::<T>() };
         // SAFETY: as above.
         Ok(unsafe { value.as_ref() })
     }
 
-    /// Waits for the task, and keeps its value.
+    /// Waits for the task, and keeps its value in memory.
     ///
     /// # Errors
-    /// As for [`Handle::get`].
+    /// As for [`Handle::cloned`].
     pub fn share(self) -> Result<Shared<T>, TaskError> {
-        self.get()?;
-        Ok(Shared(self))
+        self.until_done()?;
+        let held = if self.task().flags() & KEPT != 0 { Some(self.hold()?) } else { None };
+        Ok(Shared { handle: self, _held: held })
+    }
+
+    #[inline]
+    fn until_done(&self) -> Result<(), TaskError> {
+        if !self.is_ended() {
+            wait::until_ended(self.task()).map_err(|error| error.into_task_error(self.task()))?;
+        }
+        self.task().error().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Keeps the value in memory, where it is brought if need be.
+    fn hold(&self) -> Result<Arc<Held>, TaskError> {
+        static SITE: Site = Site::new("bring back", file!(), line!());
+        let chunk = self.id().into();
+        if let Some(held) = Held::of(chunk) {
+            return Ok(Arc::new(held));
+        }
+        // As a task that reads it: it waits for its turn like others that need memory.
+        let arguments = (Dep::new(self.clone()), Value::new(chunk));
+        let bring: Handle<Pinned<Arc<Held>>> = crate::spawn::spawn(
+            arguments,
+            |(_, chunk)| match Held::of(chunk) {
+                Some(held) => Ok(Pinned(Arc::new(held))),
+                None => Err(Cause::scheduling(format!("{chunk} is not in memory, though its reader runs"))),
+            },
+            &SITE,
+        );
+        bring.cloned().map(|held| held.0)
+    }
+
+    /// Whether the value is large enough to count for the budget.
+    #[inline]
+    pub fn is_kept(&self) -> bool {
+        self.task().flags() & KEPT != 0
+    }
+
+    /// Bytes of memory that the value holds outside of itself, on disk or not; `None` until the task has ended well.
+    pub fn bytes(&self) -> Option<u64> {
+        if !self.is_ended() || self.task().error().is_some() {
+            return None;
+        }
+        let kept = kept::bytes(self.id().into()).filter(|_| self.task().flags() & KEPT != 0);
+        // SAFETY: it has ended well, and a value that is not kept stays in its slot.
+        Some(kept.unwrap_or_else(|| unsafe { self.task().heap_bytes() } as u64))
+    }
+
+    /// Whether the value is in memory: not before the task has ended well, nor while the value is on disk.
+    pub fn is_resident(&self) -> bool {
+        self.is_ended()
+            && self.task().error().is_none()
+            && (self.task().flags() & KEPT == 0 || kept::is_here(self.id().into()))
     }
 }
 
@@ -80,22 +148,31 @@ impl AnyHandle {
 }
 
 /// A result that is kept in memory while this is held.
-pub struct Shared<T>(Handle<T>);
+pub struct Shared<T> {
+    handle: Handle<T>,
+    /// Of a value that may leave memory.
+    _held: Option<Arc<Held>>,
+}
 
-impl<T: Send + Sync + 'static> Deref for Shared<T> {
+impl<T: Data> Deref for Shared<T> {
     type Target = T;
+    #[inline]
     fn deref(&self) -> &T {
-        self.0.get().expect("a shared value is there")
+        // SAFETY: the task had ended well when this was made, its result is a `T`, the handle keeps it, and what may leave
+        // memory is held.
+        let value = unsafe { self.handle.task().value::<T>() };
+        // SAFETY: as above.
+        unsafe { value.as_ref() }
     }
 }
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Shared<T> {
-        Shared(self.0.clone())
+        Shared { handle: self.handle.clone(), _held: self._held.clone() }
     }
 }
 
-impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Shared<T> {
+impl<T: fmt::Debug + Data> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

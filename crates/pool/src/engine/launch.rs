@@ -3,6 +3,7 @@
 use super::context::{self, Context};
 use super::{cancel, finish, get, queue, queue_plain};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
+use crate::kept;
 use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
 use crate::task::{CANCELLED, TaskRef};
@@ -59,6 +60,9 @@ fn wire(task: &TaskRef) {
     unsafe { task.wire(&mut wiring) };
     if let Some(extra) = task.extra() {
         extra.wire_order(&mut wiring);
+    }
+    if wiring.meets_kept {
+        kept::will_read(task);
     }
     assert!(wiring.edges < INPUTS_MAX, "a task has at most {INPUTS_MAX} inputs");
     let refused = wiring.failed.as_ref().map(Cause::upstream).or_else(|| why_impossible(task));

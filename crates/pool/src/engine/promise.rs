@@ -3,12 +3,13 @@
 use super::context::{self, Counts};
 use super::{cancel, finish, halt, outside, queue};
 use crate::gate::Gate;
+use crate::kept;
 use crate::panics;
 use crate::task::arg::{Arg, Opened};
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
-use poniard_model::{Cause, Site, TaskError, TaskId};
+use poniard_model::{Cause, Data, Site, TaskError, TaskId};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,7 +18,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 /// The right, and the duty, to end a task. Dropped unused, it makes the task fail.
-pub struct Completion<R: Send + Sync + 'static> {
+pub struct Completion<R: Data> {
     task: Option<TaskRef>,
     result: PhantomData<fn(R)>,
 }
@@ -26,22 +27,22 @@ pub struct Completion<R: Send + Sync + 'static> {
 pub type Starter<A, R> = fn(Opened<A>, Completion<R>);
 
 /// A [`Starter`] as a body.
-pub(crate) struct HandOver<A: Arg, R: Send + Sync + 'static>(pub(crate) Starter<A, R>);
+pub(crate) struct HandOver<A: Arg, R: Data>(pub(crate) Starter<A, R>);
 
-impl<A: Arg, R: Send + Sync + 'static> Clone for HandOver<A, R> {
+impl<A: Arg, R: Data> Clone for HandOver<A, R> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<A: Arg, R: Send + Sync + 'static> Copy for HandOver<A, R> {}
+impl<A: Arg, R: Data> Copy for HandOver<A, R> {}
 
-impl<A: Arg, R: Send + Sync + 'static> Body<A, R> for HandOver<A, R> {
+impl<A: Arg, R: Data> Body<A, R> for HandOver<A, R> {
     const DETACHES: bool = true;
 
     unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
         // SAFETY: the arguments move out here; `DETACHED` keeps the task from dropping them again.
-        let arguments = Opened::new(unsafe { arguments.read() });
+        let arguments = Opened::new(unsafe { arguments.read() }).with_pins(kept::pins());
         task.set_flags(DETACHED);
         let completion = Completion::of(task.clone());
         let outer = STARTING.replace(Some(Starting { task: task.id(), is_abandoned: false }));
@@ -94,7 +95,7 @@ fn dropped() -> Cause {
 }
 
 /// A task that nothing runs, and what ends it.
-pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Completion<R>) {
+pub fn promise<R: Data>(site: &'static Site) -> (Handle<R>, Completion<R>) {
     let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
     let identity = context::get().new_identity();
     let task = TaskRef::new((), body, site, identity, Gate::external(), Some(Box::default()));
@@ -103,7 +104,7 @@ pub fn promise<R: Send + Sync + 'static>(site: &'static Site) -> (Handle<R>, Com
     (Handle::from_task(task), Completion::of(engines))
 }
 
-impl<R: Send + Sync + 'static> Completion<R> {
+impl<R: Data> Completion<R> {
     pub(crate) fn of(task: TaskRef) -> Completion<R> {
         outside::show(&task);
         // A halt or a cancel that came just before has not found it there, and relied on who runs it.
@@ -172,7 +173,7 @@ fn claim(task: &TaskRef) -> bool {
     won
 }
 
-fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
+fn complete<R: Data>(task: TaskRef, result: Result<R, Cause>) {
     if !claim(&task) {
         return panics::contain(|| drop(result));
     }
@@ -189,7 +190,7 @@ fn complete<R: Send + Sync + 'static>(task: TaskRef, result: Result<R, Cause>) {
     }
 }
 
-impl<R: Send + Sync + 'static> Drop for Completion<R> {
+impl<R: Data> Drop for Completion<R> {
     fn drop(&mut self) {
         if let Some(task) = self.task.take()
             && !(std::thread::panicking() && abandon(&task))
@@ -199,7 +200,7 @@ impl<R: Send + Sync + 'static> Drop for Completion<R> {
     }
 }
 
-impl<R: Send + Sync + 'static> fmt::Debug for Completion<R> {
+impl<R: Data> fmt::Debug for Completion<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Completion").field(&self.task).finish()
     }

@@ -3,7 +3,8 @@
 use super::context::{Context, Counts};
 use super::{Engine, attempt, finish, is_turn_of_others, processor_id, queue};
 use crate::board::{Assignment, NORMAL, Offer};
-use crate::task::{Ran, TaskRef};
+use crate::kept;
+use crate::task::{GATED, Ran, TaskRef};
 use poniard_model::Cause;
 use poniard_trace::{Event, note};
 
@@ -103,6 +104,23 @@ impl Engine {
         if task.is_halted() {
             return stop_halted(&task);
         }
+        if task.flags() & GATED != 0 || task.site.result_bytes() != 0 {
+            return self.execute_gated(context, task);
+        }
+        self.execute_now(context, task)
+    }
+
+    /// Runs a claimed task that reads or makes large values, with what it reads in memory; or leaves it until there is room.
+    #[cold]
+    #[inline(never)]
+    fn execute_gated(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        let (task, pins) = kept::let_in(task)?;
+        kept::holding(pins, || self.execute_now(context, task))
+    }
+
+    /// Runs a claimed task.
+    #[inline]
+    fn execute_now(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
         context.take_turn();
         note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });
         let frame = context.frame(&task);

@@ -12,6 +12,7 @@ use super::circles::{Circular, Hanging};
 use super::context::{self, Context};
 use super::{Engine, circles, get, queue};
 use crate::crew::THREADS_MAX;
+use crate::kept;
 use crate::task::watch::Parked;
 use crate::task::{Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
@@ -103,6 +104,7 @@ fn inside(
     if !context.begin_wait(engine) {
         return Err(WaitError::TooDeep);
     }
+    let paused = kept::Paused::now(context);
     let parked = Parked::new(context.frames().map(NonNull::from).collect());
     let mut held = None;
     let waited = circles::hang(&parked, task).and_then(|hangs| {
@@ -117,6 +119,7 @@ fn inside(
         waited
     });
     context.end_wait(engine, held);
+    drop(paused);
     waited.map_err(|Circular| WaitError::Circular(task.id()))
 }
 

@@ -12,8 +12,9 @@
 
 use super::handle::{AnyHandle, Handle};
 use super::watch::{Parked, Watcher};
-use super::{Header, TAKEN, TaskRef};
+use super::{Header, KEPT, TAKEN, TaskRef};
 use crate::edge::{Dependents, Edge, Ended, Waiter};
+use crate::kept::{self, Pins};
 use poniard_model::{Data, TaskError};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
@@ -61,6 +62,12 @@ pub unsafe trait Arg: Send + Sized + 'static {
     /// Visits the tasks that the argument refers to.
     #[doc(hidden)]
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef));
+
+    /// Visits the tasks whose values the function reads.
+    #[doc(hidden)]
+    fn reads(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        self.inputs(visit);
+    }
 }
 
 /// What hanging a task up has found so far.
@@ -69,11 +76,13 @@ pub struct Wiring {
     task: NonNull<Header>,
     pub(crate) edges: u32,
     pub(crate) failed: Option<TaskError>,
+    /// Whether one of the inputs has ended with a large value.
+    pub(crate) meets_kept: bool,
 }
 
 impl Wiring {
     pub(crate) fn new(task: &TaskRef) -> Wiring {
-        Wiring { task: task.as_non_null(), edges: 0, failed: None }
+        Wiring { task: task.as_non_null(), edges: 0, failed: None, meets_kept: false }
     }
 
     /// Hangs the task on `input` by `edge`.
@@ -88,7 +97,7 @@ impl Wiring {
         // arguments until all its edges are back.
         match unsafe { dependents.push(edge, waiter) } {
             Ok(()) => self.edges += 1,
-            Err(Ended::Done) => {}
+            Err(Ended::Done) => self.meets_kept |= input.flags() & KEPT != 0,
             Err(Ended::Failed) => {
                 if self.failed.is_none() {
                     self.failed = input.error().cloned();
@@ -259,7 +268,8 @@ unsafe impl<T: Clone + Send + Sync + 'static> Arg for Own<T> {
         let Own(dep) = unsafe { this.as_ref() };
         // SAFETY: the task has ended well, with a `T`.
         let value = unsafe { dep.task.value::<T>() };
-        if dep.task.is_only() {
+        let is_kept = dep.task.flags() & KEPT != 0;
+        if dep.task.is_only() && (!is_kept || kept::take(dep.task.id().into())) {
             dep.task.set_flags(TAKEN);
             // SAFETY: ours is the only reference, so nobody reads the value; `TAKEN` keeps it from being dropped.
             return unsafe { value.read() };
@@ -364,6 +374,7 @@ unsafe impl<T: Send + Sync + 'static, H: Clone + Send + Sync + 'static> Arg for 
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
         self.dep.inputs(visit);
     }
+    fn reads(&self, _: &mut dyn FnMut(&TaskRef)) {}
 }
 
 /// Several tasks that must have ended, and whose handles the function receives instead of the values.
@@ -401,6 +412,7 @@ unsafe impl<T: Send + Sync + 'static, H: Clone + Send + Sync + 'static> Arg for 
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
         self.many.inputs(visit);
     }
+    fn reads(&self, _: &mut dyn FnMut(&TaskRef)) {}
 }
 
 /// A function object that may be called again.
@@ -508,6 +520,9 @@ macro_rules! tuples {
             fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
                 $(self.$place.inputs(visit);)*
             }
+            fn reads(&self, visit: &mut dyn FnMut(&TaskRef)) {
+                $(self.$place.reads(visit);)*
+            }
         }
     )*};
 }
@@ -552,16 +567,27 @@ impl<A: Arg> Drop for Spare<A> {
 pub struct Opened<A: Arg> {
     arguments: Box<ManuallyDrop<A>>,
     opened: bool,
+    /// Keeps large values in memory that the arguments refer to.
+    pins: Pins,
 }
 
 impl<A: Arg> Opened<A> {
     /// A copy of arguments that are not open yet, for another attempt; `None` when they cannot be copied.
     pub fn spare(&self) -> Option<Opened<A>> {
-        if self.opened { None } else { self.arguments.spare().map(Opened::new) }
+        if self.opened {
+            return None;
+        }
+        self.arguments.spare().map(|spare| Opened::new(spare).with_pins(self.pins.clone()))
+    }
+
+    /// Keeps what the task had pinned for as long as these arguments live.
+    pub(crate) fn with_pins(mut self, pins: Pins) -> Opened<A> {
+        self.pins = pins;
+        self
     }
 
     pub(crate) fn new(arguments: A) -> Opened<A> {
-        Opened { arguments: Box::new(ManuallyDrop::new(arguments)), opened: false }
+        Opened { arguments: Box::new(ManuallyDrop::new(arguments)), opened: false, pins: None }
     }
 
     /// What the function receives, for as long as these arguments live.
@@ -589,7 +615,7 @@ impl<F: Clone + Send + 'static, A: Arg> Opened<(Code<F>, A)> {
         // SAFETY: `whole` is never dropped, so the box moves out once.
         let arguments = unsafe { place.read() };
         let (code, arguments) = ManuallyDrop::into_inner(*arguments);
-        (code.0, Opened::new(arguments))
+        (code.0, Opened::new(arguments).with_pins(whole.pins.take()))
     }
 }
 

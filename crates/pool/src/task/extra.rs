@@ -1,8 +1,8 @@
 //! What only some tasks have: a name, a place to run, another attempt, a time limit.
 
-use super::OrderEdge;
 use super::arg::Wiring;
 use super::handle::AnyHandle;
+use super::{GATED, OrderEdge, PLACED};
 use crate::timer::Alarm;
 use poniard_model::Retries;
 use std::any::Any;
@@ -90,6 +90,14 @@ impl Extra {
     /// Whether the task cannot simply run on whichever processor is free.
     pub(crate) fn is_placed(&self) -> bool {
         self.demand != Demand::default()
+    }
+
+    /// The flags of a task with this extra.
+    pub(crate) fn flags(&self) -> u32 {
+        let placed = if self.is_placed() { PLACED } else { 0 };
+        // Declared memory is a part of the budget.
+        let gated = if self.demand.memory > 0 { GATED } else { 0 };
+        placed | gated
     }
 
     /// Hangs the task on those that it waits for without using their results.

@@ -11,17 +11,20 @@
 pub(crate) mod arg;
 pub(crate) mod extra;
 pub(crate) mod handle;
+mod keep;
 pub(crate) mod watch;
 
 use crate::edge::{Dependents, Edge, Ended};
 use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
+use crate::kept;
 use crate::memory::{self, Class};
 use crate::panics;
 use crate::sync::AtomicU32;
 use arg::{Arg, Opened, Spare, Wiring};
 use extra::Extra;
-use poniard_model::{Cause, FailedTask, Site, TaskError, TaskId, WorkerId};
+use keep::KeepTable;
+use poniard_model::{Cause, Data, FailedTask, Site, TaskError, TaskId, WorkerId};
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -42,10 +45,14 @@ pub(crate) const TAKEN: u32 = 1 << 1;
 pub(crate) const PLACED: u32 = 1 << 2;
 /// The runtime was halted while the task ran.
 pub(crate) const HALTED: u32 = 1 << 3;
+/// The value is large: the keeper may send it away, and whoever reads it has it pinned.
+pub(crate) const KEPT: u32 = 1 << 4;
 /// The body has left its processor and will end the task later.
 pub(crate) const DETACHED: u32 = 1 << 5;
 /// The attempt has run for longer than its limit.
 pub(crate) const TIMED_OUT: u32 = 1 << 6;
+/// The keeper lets the task in before it runs: it reads large values, or is to make one.
+pub(crate) const GATED: u32 = 1 << 7;
 
 const FLAG_BITS: u32 = 8;
 const FLAGS: u32 = (1 << FLAG_BITS) - 1;
@@ -96,6 +103,9 @@ struct VTable {
     /// `None` when the result needs no destructor.
     drop_value: Option<unsafe fn(NonNull<Header>)>,
     inputs: unsafe fn(NonNull<Header>, Visit<'_>),
+    reads: unsafe fn(NonNull<Header>, Visit<'_>),
+    /// `None` when results hold no memory outside of the task.
+    keep: Option<&'static KeepTable>,
 }
 
 /// What came of one attempt.
@@ -169,7 +179,7 @@ struct Front<R> {
 
 struct Table<A, R, B>(PhantomData<(A, R, B)>);
 
-impl<A: Arg, R: Send + Sync + 'static, B: Body<A, R>> Table<A, R, B> {
+impl<A: Arg, R: Data, B: Body<A, R>> Table<A, R, B> {
     const TABLE: &'static VTable = &VTable {
         class: Class::of(Layout::new::<Task<A, R, B>>()),
         slot: offset_of!(Front<R>, slot),
@@ -178,6 +188,8 @@ impl<A: Arg, R: Send + Sync + 'static, B: Body<A, R>> Table<A, R, B> {
         drop_arguments: drop_arguments::<A, R, B>,
         drop_value: if std::mem::needs_drop::<R>() { Some(drop_value::<R>) } else { None },
         inputs: inputs::<A, R, B>,
+        reads: reads::<A, R, B>,
+        keep: KeepTable::of::<R>(),
     };
 }
 
@@ -194,7 +206,7 @@ impl TaskRef {
     /// Makes a task object with two references: the engine's, which stays with the object until somebody
     /// takes it with [`TaskRef::from_raw`], and the returned one.
     #[inline]
-    pub(crate) fn new<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
+    pub(crate) fn new<A: Arg, R: Data, B: Body<A, R>>(
         arguments: A,
         body: B,
         site: &'static Site,
@@ -203,7 +215,7 @@ impl TaskRef {
         extra: Option<Box<Extra>>,
     ) -> TaskRef {
         let memory = memory::take(const { Class::of(Layout::new::<Task<A, R, B>>()) });
-        let flags = extra.as_ref().map_or(0, |extra| if extra.is_placed() { PLACED } else { 0 });
+        let flags = extra.as_ref().map_or(0, |extra| extra.flags());
         let task = memory.cast::<Task<A, R, B>>();
         let header = Header {
             vtable: Table::<A, R, B>::TABLE,
@@ -296,6 +308,21 @@ impl TaskRef {
         unsafe { (self.vtable.inputs)(self.0, visit) }
     }
 
+    /// Visits the tasks whose values the body reads.
+    ///
+    /// # Safety
+    /// As for [`TaskRef::inputs`].
+    pub(crate) unsafe fn reads(&self, visit: &mut dyn FnMut(&TaskRef)) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.vtable.reads)(self.0, visit) }
+    }
+
+    /// Whether the result may hold memory outside of the task.
+    #[inline]
+    pub(crate) fn may_be_large(&self) -> bool {
+        self.vtable.keep.is_some()
+    }
+
     /// The result of a task that has ended well.
     ///
     /// # Safety
@@ -359,21 +386,35 @@ impl TaskRef {
     #[inline(never)]
     fn free(task: NonNull<Header>) {
         let task = ManuallyDrop::new(TaskRef(task));
-        let table = task.vtable;
         match task.dependents.ended() {
+            Some(Ended::Done) if task.flags() & KEPT != 0 => kept::release(task.0),
             Some(Ended::Done) if task.flags() & TAKEN == 0 => {
-                if let Some(drop_value) = table.drop_value {
-                    // A destructor of the user's must not take the thread down that happens to run it.
-                    // SAFETY: the last reference is gone, and the value is in the slot.
-                    panics::contain(|| unsafe { drop_value(task.0) });
-                }
+                // SAFETY: the last reference is gone, and the value is in the slot.
+                unsafe { TaskRef::dismantle(task.0, true) };
             }
             Some(Ended::Failed) => {
                 // SAFETY: the last reference is gone, and the error is in the slot.
                 unsafe { task.error_slot().drop_in_place() };
+                // SAFETY: the last reference is gone.
+                unsafe { TaskRef::dismantle(task.0, false) };
             }
             // Taken; or held and never launched.
-            _ => {}
+            // SAFETY: the last reference is gone.
+            _ => unsafe { TaskRef::dismantle(task.0, false) },
+        }
+    }
+
+    /// Frees the object, and drops the value if it is in its slot.
+    ///
+    /// # Safety
+    /// The last reference is gone; the value is in its slot if `has_value` says so, and an error is not.
+    pub(crate) unsafe fn dismantle(task: NonNull<Header>, has_value: bool) {
+        let task = ManuallyDrop::new(TaskRef(task));
+        let table = task.vtable;
+        if let (true, Some(drop_value)) = (has_value, table.drop_value) {
+            // A destructor of the user's must not take the thread down that happens to run it.
+            // SAFETY: the caller's promise.
+            panics::contain(|| unsafe { drop_value(task.0) });
         }
         let extra = task.extra.0.load(Acquire);
         if !extra.is_null() {
@@ -434,14 +475,14 @@ impl Header {
 
     /// Gives a held task its extra; false when it has one.
     pub(crate) fn set_extra(&self, extra: Box<Extra>) -> bool {
-        let placed = extra.is_placed();
+        let flags = extra.flags();
         let extra = Box::into_raw(extra);
         let set = self.extra.0.compare_exchange(std::ptr::null_mut(), extra, Release, Relaxed);
         if set.is_err() {
             // SAFETY: it was made above, and nobody else has seen it.
             drop(unsafe { Box::from_raw(extra) });
-        } else if placed {
-            self.set_flags(PLACED);
+        } else if flags != 0 {
+            self.set_flags(flags);
         }
         set.is_ok()
     }
@@ -521,7 +562,7 @@ unsafe fn arguments<A, R, B>(task: NonNull<Header>) -> NonNull<A> {
 
 /// # Safety
 /// As for [`TaskRef::run`]; the task is a `Task<A, R, B>`.
-unsafe fn run<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(task: &TaskRef) -> Ran {
+unsafe fn run<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef) -> Ran {
     // SAFETY: the caller's promise.
     let arguments = unsafe { arguments::<A, R, B>(task.0) };
     if task.extra().is_some() {
@@ -545,7 +586,7 @@ unsafe fn run<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(task: &TaskRef) -
 /// # Safety
 /// As for [`TaskRef::run`]; the task is a `Task<A, R, B>` and `arguments` are its arguments.
 #[inline(always)]
-unsafe fn attempt<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
+unsafe fn attempt<A: Arg, R: Data, B: Body<A, R>>(
     task: &TaskRef,
     arguments: NonNull<A>,
 ) -> Option<Result<R, Cause>> {
@@ -571,10 +612,7 @@ unsafe fn attempt<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
 /// As for [`attempt`].
 #[cold]
 #[inline(never)]
-unsafe fn run_with_extra<A: Arg, R: Send + Sync + 'static, B: Body<A, R>>(
-    task: &TaskRef,
-    arguments: NonNull<A>,
-) -> Ran {
+unsafe fn run_with_extra<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef, arguments: NonNull<A>) -> Ran {
     let extra = task.extra().expect("asked by the caller");
     let number = extra.attempt.load(Relaxed);
     // Values move into the body, so what another attempt needs is copied before.
@@ -658,6 +696,15 @@ unsafe fn inputs<A: Arg, R, B>(task: NonNull<Header>, visit: &mut dyn FnMut(&Tas
     let arguments = unsafe { arguments::<A, R, B>(task) };
     // SAFETY: the caller's promise.
     unsafe { arguments.as_ref() }.inputs(visit);
+}
+
+/// # Safety
+/// As for [`TaskRef::inputs`]; the task is a `Task<A, R, B>`.
+unsafe fn reads<A: Arg, R, B>(task: NonNull<Header>, visit: &mut dyn FnMut(&TaskRef)) {
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { arguments::<A, R, B>(task) };
+    // SAFETY: the caller's promise.
+    unsafe { arguments.as_ref() }.reads(visit);
 }
 
 /// An edge for waiting without using the result.

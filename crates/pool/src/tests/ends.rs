@@ -173,7 +173,7 @@ fn a_completion_dropped_by_another_panic_than_its_starters_ends_its_task_too() {
     /// The inner task runs in place, on top of the starter, which waits for the end of its own.
     fn in_another_task(_: Opened<()>, completion: Completion<u64>) {
         let own = completion.handle();
-        let inner = run(move || {
+        let inner = run(move || -> u64 {
             let _dropped = completion;
             panic!("on purpose");
         });

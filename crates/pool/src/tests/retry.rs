@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{Dep, Value, current, halt};
-use poniard_model::Retries;
+use poniard_model::{Pinned, Retries};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -41,9 +41,9 @@ fn an_attempt_that_is_waited_for_inside_a_task_is_run_again() {
                 &SITE,
                 retries(Retries::new(5)),
             );
-            inner.get().cloned()
+            Pinned(inner.get().cloned())
         });
-        assert_eq!(outer.get().unwrap().as_ref().unwrap(), "word");
+        assert_eq!(outer.get().unwrap().0.as_ref().unwrap(), "word");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Dep, Holding, hold, promise};
+use poniard_model::Pinned;
 use std::sync::{Arc, Barrier, mpsc};
 
 #[test]
@@ -166,7 +167,7 @@ fn a_destructor_may_wait_and_costs_no_processor() {
         drop(spawn(
             Local::new(move || {
                 gone.recv().unwrap();
-                Arc::new(std::sync::Mutex::new(Waits(run(move || round), tell)))
+                Pinned(std::sync::Mutex::new(Waits(run(move || round), tell)))
             }),
             |work| Ok(work()),
             &SITE,

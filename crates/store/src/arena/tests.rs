@@ -191,3 +191,18 @@ fn threads_take_and_give_at_once() {
     assert_eq!((arena.usage().in_use_bytes, arena.usage().slots), (0, 0));
     arena.0.lock().check(&[]);
 }
+
+#[test]
+fn warm_slots_go_as_others_come_into_use() {
+    let arena = Arena::new(ArenaConfig::default());
+    arena.set_resident_bytes_max(3 << 20);
+    let (large, small) = (BufMut::take(&arena, 2 << 20).unwrap(), BufMut::take(&arena, 1 << 20).unwrap());
+    drop((large, small));
+    assert_eq!(arena.usage().warm_bytes, 3 << 20);
+    let other = BufMut::take(&arena, 512 << 10).unwrap();
+    let usage = arena.usage();
+    assert!(usage.in_use_bytes + usage.warm_bytes <= 3 << 20, "{usage:?}");
+    drop(other);
+    arena.set_resident_bytes_max(0);
+    assert_eq!(arena.usage().warm_bytes, 0);
+}

@@ -1,25 +1,9 @@
 //! One chunk as the policy sees it: its size, where its bytes are, and who wants them.
 
 use super::next_use::{NextUse, Uses};
+pub use poniard_model::ChunkId;
 use poniard_model::TaskId;
 use std::cmp::Reverse;
-use std::fmt;
-
-/// A chunk, unique in its process.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChunkId(pub u64);
-
-impl fmt::Debug for ChunkId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "c{}", self.0)
-    }
-}
-
-impl fmt::Display for ChunkId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
 
 /// Whether a chunk may ever leave memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,6 +15,9 @@ enum Kind {
     Full { folder: PathBuf, need: u64, free: u64, limit: u64 },
     Corrupt { chunk: ChunkId, path: PathBuf, offset: u64, how: String },
     UnsafeFolder { folder: PathBuf, why: String },
+    NoFolder,
+    Unreadable { chunk: ChunkId, how: String },
+    Refused { why: String },
 }
 
 impl Error {
@@ -41,6 +44,21 @@ impl Error {
     /// Somebody else could read or replace what is written to `folder`.
     pub(super) fn unsafe_folder(folder: &Path, why: impl Into<String>) -> Error {
         Error(Kind::UnsafeFolder { folder: folder.to_owned(), why: why.into() })
+    }
+
+    /// No folder was named to spill to.
+    pub fn no_folder() -> Error {
+        Error(Kind::NoFolder)
+    }
+
+    /// The bytes came back, and no value could be made of them.
+    pub fn unreadable(chunk: ChunkId, how: &str) -> Error {
+        Error(Kind::Unreadable { chunk, how: how.to_owned() })
+    }
+
+    /// The transfer could not begin.
+    pub fn refused(why: &str) -> Error {
+        Error(Kind::Refused { why: why.to_owned() })
     }
 
     /// Whether the disk or the limit is full.
@@ -86,6 +104,9 @@ impl fmt::Display for Error {
             Kind::UnsafeFolder { folder, why } => {
                 write!(f, "will not spill to {}: {why}", folder.display())
             }
+            Kind::NoFolder => f.write_str("there is no folder to spill to"),
+            Kind::Unreadable { chunk, how } => write!(f, "cannot restore {chunk}: {how}"),
+            Kind::Refused { why } => write!(f, "cannot begin to move a chunk to or from disk: {why}"),
         }
     }
 }

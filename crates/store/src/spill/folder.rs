@@ -118,7 +118,10 @@ fn open_folder(path: &Path) -> io::Result<File> {
 }
 
 /// Refuses a spill directory in which others could replace what is ours.
-fn check(base: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// Says why.
+pub fn check(base: &Path) -> Result<(), Error> {
     let found = fs::symlink_metadata(base).map_err(|error| Error::io("spill to", base, error))?;
     let mode = found.permissions().mode();
     let (is_shared, is_sticky) = (mode & 0o022 != 0, mode & libc::S_ISVTX != 0);

@@ -37,6 +37,8 @@ pub struct Made {
     pub bytes: u64,
     /// Whether it may leave memory.
     pub spill: Spill,
+    /// Whether somebody holds it from the start: [`Event::Unpinned`] follows.
+    pub is_held: bool,
 }
 
 /// What happened.
@@ -54,12 +56,19 @@ pub enum Event {
         /// The size of its result, declared or learned.
         result: u64,
     },
+    /// A task that has not asked yet will read one more chunk. A task that is not known is submitted by this.
+    Reads(TaskId, ChunkId),
+    /// A task that has not asked yet will make about so many bytes. A task that is not known is submitted by this.
+    Makes(TaskId, u64),
+    /// The limits are others from now on.
+    Limits(Limits),
     /// The task is ready and has a processor. `Admit` or `Fail` answers, when its turn has come: those who ask are
     /// served in order.
     Asked(TaskId),
-    /// An admitted task now waits for another one: it does not count as running.
+    /// An admitted task now waits for another one: it does not count as running. One that has ended is none: its body
+    /// goes on past its time limit.
     Paused(TaskId),
-    /// It runs again.
+    /// It runs again. One that has ended is none.
     Resumed(TaskId),
     /// The task has ended, failed, or was cancelled, in whatever stage it was. A task that is not known, because the
     /// policy has failed it, is none.
@@ -101,6 +110,8 @@ pub enum Written {
     Cancelled,
     /// The chunk is not on disk.
     Failed(Arc<Error>),
+    /// The chunk cannot be written: it stays in memory for good.
+    Unfit,
 }
 
 /// What to do, in order, and before the policy is told anything else.
@@ -160,6 +171,15 @@ pub enum Why {
     Disk(Arc<Error>),
     /// An input could not be read back.
     Unreadable(ChunkId, Arc<Error>),
+}
+
+impl std::error::Error for Why {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Why::Disk(error) | Why::Unreadable(_, error) => Some(&**error),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Why {

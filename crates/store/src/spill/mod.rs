@@ -25,7 +25,7 @@ mod writer;
 pub use chunk::{ChunkId, Spill};
 pub use error::Error;
 pub use file::{FileOptions, Naming, SpillFile, Stored};
-pub use folder::sweep;
+pub use folder::{check as check_folder, sweep};
 pub use message::{Action, Event, Haste, Limits, Made, Why, Written};
 pub use next_use::NextUse;
 pub use policy::Policy;

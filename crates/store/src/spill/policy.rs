@@ -3,9 +3,9 @@
 //! Nothing here reads a clock, starts a transfer or takes a lock. The rules, in order of what they save:
 //!
 //! 1. A chunk that nobody wants any more is freed without being written ([`Event::Released`]).
-//! 2. A task is let in when its inputs and its result fit. Those who ask are served in order and none overtakes, so
-//!    that no large task waits for ever. When nothing runs and nothing more can leave, the first one is let in all
-//!    the same.
+//! 2. A task is let in when its inputs and its result fit. Those who ask are served in order, so that no large task waits
+//!    for ever; only a task that leaves no more in memory than it found goes ahead, if there is room for it now. When
+//!    nothing runs and nothing more can leave, the first one is let in all the same.
 //! 3. The chunk with the furthest next use leaves first (Belady, "A study of replacement algorithms for a
 //!    virtual-storage computer", 1966); see [`VictimKey`](super::chunk::VictimKey) for ties.
 //! 4. A clean chunk is never written again.
@@ -26,7 +26,7 @@ use super::next_use::NextUse;
 use poniard_model::TaskId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use task::Task;
+use task::{Stage, Task};
 
 /// The state of memory and of those who wait for it.
 #[derive(Debug)]
@@ -112,7 +112,13 @@ impl Policy {
         match event {
             Event::Made(made) => self.on_made(made, out),
             Event::Submitted { task, inputs, result } => self.on_submitted(task, inputs, result),
-            Event::Asked(task) => self.on_asked(task),
+            Event::Reads(task, chunk) => self.on_reads(task, chunk),
+            Event::Makes(task, result) => self.on_makes(task, result),
+            Event::Limits(limits) => self.limits = limits,
+            Event::Asked(task) => {
+                self.on_asked(task);
+                self.overtake(task, out);
+            }
             Event::Paused(task) => self.on_paused(task),
             Event::Resumed(task) => self.on_resumed(task),
             Event::Ended { task, result } => self.on_ended(task, result, out),
@@ -129,6 +135,16 @@ impl Policy {
     /// Whether the chunk is in memory, so that a user may pin it.
     pub fn is_resident(&self, chunk: ChunkId) -> bool {
         self.chunks.get(&chunk).is_some_and(Chunk::is_in_memory)
+    }
+
+    /// Whether the task was let in and has not ended.
+    pub fn is_running(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|task| matches!(task.stage, Stage::Running | Stage::Paused))
+    }
+
+    /// Bytes that there may be in memory.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Bytes in memory, and those that running tasks may still make.
@@ -184,7 +200,7 @@ impl Policy {
         }
     }
 
-    fn on_made(&mut self, Made { chunk, bytes, spill }: Made, out: &mut Vec<Action>) {
+    fn on_made(&mut self, Made { chunk, bytes, spill, is_held }: Made, out: &mut Vec<Action>) {
         self.usual = bytes.max(self.usual - self.usual / USUAL_FORGETS);
         let state = State::Resident { stored: None };
         match self.chunks.get(&chunk).map(|chunk| &chunk.state) {
@@ -196,6 +212,9 @@ impl Policy {
                 });
             }
             Some(_) => panic!("{chunk} was made twice"),
+        }
+        if is_held {
+            self.on_pinned(chunk);
         }
         self.ceiling = self.ceiling.max(self.used());
         self.settle(chunk, out);

@@ -164,7 +164,8 @@ impl Machine {
         self.tell(Event::Asked(task));
         assert_eq!(self.admitted, [task]);
         self.admitted.clear();
-        let made = |chunk| Made { chunk: ChunkId(chunk), bytes: BLOCK, spill: Spill::Allowed };
+        let made =
+            |chunk| Made { chunk: ChunkId(chunk), bytes: BLOCK, spill: Spill::Allowed, is_held: false };
         self.tell(Event::Ended { task, result: step.makes.map(made) });
     }
 }

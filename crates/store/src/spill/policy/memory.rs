@@ -1,7 +1,9 @@
 //! Memory and disk: who leaves, who comes back, and what happens when nothing moves.
 
 use super::task::Stage;
-use super::{Action, Arc, ChunkId, Error, Haste, NextUse, Policy, State, TaskId, VictimKey, Why, Written};
+use super::{
+    Action, Arc, ChunkId, Error, Haste, NextUse, Policy, Spill, State, TaskId, VictimKey, Why, Written,
+};
 
 /// Victims that are looked at when the first ones do not fit on the disk.
 const VICTIMS_MAX: usize = 8;
@@ -45,7 +47,7 @@ impl Policy {
         self.read_ahead(out);
     }
 
-    fn fits(&self, need: u64) -> bool {
+    pub(super) fn fits(&self, need: u64) -> bool {
         need == 0 || self.used().saturating_add(need) <= self.limits.budget
     }
 
@@ -144,6 +146,10 @@ impl Policy {
             Written::Cancelled => None,
             Written::Failed(error) => {
                 self.refusal = Some(error);
+                None
+            }
+            Written::Unfit => {
+                self.chunks.get_mut(&id).expect("it was being written").spill = Spill::Never;
                 None
             }
         };

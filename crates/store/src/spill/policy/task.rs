@@ -6,7 +6,7 @@ use super::{Action, Chunk, ChunkId, Haste, Made, Policy, Spill, State, TaskId, W
 #[derive(Debug)]
 pub(super) struct Task {
     /// What it reads, each chunk once.
-    pub(super) inputs: Box<[ChunkId]>,
+    pub(super) inputs: Vec<ChunkId>,
     /// Bytes that it makes, as far as is known.
     pub(super) result: u64,
     pub(super) stage: Stage,
@@ -42,8 +42,29 @@ impl Policy {
                 chunk.uses.add(task);
             });
         }
-        let old = self.tasks.insert(task, Task { inputs: inputs.into(), result, stage: Stage::Submitted });
+        let old = self.tasks.insert(task, Task { inputs, result, stage: Stage::Submitted });
         assert!(old.is_none(), "{task} was submitted twice");
+    }
+
+    /// One more chunk that a task reads, which is known or not.
+    pub(super) fn on_reads(&mut self, id: TaskId, input: ChunkId) {
+        if !self.tasks.contains_key(&id) {
+            self.on_submitted(id, Vec::new(), 0);
+        }
+        let task = self.tasks.get_mut(&id).expect("just seen");
+        assert_eq!(task.stage, Stage::Submitted, "{id} says what it reads before it asks");
+        if let Err(place) = task.inputs.binary_search(&input) {
+            task.inputs.insert(place, input);
+            self.change(input, |chunk| chunk.uses.add(id));
+        }
+    }
+
+    /// What a task will make, which is known or not.
+    pub(super) fn on_makes(&mut self, id: TaskId, result: u64) {
+        if !self.tasks.contains_key(&id) {
+            self.on_submitted(id, Vec::new(), 0);
+        }
+        self.tasks.get_mut(&id).expect("just seen").result = result;
     }
 
     pub(super) fn on_asked(&mut self, id: TaskId) {
@@ -54,16 +75,43 @@ impl Policy {
         self.queue.insert(self.now, id);
     }
 
+    /// Lets a task that has just asked go ahead of the others, if it fits and leaves no more than it found.
+    pub(super) fn overtake(&mut self, id: TaskId, out: &mut Vec<Action>) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        let (Stage::Queued(place), result) = (task.stage, task.result) else { return };
+        let (mut freed, mut missing) = (0, 0);
+        for input in &task.inputs {
+            let chunk = &self.chunks[input];
+            missing += u64::from(!chunk.is_in_memory());
+            if chunk.is_released && chunk.uses.is_only(id) {
+                freed += chunk.bytes;
+            }
+        }
+        if missing == 0 && freed >= result && self.fits(result) {
+            self.queue.remove(&place);
+            let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("just seen").inputs);
+            for &input in &inputs {
+                self.change(input, |chunk| (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false));
+            }
+            self.tasks.get_mut(&id).expect("just seen").inputs = inputs;
+            self.let_in(id, out);
+        }
+    }
+
     pub(super) fn on_paused(&mut self, task: TaskId) {
-        self.tasks.get_mut(&task).expect("a running task is known").pause();
-        self.active -= 1;
-        self.paused += 1;
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.pause();
+            self.active -= 1;
+            self.paused += 1;
+        }
     }
 
     pub(super) fn on_resumed(&mut self, task: TaskId) {
-        self.tasks.get_mut(&task).expect("a running task is known").resume();
-        self.active += 1;
-        self.paused -= 1;
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.resume();
+            self.active += 1;
+            self.paused -= 1;
+        }
     }
 
     pub(super) fn on_ended(&mut self, id: TaskId, result: Option<Made>, out: &mut Vec<Action>) {
@@ -148,6 +196,10 @@ impl Policy {
     /// Lets the head in: takes the memory that it needs and has its inputs read.
     pub(super) fn admit(&mut self, id: TaskId, out: &mut Vec<Action>) {
         self.head = None;
+        self.let_in(id, out);
+    }
+
+    fn let_in(&mut self, id: TaskId, out: &mut Vec<Action>) {
         self.active += 1;
         let task = self.tasks.get_mut(&id).expect("the head is known");
         let inputs = std::mem::take(&mut task.inputs);

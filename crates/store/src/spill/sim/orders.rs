@@ -220,7 +220,7 @@ impl Engine {
         let chunk = ChunkId(self.number());
         let place = Place { bytes, is_made: true, is_in_memory: true, ..Place::default() };
         self.places.insert(chunk, Place { is_fixed: spill == Spill::Never, ..place });
-        self.tell(Event::Made(Made { chunk, bytes, spill }));
+        self.tell(Event::Made(Made { chunk, bytes, spill, is_held: false }));
     }
 
     fn submit(&mut self, inputs: [u8; 3], result: u64, spill: Spill) {
@@ -249,7 +249,7 @@ impl Engine {
         let place = self.places.get_mut(&chunk).unwrap();
         (place.bytes, place.is_made, place.is_in_memory) = (bytes, true, true);
         self.ended += 1;
-        self.tell(Event::Ended { task, result: Some(Made { chunk, bytes, spill }) });
+        self.tell(Event::Ended { task, result: Some(Made { chunk, bytes, spill, is_held: false }) });
     }
 
     fn transfer(&mut self, chunk: ChunkId, fate: Fate) {

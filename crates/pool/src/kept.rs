@@ -1,0 +1,612 @@
+//! Large results: a budget may send them to disk, and lets tasks in that read or make them.
+//!
+//! The pool keeps a value in its task's slot, whatever its size. From [`KEPT_BYTES_MIN`] on it is *kept*: it stands in the
+//! table here, a [`Keeper`] is told of it, and it may leave its slot and come back. Everything is decided by the keeper;
+//! what makes it safe is here:
+//!
+//! * Whoever reads a kept value has it pinned: a task from before its body runs until its arguments are gone, a user for as
+//!   long as the borrow lives, a write to disk until it ends. What is pinned does not leave its slot, whoever asks for it.
+//! * A value moves in and out of its slot under the table's lock; it is made and dropped outside.
+//! * The task object of a kept value is freed by the keeper's word, after its last handle is gone.
+
+use crate::edge::{Chain, Waiter};
+use crate::engine::finish::{satisfy_all, satisfy_each};
+use crate::engine::{attempt, cancel_because, context, inject, outside, queue};
+use crate::gate::Satisfied;
+use crate::task::arg::TaskWaiter;
+use crate::task::handle::Handle;
+use crate::task::{GATED, Header, KEPT, PLACED, TaskRef};
+use poniard_model::codec::{Encoded, SharedBytes};
+use poniard_model::{Cause, ChunkId, CodecError, Site, TaskError, TaskId};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Results that hold at least so many bytes are kept. Smaller ones would cost more to look after than they take.
+pub const KEPT_BYTES_MIN: usize = 16 << 10;
+
+/// Who decides what stays in memory, and which task may run.
+///
+/// It is told of everything outside of locks, on whichever thread it happens. It may call the functions of this module, also
+/// while it is told.
+pub trait Keeper: Send + Sync {
+    /// A value is kept from now on. It is in memory, and held: [`Keeper::unpin`] follows.
+    fn made(&self, made: Made);
+    /// A task that has not asked yet will read the value.
+    fn reads(&self, task: TaskId, chunk: ChunkId);
+    /// A task that reads or makes large values is about to run, and may make `result` bytes. Whether it may now, with all
+    /// that it reads in memory; if not, [`admit`] or [`refuse`] follows. A task that was let in before is let in again.
+    fn asks(&self, task: TaskId, result: u64) -> bool;
+    /// A task that will read values, or has asked, has ended, and made this. Perhaps told twice.
+    fn ended(&self, task: TaskId, made: Option<Made>);
+    /// A task that was let in waits for another one.
+    fn paused(&self, task: TaskId);
+    /// It goes on.
+    fn resumed(&self, task: TaskId);
+    /// Somebody wants to hold the value; false when it is not in memory.
+    fn pin(&self, chunk: ChunkId) -> bool;
+    /// Somebody holds the value no more.
+    fn unpin(&self, chunk: ChunkId);
+    /// The last handle is gone: [`free`] follows.
+    fn released(&self, chunk: ChunkId);
+}
+
+/// A value that is kept from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Which one.
+    pub chunk: ChunkId,
+    /// Bytes of memory that it holds.
+    pub bytes: u64,
+}
+
+static KEEPER: OnceLock<&'static dyn Keeper> = OnceLock::new();
+
+/// Says who looks after large results, for good; the first call counts.
+pub fn set_keeper(keeper: &'static dyn Keeper) {
+    let _ = KEEPER.set(keeper);
+}
+
+pub(crate) fn keeper() -> Option<&'static dyn Keeper> {
+    KEEPER.get().copied()
+}
+
+/// The kept values, and the tasks that wait to be let in.
+#[derive(Default)]
+struct Table {
+    slots: HashMap<ChunkId, Slot>,
+    waiting: HashMap<TaskId, Waiting>,
+}
+
+/// A kept value.
+struct Slot {
+    /// The task object, which stays until the slot goes.
+    task: NonNull<Header>,
+    bytes: u64,
+    place: Place,
+    pins: u32,
+    /// It leaves when the last pin goes.
+    is_leaving: bool,
+    /// No handle is left: the task object is this slot's.
+    is_orphan: bool,
+    /// It was freed, and goes when the last pin goes.
+    is_over: bool,
+}
+
+// SAFETY: a slot is a reference to a task object, whose value is `Send + Sync`.
+unsafe impl Send for Slot {}
+
+/// Where the value of a slot is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Here,
+    /// On disk, or nowhere.
+    Away,
+    /// It moved out, to the last task that wanted it.
+    Taken,
+}
+
+/// A task that has asked to be let in.
+enum Waiting {
+    /// It is just asking.
+    Asking,
+    /// It was let in before it was here.
+    Admitted,
+    /// It was refused before it was here.
+    Refused(Cause),
+    /// It lies here, with the engine's reference.
+    Parked(TaskRef),
+}
+
+static TABLE: Mutex<Option<Table>> = Mutex::new(None);
+
+fn with<R>(work: impl FnOnce(&mut Table) -> R) -> R {
+    let mut table: MutexGuard<'_, Option<Table>> = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    work(table.get_or_insert_default())
+}
+
+/// A value that was moved out of its slot, to be dropped by whoever has it.
+pub(crate) type Moved = Box<dyn std::any::Any + Send>;
+
+/// Keeps a value in its slot.
+#[derive(Debug)]
+pub(crate) struct Pin(ChunkId);
+
+impl Pin {
+    /// None when the value is not in its slot.
+    fn of(chunk: ChunkId) -> Option<Pin> {
+        with(|table| {
+            let slot = table.slots.get_mut(&chunk).filter(|slot| slot.place == Place::Here)?;
+            slot.pins += 1;
+            Some(Pin(chunk))
+        })
+    }
+}
+
+/// What a task has pinned that runs.
+pub(crate) type Pins = Option<Arc<Vec<Pin>>>;
+
+thread_local! {
+    /// What the task has pinned that this thread runs.
+    static PINS: RefCell<Pins> = const { RefCell::new(None) };
+}
+
+/// Does `work` with these pins in hand.
+pub(crate) fn holding<R>(pins: Vec<Pin>, work: impl FnOnce() -> R) -> R {
+    let outer = PINS.replace(Some(Arc::new(pins)));
+    let result = work();
+    drop(PINS.replace(outer));
+    result
+}
+
+/// What the task has pinned that this thread runs: whoever goes on with its arguments elsewhere keeps it.
+pub(crate) fn pins() -> Pins {
+    PINS.with_borrow(Clone::clone)
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let (moved, over) = with(|table| {
+            let Some(slot) = table.slots.get_mut(&self.0) else { return (None, None) };
+            slot.pins -= 1;
+            let moved = if slot.is_leaving { slot.move_out() } else { None };
+            let over = if slot.pins == 0 && slot.is_over { table.slots.remove(&self.0) } else { None };
+            (moved, over)
+        });
+        crate::panics::contain(|| drop(moved));
+        if let Some(slot) = over {
+            slot.finish();
+        }
+    }
+}
+
+impl Slot {
+    /// Takes the value out, if it is there and nobody has it pinned; else it leaves later.
+    fn move_out(&mut self) -> Option<Moved> {
+        if self.place != Place::Here {
+            return None;
+        }
+        self.is_leaving = self.pins > 0;
+        if self.is_leaving {
+            return None;
+        }
+        self.place = Place::Away;
+        // SAFETY: the task object stays until the slot goes, and the reference is not used beyond that.
+        let task = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(self.task.as_ptr()) });
+        // SAFETY: the value is in its slot, nobody has it pinned, and `Away` keeps others from it.
+        Some(unsafe { task.move_value_out() })
+    }
+
+    /// Frees the task object, which nobody refers to any more.
+    fn finish(self) {
+        debug_assert!(self.is_orphan && self.pins == 0, "somebody still has it");
+        let has_value = self.place == Place::Here;
+        // SAFETY: the last handle has left the object to this slot, which goes here.
+        unsafe { TaskRef::dismantle(self.task, has_value) };
+    }
+}
+
+/// Bytes of a value on their way to disk. The value stays in its slot meanwhile.
+#[derive(Debug)]
+pub struct Contents {
+    encoded: Encoded,
+    _pin: Pin,
+}
+
+impl Contents {
+    /// The bytes, in parts: the head first, then the buffers.
+    pub fn parts(&self) -> Vec<&[u8]> {
+        let buffers = self.encoded.buffers().iter().map(|buffer| buffer.bytes());
+        std::iter::once(self.encoded.head()).chain(buffers).collect()
+    }
+}
+
+/// Memory of a value that stays in its slot, as a buffer beside its head.
+struct Lent(NonNull<[u8]>);
+
+// SAFETY: the bytes are read only, and `Contents` keeps them in place.
+unsafe impl Send for Lent {}
+// SAFETY: as above.
+unsafe impl Sync for Lent {}
+
+impl SharedBytes for Lent {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: it lives in the `Encoded` of a `Contents`, whose pin keeps the value in its slot, as it is.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// The bytes of a kept value; `None` when it is not in memory.
+///
+/// # Errors
+/// When the value cannot be written, or holds things of this process.
+pub fn contents(chunk: ChunkId) -> Option<Result<Contents, CodecError>> {
+    let pin = Pin::of(chunk)?;
+    let task = with(|table| table.slots.get(&chunk).map(|slot| slot.task))?;
+    // SAFETY: the pin keeps the slot, and the slot the task object; the reference is not used beyond that.
+    let task = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(task.as_ptr()) });
+    let lend = |bytes: &[u8]| -> Arc<dyn SharedBytes> { Arc::new(Lent(NonNull::from(bytes))) };
+    // SAFETY: the pin keeps the value in its slot.
+    let encoded = crate::panics::caught(|| unsafe { task.encode_value(&lend) });
+    let encoded = encoded.unwrap_or_else(|| Err(CodecError::other(task.site.name, "its code panicked")));
+    Some(encoded.map(|encoded| Contents { encoded, _pin: pin }))
+}
+
+/// Drops a kept value that is on disk; at once, or when the last one who reads it is done.
+pub fn evict(chunk: ChunkId) {
+    let moved = with(|table| table.slots.get_mut(&chunk).and_then(Slot::move_out));
+    crate::panics::contain(|| drop(moved));
+}
+
+/// Puts a kept value back into its slot.
+///
+/// # Errors
+/// When the bytes are not those of such a value.
+pub fn restore(chunk: ChunkId, encoded: &Encoded) -> Result<(), CodecError> {
+    let Some(task) = with(|table| table.slots.get(&chunk).map(|slot| slot.task)) else { return Ok(()) };
+    // SAFETY: the keeper frees a value only after its read has ended, which is what happens here.
+    let task = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(task.as_ptr()) });
+    let read = crate::panics::caught(|| task.decode_value(encoded));
+    let mut value =
+        Some(read.unwrap_or_else(|| Err(CodecError::other(task.site.name, "its code panicked")))?);
+    with(|table| {
+        let Some(slot) = table.slots.get_mut(&chunk) else { return };
+        // It was to leave when its last reader was done, and has not: then it stays.
+        slot.is_leaving = false;
+        if slot.place == Place::Away
+            && let Some(value) = value.take()
+        {
+            // SAFETY: the slot is empty, and the table's lock keeps others away.
+            unsafe { task.move_value_in(value) };
+            slot.place = Place::Here;
+        }
+    });
+    crate::panics::contain(|| drop(value));
+    Ok(())
+}
+
+/// Frees a kept value that was released.
+pub fn free(chunk: ChunkId) {
+    let slot = with(|table| match table.slots.entry(chunk) {
+        Entry::Occupied(entry) if entry.get().is_orphan && entry.get().pins == 0 => Some(entry.remove()),
+        Entry::Occupied(mut entry) => {
+            entry.get_mut().is_over = true;
+            None
+        }
+        Entry::Vacant(_) => None,
+    });
+    if let Some(slot) = slot {
+        slot.finish();
+    }
+}
+
+/// Waits until what is in memory is within the budget.
+///
+/// # Errors
+/// When it cannot be brought there.
+pub fn await_room() -> Result<(), TaskError> {
+    static SITE: Site = Site::new("wait for memory", file!(), line!());
+    // It asks for one byte: none is always there.
+    SITE.learn_result(1);
+    let task: Handle<()> = crate::spawn::spawn_gated((), |()| Ok(()), &SITE);
+    task.cloned()
+}
+
+/// Lets a task in that had to wait.
+pub fn admit(task: TaskId) {
+    settle(task, Waiting::Admitted);
+}
+
+/// Ends a task that had to wait and cannot be let in.
+pub fn refuse(task: TaskId, cause: Cause) {
+    settle(task, Waiting::Refused(cause));
+}
+
+/// Tells a task that asked what came of it, now or when it is parked.
+fn settle(task: TaskId, answer: Waiting) {
+    let parked = with(|table| {
+        let waiting = table.waiting.get_mut(&task)?;
+        match std::mem::replace(waiting, answer) {
+            Waiting::Parked(parked) => Some((parked, table.waiting.remove(&task)?)),
+            _ => None,
+        }
+    });
+    if let Some((parked, answer)) = parked {
+        go_on(parked, answer);
+    }
+}
+
+/// Goes on with a task that was parked.
+fn go_on(task: TaskRef, answer: Waiting) {
+    if let Waiting::Refused(cause) = answer {
+        let cause = Cell::new(Some(cause));
+        cancel_because(&task, || cause.take().expect("a task fails once"), 0);
+    }
+    outside::forget(&task);
+    match task.gate.satisfy() {
+        // At the end of a common queue: this thread may be no worker.
+        Satisfied::Ready if task.flags() & PLACED == 0 => inject(task),
+        Satisfied::Ready => queue(task),
+        // SAFETY: the task ended while it was parked, and the pause was its only edge.
+        Satisfied::Spent => unsafe { task.drop_arguments() },
+        Satisfied::Waiting => unreachable!("a parked task has one edge"),
+    }
+}
+
+/// Lets a claimed task in, with what it reads pinned; or parks it.
+#[cold]
+pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
+    let Some(keeper) = keeper() else { return Some((task, Vec::new())) };
+    task.set_flags(GATED);
+    let id = task.id();
+    let declared = task.extra().map_or(0, |extra| extra.demand.memory);
+    with(|table| table.waiting.insert(id, Waiting::Asking));
+    if !keeper.asks(id, task.site.result_bytes().max(declared)) {
+        park(task);
+        return None;
+    }
+    with(|table| table.waiting.remove(&id));
+    let (mut pins, mut missing) = (Vec::new(), None);
+    let mut pin = |input: &TaskRef| {
+        if input.flags() & KEPT != 0 {
+            match Pin::of(input.id().into()) {
+                Some(pin) => pins.push(pin),
+                None => missing = Some(input.id()),
+            }
+        }
+    };
+    // SAFETY: the caller has claimed the task, and it has not run.
+    unsafe { task.reads(&mut pin) };
+    let Some(missing) = missing else { return Some((task, pins)) };
+    debug_assert!(false, "{id} was let in without its input {missing}");
+    drop(pins);
+    let reason = format!("its input {} is not in memory, though the keeper says so", ChunkId::from(missing));
+    if task.resolve() {
+        crate::engine::finish::fail(&task, 0, Cause::scheduling(reason));
+    }
+    // SAFETY: the claim is the caller's, and the task has not run.
+    unsafe { task.drop_arguments() };
+    None
+}
+
+/// Parks a claimed task until it is let in.
+fn park(task: TaskRef) {
+    let id = task.id();
+    // An edge of the task, like an input: queue entries that are left do not start it.
+    outside::show(&task);
+    task.gate.pause();
+    let again = task.clone();
+    let answered = with(|table| match table.waiting.remove(&id) {
+        Some(answer @ (Waiting::Admitted | Waiting::Refused(_))) => Some((task, answer)),
+        _ => {
+            table.waiting.insert(id, Waiting::Parked(task));
+            None
+        }
+    });
+    match answered {
+        Some((task, answer)) => go_on(task, answer),
+        // A cancel or a halt that came before it was parked found it running, and left.
+        None => drop(attempt::end_if_asked(&again)),
+    }
+}
+
+/// Tells the keeper that a task has failed that it knows of, and lets go of it if it was parked.
+#[cold]
+pub(crate) fn failed(task: &Header) {
+    if let Some(keeper) = keeper() {
+        keeper.ended(task.id(), None);
+    }
+    let parked = with(|table| match table.waiting.entry(task.id()) {
+        Entry::Occupied(entry) if matches!(entry.get(), Waiting::Parked(_)) => Some(entry.remove()),
+        _ => None,
+    });
+    if let Some(Waiting::Parked(parked)) = parked {
+        go_on(parked, Waiting::Admitted);
+    }
+}
+
+/// Told of a task that was being wired and met values that are kept: it will read them.
+#[cold]
+pub(crate) fn will_read(task: &TaskRef) {
+    let Some(keeper) = keeper() else { return };
+    task.set_flags(GATED);
+    let mut tell = |input: &TaskRef| {
+        if input.dependents.ended().is_some() && input.flags() & KEPT != 0 {
+            keeper.reads(task.id(), input.id().into());
+        }
+    };
+    // SAFETY: the caller is wiring the task.
+    unsafe { task.reads(&mut tell) };
+}
+
+/// Ends a task that has asked, or whose result may be large: the keeper learns of it before anybody else.
+#[cold]
+#[inline(never)]
+pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
+    let made = keeper().and_then(|keeper| {
+        // SAFETY: the value was put into its slot, and nobody takes it before the seal.
+        let bytes = unsafe { task.heap_bytes() };
+        let is_large = bytes >= KEPT_BYTES_MIN;
+        if is_large {
+            task.site.learn_result(bytes as u64);
+        } else if task.site.result_bytes() >= KEPT_BYTES_MIN as u64 {
+            task.site.learn_result(0);
+        }
+        let made = is_large.then(|| keep(&task, bytes));
+        match made {
+            _ if task.flags() & GATED != 0 => keeper.ended(task.id(), made),
+            Some(made) => keeper.made(made),
+            None => {}
+        }
+        made.map(|made| (keeper, made))
+    });
+    let mut chain = seal(&task);
+    let Some((keeper, made)) = made else {
+        drop(task);
+        return satisfy_all(chain);
+    };
+    let waiters: Vec<TaskWaiter> = std::iter::from_fn(|| chain.pop()).collect();
+    for waiter in &waiters {
+        if let Waiter::Task(dependent) = waiter {
+            // SAFETY: its edge keeps it and its arguments, and is not taken back yet.
+            unsafe { tell_reader(keeper, *dependent, &task) };
+        }
+    }
+    keeper.unpin(made.chunk);
+    // Before the dependents run: the last of them may want to take the value out.
+    drop(task);
+    satisfy_each(waiters)
+}
+
+/// Tells the keeper that `dependent` will read the value of `task`, if it will.
+///
+/// # Safety
+/// The dependent hangs on the task by an edge that is not taken back.
+unsafe fn tell_reader(keeper: &dyn Keeper, dependent: NonNull<Header>, task: &TaskRef) {
+    // SAFETY: the caller's promise; the reference is not used beyond that.
+    let dependent = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(dependent.as_ptr()) });
+    let mut is_read = false;
+    // SAFETY: a task keeps its arguments until all its edges are back.
+    unsafe { dependent.reads(&mut |input| is_read |= input == task) };
+    if is_read {
+        dependent.set_flags(GATED);
+        keeper.reads(dependent.id(), task.id().into());
+    }
+}
+
+/// Tells the keeper that the tasks which a thread is in the middle of wait, until this is dropped.
+pub(crate) struct Paused(Vec<TaskId>);
+
+impl Paused {
+    pub(crate) fn now(context: &context::Context) -> Paused {
+        let gated = context.frames().filter(|task| task.flags() & GATED != 0);
+        let tasks: Vec<TaskId> = gated.map(Header::id).collect();
+        if let Some(keeper) = keeper() {
+            tasks.iter().for_each(|task| keeper.paused(*task));
+        }
+        Paused(tasks)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        if let Some(keeper) = keeper() {
+            self.0.iter().for_each(|task| keeper.resumed(*task));
+        }
+    }
+}
+
+/// Puts the value of a task that ends now into the table. The caller has it held: `unpin` follows.
+pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
+    let slot = Slot {
+        task: task.as_non_null(),
+        bytes: bytes as u64,
+        place: Place::Here,
+        pins: 0,
+        is_leaving: false,
+        is_orphan: false,
+        is_over: false,
+    };
+    let chunk = task.id().into();
+    with(|table| table.slots.insert(chunk, slot));
+    task.set_flags(KEPT);
+    Made { chunk, bytes: bytes as u64 }
+}
+
+/// The last handle of a kept value is gone.
+#[cold]
+pub(crate) fn release(task: NonNull<Header>) {
+    // SAFETY: the object stays until the slot goes, and the slot knows that nobody else has it.
+    let chunk = unsafe { task.as_ref() }.id().into();
+    with(|table| table.slots.get_mut(&chunk).expect("a kept value has a slot").is_orphan = true);
+    match keeper() {
+        Some(keeper) => keeper.released(chunk),
+        None => free(chunk),
+    }
+}
+
+/// Moves a kept value to the only task that still wants it; false when somebody else reads it too.
+pub(crate) fn take(chunk: ChunkId) -> bool {
+    with(|table| {
+        let slot = table.slots.get_mut(&chunk).expect("a kept value has a slot");
+        // The one pin is that of the task which takes it.
+        let is_free = slot.pins == 1 && slot.place == Place::Here;
+        if is_free {
+            slot.place = Place::Taken;
+        }
+        is_free
+    })
+}
+
+/// A kept value is in memory, and stays there as long as this lives.
+#[derive(Debug)]
+pub struct Held {
+    chunk: ChunkId,
+    pin: Option<Pin>,
+}
+
+impl Held {
+    /// None when the value is not in memory.
+    pub(crate) fn of(chunk: ChunkId) -> Option<Held> {
+        let keeper = keeper()?;
+        if !keeper.pin(chunk) {
+            return None;
+        }
+        match Pin::of(chunk) {
+            Some(pin) => Some(Held { chunk, pin: Some(pin) }),
+            None => {
+                keeper.unpin(chunk);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // In this order: when the keeper sends it away, nobody has it pinned.
+        drop(self.pin.take());
+        if let Some(keeper) = keeper() {
+            keeper.unpin(self.chunk);
+        }
+    }
+}
+
+/// Bytes of memory that a kept value holds when it is there.
+pub(crate) fn bytes(chunk: ChunkId) -> Option<u64> {
+    with(|table| table.slots.get(&chunk).map(|slot| slot.bytes))
+}
+
+/// Whether a kept value is in memory.
+pub(crate) fn is_here(chunk: ChunkId) -> bool {
+    with(|table| table.slots.get(&chunk).is_some_and(|slot| slot.place == Place::Here))
+}
+
+impl fmt::Debug for Paused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Paused").field(&self.0).finish()
+    }
+}

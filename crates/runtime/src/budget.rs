@@ -1,0 +1,448 @@
+//! The budget: large results are told of here, and what the policy decides is done.
+//!
+//! One lock guards the policy and the list of what it wants done, and is never held while that is done: user code runs there
+//! (a value is written, read or dropped), and the disk. Whoever tells something does what is to be done, in order, unless
+//! another thread is at it already; so what is done stays behind what was decided by a little, and never overtakes it.
+
+mod incoming;
+
+use incoming::Incoming;
+use poniard_model::codec::Encoded;
+use poniard_model::{Cause, ChunkId, TaskId};
+use poniard_pool::kept::{self, Contents, Keeper};
+use poniard_store::spill::{
+    Action, Completion, Error, Event, FileOptions, Haste, Limits, Made, Naming, Outcome, Parts, Policy,
+    Refused, Spill, SpillFile, Stored, Traffic, Transfer, Why, Writer, Written,
+};
+use poniard_store::{Arena, TakeError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What a process may use for large results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// Bytes of memory.
+    pub budget: u64,
+    /// Bytes that one task, let in alone, may bring it to.
+    pub alone: u64,
+    /// Where results go that do not fit.
+    pub spill_folders: Vec<PathBuf>,
+    /// Bytes on disk.
+    pub spill_limit: u64,
+}
+
+/// What large results take, and what was moved, since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryUsage {
+    /// Bytes of memory that there may be.
+    pub budget_bytes: u64,
+    /// Bytes of large results in memory.
+    pub resident_bytes: u64,
+    /// Bytes of large results on disk.
+    pub stored_bytes: u64,
+    /// The most that was ever in memory, as far as results are counted.
+    pub peak_bytes: u64,
+    /// Bytes written to disk so far.
+    pub written_bytes: u64,
+    /// Bytes read back so far.
+    pub read_bytes: u64,
+}
+
+type Disk = Writer<Outgoing, Incoming>;
+
+/// What looks after large results in this process.
+pub struct Budget {
+    state: Mutex<State>,
+}
+
+struct State {
+    policy: Policy,
+    /// What is to be done, in order.
+    actions: VecDeque<Action>,
+    /// Some thread is doing it.
+    is_busy: bool,
+    /// Chunks whose transfers nobody wants any more.
+    cancelled: HashSet<ChunkId>,
+    /// Where chunks are on disk.
+    stored: HashMap<ChunkId, Stored>,
+    folders: Vec<PathBuf>,
+    /// Folders that are full, or refuse: the first so many.
+    folders_given_up: usize,
+    /// The file that is written to, from the first write on.
+    disk: Option<Arc<Disk>>,
+    /// Bytes moved by files that were given up.
+    past: Traffic,
+    peak: u64,
+}
+
+/// The bytes of a chunk on its way to disk, until they are there.
+struct Outgoing(Contents);
+
+impl Parts for Outgoing {
+    fn parts(&self) -> Vec<&[u8]> {
+        self.0.parts()
+    }
+}
+
+/// The budget of this process. Until [`Budget::configure`] there is no limit, and nothing goes to disk.
+pub fn memory() -> &'static Budget {
+    static BUDGET: OnceLock<Budget> = OnceLock::new();
+    let budget = BUDGET.get_or_init(Budget::new);
+    kept::set_keeper(budget);
+    budget
+}
+
+/// Transfers under way at a time.
+const TRANSFERS: usize = 64;
+
+impl Budget {
+    fn new() -> Budget {
+        let state = State {
+            policy: Policy::new(Limits { transfers: TRANSFERS, ..Limits::default() }),
+            actions: VecDeque::new(),
+            is_busy: false,
+            cancelled: HashSet::new(),
+            stored: HashMap::new(),
+            folders: Vec::new(),
+            folders_given_up: 0,
+            disk: None,
+            past: Traffic::default(),
+            peak: 0,
+        };
+        Budget { state: Mutex::new(state) }
+    }
+
+    /// Sets the limits, from now on. What is on disk stays where it is.
+    ///
+    /// # Errors
+    /// When no folder to spill to is safe to use.
+    pub fn configure(&'static self, config: MemoryConfig) -> Result<(), Error> {
+        let mut refused = None;
+        let is_safe = |folder: &PathBuf| match poniard_store::spill::check_folder(folder) {
+            Ok(()) => true,
+            Err(error) => {
+                refused = Some(error);
+                false
+            }
+        };
+        if !config.spill_folders.iter().any(is_safe)
+            && let Some(error) = refused
+        {
+            return Err(error);
+        }
+        Arena::global().set_resident_bytes_max(usize::try_from(config.budget).unwrap_or(usize::MAX));
+        let limits = Limits {
+            budget: config.budget,
+            alone: config.alone.max(config.budget),
+            spill: config.spill_limit,
+            transfers: TRANSFERS,
+            ..Limits::default()
+        };
+        let old = {
+            let mut state = self.lock();
+            let keeps = state.folders == config.spill_folders;
+            (state.folders, state.folders_given_up) = (config.spill_folders, 0);
+            if keeps { None } else { state.give_up_disk() }
+        };
+        drop(old);
+        self.tell(Event::Limits(limits));
+        Ok(())
+    }
+
+    /// What large results take now, and what was moved so far.
+    pub fn usage(&self) -> MemoryUsage {
+        let state = self.lock();
+        let mut traffic = state.past;
+        if let Some(disk) = &state.disk {
+            traffic.written += disk.traffic().written;
+            traffic.read += disk.traffic().read;
+        }
+        MemoryUsage {
+            budget_bytes: state.policy.limits().budget,
+            resident_bytes: state.policy.held(),
+            stored_bytes: state.policy.stored(),
+            peak_bytes: state.peak,
+            written_bytes: traffic.written,
+            read_bytes: traffic.read,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the policy, and does what it wants.
+    fn tell(&self, event: Event) {
+        let mut state = self.lock();
+        state.tell(event);
+        self.perform(state);
+    }
+
+    /// Does what is to be done, unless another thread is at it.
+    fn perform<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        if state.is_busy {
+            return;
+        }
+        while let Some(action) = state.actions.pop_front() {
+            state.is_busy = true;
+            drop(state);
+            self.act(action);
+            state = self.lock();
+        }
+        state.is_busy = false;
+    }
+
+    fn act(&self, action: Action) {
+        match action {
+            Action::Write(chunk) => self.write(chunk),
+            Action::Drop(chunk) => kept::evict(chunk),
+            Action::Read(chunk, haste) => self.read(chunk, haste),
+            Action::Hurry(chunk) => self.with_disk(|disk| disk.hurry(chunk)),
+            Action::Cancel(chunk) => {
+                self.lock().cancelled.insert(chunk);
+                self.with_disk(|disk| disk.cancel(chunk));
+            }
+            Action::Forget(chunk) => drop(self.take_stored(chunk)),
+            Action::Free(chunk) => {
+                kept::free(chunk);
+                drop(self.take_stored(chunk));
+            }
+            Action::Admit(task) => kept::admit(task),
+            Action::Fail(task, why) => kept::refuse(task, cause(why)),
+        }
+    }
+
+    fn take_stored(&self, chunk: ChunkId) -> Option<Stored> {
+        self.lock().stored.remove(&chunk)
+    }
+
+    fn with_disk(&self, work: impl FnOnce(&Disk)) {
+        let disk = self.lock().disk.clone();
+        if let Some(disk) = disk {
+            work(&disk);
+        }
+    }
+
+    fn write(&self, chunk: ChunkId) {
+        let outcome = match kept::contents(chunk) {
+            Some(Ok(contents)) => match self.disk().and_then(|disk| {
+                let memory = Outgoing(contents);
+                disk.submit(Transfer::Write { chunk, memory }).map_err(|refused| Arc::new(refusal(&refused)))
+            }) {
+                Ok(()) => return,
+                Err(error) => Written::Failed(error),
+            },
+            // A value that cannot be written stays, and so does one that somebody has just taken.
+            Some(Err(_)) | None => Written::Unfit,
+        };
+        self.tell(Event::WriteEnded { chunk, outcome });
+    }
+
+    fn read(&self, chunk: ChunkId, haste: Haste) {
+        let stored = self.take_stored(chunk).expect("what is read is on disk");
+        let outcome = match Incoming::new(stored.lengths()) {
+            Ok(memory) => {
+                let transfer = Transfer::Read { chunk, stored, memory, haste };
+                let submitted = self.disk().and_then(|disk| {
+                    disk.submit(transfer).map_err(|refused| {
+                        let error = Arc::new(refusal(&refused));
+                        if let Transfer::Read { stored, .. } = refused.transfer {
+                            self.lock().stored.insert(chunk, stored);
+                        }
+                        error
+                    })
+                });
+                match submitted {
+                    Ok(()) => return,
+                    Err(error) => error,
+                }
+            }
+            Err(error) => {
+                self.lock().stored.insert(chunk, stored);
+                Arc::new(no_memory(&error))
+            }
+        };
+        self.tell(Event::ReadEnded { chunk, outcome: Err(outcome) });
+    }
+
+    /// The file that is written to, made when it is first needed: in the first folder that lets us.
+    fn disk(&self) -> Result<Arc<Disk>, Arc<Error>> {
+        let (folders, limit) = {
+            let state = self.lock();
+            if let Some(disk) = &state.disk {
+                return Ok(disk.clone());
+            }
+            (state.folders[state.folders_given_up..].to_vec(), state.policy.limits().spill)
+        };
+        let mut last = None;
+        for folder in folders {
+            match SpillFile::create(FileOptions { folder, limit, naming: Naming::Unnamed }) {
+                Ok(file) => {
+                    let disk =
+                        Arc::new(Writer::new(file, TRANSFERS, |completion| memory().completed(completion)));
+                    let mut state = self.lock();
+                    return Ok(state.disk.get_or_insert(disk).clone());
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(Arc::new(last.unwrap_or_else(|| Error::no_folder())))
+    }
+
+    /// A transfer has ended, on a thread of the disk's.
+    fn completed(&self, completion: Completion<Outgoing, Incoming>) {
+        let (Completion::Write { chunk, .. } | Completion::Read { chunk, .. }) = &completion;
+        let is_cancelled = self.lock().cancelled.remove(chunk);
+        let event = match completion {
+            Completion::Write { chunk, memory, outcome } => {
+                // Before the policy knows: then nothing keeps the value in its slot.
+                drop(memory);
+                let outcome = match outcome {
+                    Outcome::Done(stored) => {
+                        let bytes = stored.bytes();
+                        self.lock().stored.insert(chunk, stored);
+                        Written::Stored(bytes)
+                    }
+                    Outcome::Cancelled => Written::Cancelled,
+                    // The next folder is tried before anybody fails.
+                    Outcome::Failed(error) if error.is_full() && self.change_folder() => Written::Cancelled,
+                    Outcome::Failed(error) => Written::Failed(error),
+                };
+                Event::WriteEnded { chunk, outcome }
+            }
+            Completion::Read { chunk, stored, memory, outcome } => {
+                self.lock().stored.insert(chunk, stored);
+                let outcome = match outcome {
+                    Outcome::Done(()) => self.put_back(chunk, memory),
+                    // The file that the disk wrote to was given up meanwhile; this one is not.
+                    Outcome::Cancelled if !is_cancelled => return self.read(chunk, Haste::Task),
+                    Outcome::Cancelled => Err(Arc::new(Error::unreadable(chunk, "the read was taken back"))),
+                    Outcome::Failed(error) => Err(error),
+                };
+                Event::ReadEnded { chunk, outcome }
+            }
+        };
+        self.tell(event);
+    }
+
+    /// Leaves a folder that is full; false when it is the last one.
+    fn change_folder(&self) -> bool {
+        let mut state = self.lock();
+        let is_last = state.folders_given_up + 1 >= state.folders.len();
+        if is_last {
+            return false;
+        }
+        state.folders_given_up += 1;
+        let old = state.give_up_disk();
+        drop(state);
+        drop(old);
+        true
+    }
+
+    fn put_back(&self, chunk: ChunkId, memory: Incoming) -> Result<(), Arc<Error>> {
+        let (head, buffers) = memory.into_parts();
+        kept::restore(chunk, &Encoded::from_parts(head, buffers))
+            .map_err(|error| Arc::new(Error::unreadable(chunk, &error.to_string())))
+    }
+}
+
+impl State {
+    fn tell(&mut self, event: Event) {
+        let mut out = Vec::new();
+        self.policy.on(event, &mut out);
+        self.actions.extend(out);
+        self.peak = self.peak.max(self.policy.held());
+    }
+
+    /// Another file is written to from now on. What is in this one is still read from there.
+    fn give_up_disk(&mut self) -> Option<Arc<Disk>> {
+        let disk = self.disk.take()?;
+        self.past.written += disk.traffic().written;
+        self.past.read += disk.traffic().read;
+        Some(disk)
+    }
+}
+
+impl Keeper for Budget {
+    fn made(&self, made: kept::Made) {
+        self.tell(Event::Made(announced(made)));
+    }
+
+    fn reads(&self, task: TaskId, chunk: ChunkId) {
+        self.tell(Event::Reads(task, chunk));
+    }
+
+    fn asks(&self, task: TaskId, result: u64) -> bool {
+        let mut state = self.lock();
+        if state.policy.is_running(task) {
+            return true;
+        }
+        state.tell(Event::Makes(task, result));
+        state.tell(Event::Asked(task));
+        let place =
+            state.actions.iter().rposition(|action| matches!(action, Action::Admit(id) if *id == task));
+        let is_admitted = place.is_some();
+        if let Some(place) = place {
+            // The answer is here already.
+            state.actions.remove(place);
+        }
+        self.perform(state);
+        is_admitted
+    }
+
+    fn ended(&self, task: TaskId, made: Option<kept::Made>) {
+        self.tell(Event::Ended { task, result: made.map(announced) });
+    }
+
+    fn paused(&self, task: TaskId) {
+        self.tell(Event::Paused(task));
+    }
+
+    fn resumed(&self, task: TaskId) {
+        self.tell(Event::Resumed(task));
+    }
+
+    fn pin(&self, chunk: ChunkId) -> bool {
+        let mut state = self.lock();
+        let is_resident = state.policy.is_resident(chunk);
+        if is_resident {
+            state.tell(Event::Pinned(chunk));
+        }
+        self.perform(state);
+        is_resident
+    }
+
+    fn unpin(&self, chunk: ChunkId) {
+        self.tell(Event::Unpinned(chunk));
+    }
+
+    fn released(&self, chunk: ChunkId) {
+        self.tell(Event::Released(chunk));
+    }
+}
+
+fn announced(made: kept::Made) -> Made {
+    Made { chunk: made.chunk, bytes: made.bytes, spill: Spill::Allowed, is_held: true }
+}
+
+/// Why a task cannot run, as its error: the reason can be downcast to [`Why`].
+fn cause(why: Why) -> Cause {
+    Cause::returned(Box::new(why))
+}
+
+fn refusal<W, R>(refused: &Refused<W, R>) -> Error {
+    Error::refused(&format!("{:?}", refused.why))
+}
+
+fn no_memory(error: &TakeError) -> Error {
+    Error::refused(&error.to_string())
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("usage", &self.usage()).finish()
+    }
+}
