@@ -196,7 +196,7 @@ impl LocalCluster {
         let topology = Topology::one_worker(threads, node.trim().to_owned(), self.labels);
         let alone = (available as f64 * ALONE_SHARE) as u64;
         let config = Config { threads, memory };
-        let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit };
+        let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit, processors: threads };
         Ok(Settled { config, memory, topology })
     }
 }

@@ -37,9 +37,9 @@ pub trait Keeper: Send + Sync {
     fn made(&self, made: Made);
     /// A task that has not asked yet will read the value.
     fn reads(&self, task: TaskId, chunk: ChunkId);
-    /// A task that reads or makes large values is about to run, and may make `result` bytes. Whether it may now, with all
-    /// that it reads in memory; if not, [`admit`] or [`refuse`] follows. A task that was let in before is let in again.
-    fn asks(&self, task: TaskId, result: u64) -> bool;
+    /// A task that reads or makes large values is about to run. Whether it may now, with all that it reads in memory; if not,
+    /// [`admit`] or [`refuse`] follows. A task that was let in before is let in again.
+    fn asks(&self, task: TaskId, wish: Wish) -> bool;
     /// A task that will read values, or has asked, has ended, and made this. Perhaps told twice.
     fn ended(&self, task: TaskId, made: Option<Made>);
     /// A task that was let in waits for another one.
@@ -52,6 +52,15 @@ pub trait Keeper: Send + Sync {
     fn unpin(&self, chunk: ChunkId);
     /// The last handle is gone: [`free`] follows.
     fn released(&self, chunk: ChunkId);
+}
+
+/// What a task asks for that is about to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Bytes that it may make.
+    pub result: u64,
+    /// Whether it holds no processor while it runs.
+    pub is_beside: bool,
 }
 
 /// A value that is kept from now on.
@@ -364,7 +373,8 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     let id = task.id();
     let declared = task.extra().map_or(0, |extra| extra.demand.memory);
     with(|table| table.waiting.insert(id, Waiting::Asking));
-    if !keeper.asks(id, task.site.result_bytes().max(declared)) {
+    let wish = Wish { result: task.site.result_bytes().max(declared), is_beside: task.is_beside() };
+    if !keeper.asks(id, wish) {
         park(task);
         return None;
     }

@@ -9,9 +9,9 @@ mod incoming;
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ChunkId, TaskId};
-use poniard_pool::kept::{self, Contents, Keeper};
+use poniard_pool::kept::{self, Contents, Keeper, Wish};
 use poniard_store::spill::{
-    Action, Completion, Error, Event, FileOptions, Haste, Limits, Made, Naming, Outcome, Parts, Policy,
+    Action, Completion, Error, Event, FileOptions, Haste, Lane, Limits, Made, Naming, Outcome, Parts, Policy,
     Refused, Spill, SpillFile, Stored, Traffic, Transfer, Why, Writer, Written,
 };
 use poniard_store::{Arena, TakeError};
@@ -31,6 +31,8 @@ pub struct MemoryConfig {
     pub spill_folders: Vec<PathBuf>,
     /// Bytes on disk.
     pub spill_limit: u64,
+    /// How many tasks run at a time.
+    pub processors: usize,
 }
 
 /// What large results take, and what was moved, since the process began.
@@ -139,6 +141,7 @@ impl Budget {
             alone: config.alone.max(config.budget),
             spill: config.spill_limit,
             transfers: TRANSFERS,
+            processors: config.processors,
             ..Limits::default()
         };
         let old = {
@@ -375,13 +378,13 @@ impl Keeper for Budget {
         self.tell(Event::Reads(task, chunk));
     }
 
-    fn asks(&self, task: TaskId, result: u64) -> bool {
+    fn asks(&self, task: TaskId, wish: Wish) -> bool {
         let mut state = self.lock();
         if state.policy.is_running(task) {
             return true;
         }
-        state.tell(Event::Makes(task, result));
-        state.tell(Event::Asked(task));
+        state.tell(Event::Makes(task, wish.result));
+        state.tell(Event::Asked(task, if wish.is_beside { Lane::Beside } else { Lane::Processor }));
         let place =
             state.actions.iter().rposition(|action| matches!(action, Action::Admit(id) if *id == task));
         let is_admitted = place.is_some();

@@ -260,7 +260,7 @@ fn decide(chunks: u64) {
         tell(policy, Event::Submitted { task: TaskId(task), inputs, result: 4096 });
     }
     for task in (0..2 * chunks).map(TaskId) {
-        tell(policy, Event::Asked(task));
+        tell(policy, Event::Asked(task, Lane::Processor));
         let made = Made { chunk: ChunkId(task.0), bytes: 4096, spill: Spill::Allowed, is_held: false };
         tell(policy, Event::Ended { task, result: Some(made) });
     }

@@ -106,6 +106,8 @@ struct VTable {
     reads: unsafe fn(NonNull<Header>, Visit<'_>),
     /// `None` when results hold no memory outside of the task.
     keep: Option<&'static KeepTable>,
+    /// Whether the body leaves its processor.
+    detaches: bool,
 }
 
 /// What came of one attempt.
@@ -190,6 +192,7 @@ impl<A: Arg, R: Data, B: Body<A, R>> Table<A, R, B> {
         inputs: inputs::<A, R, B>,
         reads: reads::<A, R, B>,
         keep: KeepTable::of::<R>(),
+        detaches: B::DETACHES,
     };
 }
 
@@ -315,6 +318,11 @@ impl TaskRef {
     pub(crate) unsafe fn reads(&self, visit: &mut dyn FnMut(&TaskRef)) {
         // SAFETY: the caller's promise.
         unsafe { (self.vtable.reads)(self.0, visit) }
+    }
+
+    /// Whether the task mostly waits: it holds no processor while it does.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.vtable.detaches || self.extra().is_some_and(|extra| extra.demand.share == 0)
     }
 
     /// Whether the result may hold memory outside of the task.

@@ -196,10 +196,11 @@ fn threads_take_and_give_at_once() {
 fn warm_slots_go_as_others_come_into_use() {
     let arena = Arena::new(ArenaConfig::default());
     arena.set_resident_bytes_max(3 << 20);
-    let (large, small) = (BufMut::take(&arena, 2 << 20).unwrap(), BufMut::take(&arena, 1 << 20).unwrap());
+    let (large, small) =
+        (crate::BufMut::take(&arena, 2 << 20).unwrap(), crate::BufMut::take(&arena, 1 << 20).unwrap());
     drop((large, small));
     assert_eq!(arena.usage().warm_bytes, 3 << 20);
-    let other = BufMut::take(&arena, 512 << 10).unwrap();
+    let other = crate::BufMut::take(&arena, 512 << 10).unwrap();
     let usage = arena.usage();
     assert!(usage.in_use_bytes + usage.warm_bytes <= 3 << 20, "{usage:?}");
     drop(other);

@@ -2,6 +2,7 @@
 
 use super::chunk::{ChunkId, Spill};
 use super::error::Error;
+use super::policy::Lane;
 use poniard_model::TaskId;
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +21,20 @@ pub struct Limits {
     pub window: u64,
     /// Transfers under way at a time: what the writer's queue takes.
     pub transfers: usize,
+    /// Processors: as many tasks are let in at a time, beside those that hold none.
+    pub processors: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { budget: u64::MAX, alone: u64::MAX, spill: u64::MAX, window: 3, transfers: 256 }
+        Limits {
+            budget: u64::MAX,
+            alone: u64::MAX,
+            spill: u64::MAX,
+            window: 3,
+            transfers: 256,
+            processors: usize::MAX,
+        }
     }
 }
 
@@ -62,9 +72,8 @@ pub enum Event {
     Makes(TaskId, u64),
     /// The limits are others from now on.
     Limits(Limits),
-    /// The task is ready and has a processor. `Admit` or `Fail` answers, when its turn has come: those who ask are
-    /// served in order.
-    Asked(TaskId),
+    /// The task is ready and has a processor, or runs beside them. `Admit` or `Fail` answers, when its turn has come.
+    Asked(TaskId, Lane),
     /// An admitted task now waits for another one: it does not count as running. One that has ended is none: its body
     /// goes on past its time limit.
     Paused(TaskId),

@@ -3,9 +3,10 @@
 //! Nothing here reads a clock, starts a transfer or takes a lock. The rules, in order of what they save:
 //!
 //! 1. A chunk that nobody wants any more is freed without being written ([`Event::Released`]).
-//! 2. A task is let in when its inputs and its result fit. Those who ask are served in order, so that no large task waits
-//!    for ever; only a task that leaves no more in memory than it found goes ahead, if there is room for it now. When
-//!    nothing runs and nothing more can leave, the first one is let in all the same.
+//! 2. A task is let in when its inputs and its result fit, and there is a processor for it. Of those who wait the one that
+//!    was submitted first comes first, as the rule below expects, so that no large task waits for ever; only a task that
+//!    leaves no more in memory than it found goes ahead, if there is room for it now. When nothing runs and nothing more
+//!    can leave, the first one is let in all the same.
 //! 3. The chunk with the furthest next use leaves first (Belady, "A study of replacement algorithms for a
 //!    virtual-storage computer", 1966); see [`VictimKey`](super::chunk::VictimKey) for ties.
 //! 4. A clean chunk is never written again.
@@ -24,9 +25,11 @@ use super::error::Error;
 use super::message::{Action, Event, Haste, Limits, Made, Why, Written};
 use super::next_use::NextUse;
 use poniard_model::TaskId;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use task::{Stage, Task};
+
+pub use task::Lane;
 
 /// The state of memory and of those who wait for it.
 #[derive(Debug)]
@@ -34,8 +37,8 @@ pub struct Policy {
     limits: Limits,
     chunks: HashMap<ChunkId, Chunk>,
     tasks: HashMap<TaskId, Task>,
-    /// Who asked and waits behind `head`, in order.
-    queue: BTreeMap<u64, TaskId>,
+    /// Who asked and waits behind `head`, on a processor or beside them: those who were submitted first go first.
+    queue: BTreeSet<(Lane, TaskId)>,
     /// Whose turn it is. Its inputs are pinned where they are.
     head: Option<TaskId>,
     /// The number of the current event.
@@ -48,6 +51,8 @@ pub struct Policy {
     ceiling: u64,
     /// Tasks that were let in and do not wait for another one.
     active: usize,
+    /// Those among them that hold a processor, or will.
+    on_processors: usize,
     /// Tasks that were let in and wait for another one.
     paused: usize,
     /// Transfers under way.
@@ -91,13 +96,14 @@ impl Policy {
             limits,
             chunks: HashMap::new(),
             tasks: HashMap::new(),
-            queue: BTreeMap::new(),
+            queue: BTreeSet::new(),
             head: None,
             now: 0,
             sums: Sums::default(),
             orders: Orders::default(),
             promised: 0,
             active: 0,
+            on_processors: 0,
             paused: 0,
             transfers: 0,
             reads: VecDeque::new(),
@@ -115,8 +121,8 @@ impl Policy {
             Event::Reads(task, chunk) => self.on_reads(task, chunk),
             Event::Makes(task, result) => self.on_makes(task, result),
             Event::Limits(limits) => self.limits = limits,
-            Event::Asked(task) => {
-                self.on_asked(task);
+            Event::Asked(task, lane) => {
+                self.on_asked(task, lane);
                 self.overtake(task, out);
             }
             Event::Paused(task) => self.on_paused(task),

@@ -161,7 +161,7 @@ impl Machine {
     }
 
     fn run(&mut self, task: TaskId, step: &Step) {
-        self.tell(Event::Asked(task));
+        self.tell(Event::Asked(task, Lane::Processor));
         assert_eq!(self.admitted, [task]);
         self.admitted.clear();
         let made =

@@ -115,6 +115,29 @@ impl<T: Elem> Tile<T> {
         Ok(Tile::of(buf.freeze(), layout))
     }
 
+    /// An array whose elements `write` writes: it is given all of them side by side in `order`, as the last user of the memory
+    /// left them, or zero.
+    ///
+    /// ```
+    /// use poniard_store::{Order, Tile};
+    /// let ones: Tile<f64> = Tile::written(&[100, 100], Order::Col, |elements| elements.fill(1.0))?;
+    /// assert_eq!(ones.get(&[99, 99]), Some(&1.0));
+    /// # Ok::<(), poniard_store::TileError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`zeros`](Tile::zeros).
+    pub fn written(
+        shape: &[usize],
+        order: Order,
+        write: impl FnOnce(&mut [T]),
+    ) -> Result<Tile<T>, TileError> {
+        let layout = Layout::dense(shape, order)?;
+        let mut buf = BufMut::take(Arena::global(), bytes_of::<T>(&layout)?)?;
+        write(bytemuck::cast_slice_mut(&mut buf));
+        Ok(Tile::of(buf.freeze(), layout))
+    }
+
     fn of(buf: Buf, layout: Layout) -> Tile<T> {
         debug_assert!(
             layout.reach().end * size_of::<T>() <= buf.len() || layout.len() == 0,

@@ -1,5 +1,6 @@
 //! What must hold after every event.
 
+use super::Lane;
 use super::task::Stage;
 use super::{ChunkId, Orders, Policy, Spill, State, Sums, TaskId};
 
@@ -68,7 +69,7 @@ impl Policy {
             assert!(chunk.uses.contains(id), "{id} is a use of {input}");
             assert!(!task.stage.pins() || chunk.pins > 0, "{id} holds {input}");
             match (&chunk.state, task.stage) {
-                (_, Stage::Submitted | Stage::Queued(_) | Stage::Head(_)) => {}
+                (_, Stage::Submitted | Stage::Queued | Stage::Head(_)) => {}
                 (State::Restoring { waiters, .. }, Stage::Fetching(_)) => {
                     assert!(waiters.contains(&id), "{id} waits for {input}");
                     missing += 1;
@@ -78,7 +79,7 @@ impl Policy {
             }
         }
         match task.stage {
-            Stage::Queued(place) => assert_eq!(self.queue.get(&place), Some(&id)),
+            Stage::Queued => assert!(self.queue.contains(&(task.lane, id))),
             Stage::Head(_) => assert_eq!(self.head, Some(id)),
             Stage::Fetching(expected) => assert!(expected == missing && missing > 0),
             _ => {}
@@ -88,8 +89,12 @@ impl Policy {
     fn check_counts(&self) {
         let count = |is: fn(&Stage) -> bool| self.tasks.values().filter(|task| is(&task.stage)).count();
         assert_eq!(self.active, count(|stage| matches!(stage, Stage::Fetching(_) | Stage::Running)));
+        let on_processors = self.tasks.values().filter(|task| task.lane == Lane::Processor);
+        let on_processors =
+            on_processors.filter(|task| matches!(task.stage, Stage::Fetching(_) | Stage::Running));
+        assert_eq!(self.on_processors, on_processors.count());
         assert_eq!(self.paused, count(|stage| matches!(stage, Stage::Paused)));
-        assert_eq!(self.queue.len(), count(|stage| matches!(stage, Stage::Queued(_))));
+        assert_eq!(self.queue.len(), count(|stage| matches!(stage, Stage::Queued)));
         let promised: u64 =
             self.tasks.values().filter(|task| task.is_admitted()).map(|task| task.result).sum();
         assert_eq!(self.promised, promised);

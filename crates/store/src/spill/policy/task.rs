@@ -2,6 +2,16 @@
 
 use super::{Action, Chunk, ChunkId, Haste, Made, Policy, Spill, State, TaskId, Why};
 
+/// What a task runs on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Lane {
+    /// Beside the processors: it mostly waits for something else than memory.
+    Beside,
+    /// A processor.
+    #[default]
+    Processor,
+}
+
 /// A submitted task that has not ended.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -10,6 +20,8 @@ pub(super) struct Task {
     /// Bytes that it makes, as far as is known.
     pub(super) result: u64,
     pub(super) stage: Stage,
+    /// What it runs on; of no meaning before it asks.
+    pub(super) lane: Lane,
 }
 
 /// How far a task has come.
@@ -17,8 +29,8 @@ pub(super) struct Task {
 pub(super) enum Stage {
     /// It has not asked yet.
     Submitted,
-    /// It waits behind others who asked before it, at this place of the queue.
-    Queued(u64),
+    /// It waits behind others.
+    Queued,
     /// It is the head of the queue: its inputs are pinned, and it needs this many bytes more.
     Head(u64),
     /// It was let in, and so many of its inputs are still being read.
@@ -42,7 +54,8 @@ impl Policy {
                 chunk.uses.add(task);
             });
         }
-        let old = self.tasks.insert(task, Task { inputs, result, stage: Stage::Submitted });
+        let old =
+            self.tasks.insert(task, Task { inputs, result, stage: Stage::Submitted, lane: Lane::Processor });
         assert!(old.is_none(), "{task} was submitted twice");
     }
 
@@ -67,18 +80,18 @@ impl Policy {
         self.tasks.get_mut(&id).expect("just seen").result = result;
     }
 
-    pub(super) fn on_asked(&mut self, id: TaskId) {
+    pub(super) fn on_asked(&mut self, id: TaskId, lane: Lane) {
         // A task that was cancelled may still ask.
         let Some(task) = self.tasks.get_mut(&id) else { return };
         assert_eq!(task.stage, Stage::Submitted, "{id} asks once");
-        task.stage = Stage::Queued(self.now);
-        self.queue.insert(self.now, id);
+        (task.stage, task.lane) = (Stage::Queued, lane);
+        self.queue.insert((lane, id));
     }
 
     /// Lets a task that has just asked go ahead of the others, if it fits and leaves no more than it found.
     pub(super) fn overtake(&mut self, id: TaskId, out: &mut Vec<Action>) {
         let Some(task) = self.tasks.get(&id) else { return };
-        let (Stage::Queued(place), result) = (task.stage, task.result) else { return };
+        let (Stage::Queued, result, lane) = (task.stage, task.result, task.lane) else { return };
         let (mut freed, mut missing) = (0, 0);
         for input in &task.inputs {
             let chunk = &self.chunks[input];
@@ -87,8 +100,8 @@ impl Policy {
                 freed += chunk.bytes;
             }
         }
-        if missing == 0 && freed >= result && self.fits(result) {
-            self.queue.remove(&place);
+        if missing == 0 && freed >= result && self.fits(result) && self.has_processor(lane) {
+            self.queue.remove(&(lane, id));
             let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("just seen").inputs);
             for &input in &inputs {
                 self.change(input, |chunk| (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false));
@@ -101,7 +114,8 @@ impl Policy {
     pub(super) fn on_paused(&mut self, task: TaskId) {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.pause();
-            self.active -= 1;
+            let lane = task.lane;
+            self.count_active(lane, false);
             self.paused += 1;
         }
     }
@@ -109,7 +123,8 @@ impl Policy {
     pub(super) fn on_resumed(&mut self, task: TaskId) {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.resume();
-            self.active += 1;
+            let lane = task.lane;
+            self.count_active(lane, true);
             self.paused -= 1;
         }
     }
@@ -128,9 +143,9 @@ impl Policy {
         let task = self.tasks.remove(&id).expect("the caller has seen it");
         match task.stage {
             Stage::Submitted => {}
-            Stage::Queued(place) => drop(self.queue.remove(&place)),
+            Stage::Queued => drop(self.queue.remove(&(task.lane, id))),
             Stage::Head(_) => self.head = None,
-            Stage::Fetching(_) | Stage::Running => self.active -= 1,
+            Stage::Fetching(_) | Stage::Running => self.count_active(task.lane, false),
             Stage::Paused => self.paused -= 1,
         }
         if task.is_admitted() {
@@ -163,7 +178,12 @@ impl Policy {
             let Stage::Head(need) = self.tasks[&head].stage else { unreachable!("the head has its stage") };
             return Some((head, need));
         }
-        let (_, id) = self.queue.pop_first()?;
+        // What runs beside the processors comes first in the order, and is the only thing that may go on without one.
+        let (lane, id) = self.queue.first().copied()?;
+        if !self.has_processor(lane) {
+            return None;
+        }
+        self.queue.remove(&(lane, id));
         let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
         let mut need = 0;
         for &input in &inputs {
@@ -199,8 +219,22 @@ impl Policy {
         self.let_in(id, out);
     }
 
+    /// Whether one more task may run there.
+    fn has_processor(&self, lane: Lane) -> bool {
+        lane == Lane::Beside || self.on_processors < self.limits.processors
+    }
+
+    /// Counts a task that begins or ends to run, or to wait.
+    fn count_active(&mut self, lane: Lane, begins: bool) {
+        let change = |count: &mut usize| if begins { *count += 1 } else { *count -= 1 };
+        change(&mut self.active);
+        if lane == Lane::Processor {
+            change(&mut self.on_processors);
+        }
+    }
+
     fn let_in(&mut self, id: TaskId, out: &mut Vec<Action>) {
-        self.active += 1;
+        self.count_active(self.tasks[&id].lane, true);
         let task = self.tasks.get_mut(&id).expect("the head is known");
         let inputs = std::mem::take(&mut task.inputs);
         self.promised += task.result;
@@ -286,6 +320,6 @@ impl Task {
 impl Stage {
     /// Whether the task has its inputs pinned.
     pub(super) fn pins(self) -> bool {
-        !matches!(self, Stage::Submitted | Stage::Queued(_))
+        !matches!(self, Stage::Submitted | Stage::Queued)
     }
 }

@@ -220,7 +220,11 @@ impl Engine {
         let chunk = ChunkId(self.number());
         let place = Place { bytes, is_made: true, is_in_memory: true, ..Place::default() };
         self.places.insert(chunk, Place { is_fixed: spill == Spill::Never, ..place });
-        self.tell(Event::Made(Made { chunk, bytes, spill, is_held: false }));
+        let is_held = chunk.0.is_multiple_of(2);
+        self.tell(Event::Made(Made { chunk, bytes, spill, is_held }));
+        if is_held {
+            self.tell(Event::Unpinned(chunk));
+        }
     }
 
     fn submit(&mut self, inputs: [u8; 3], result: u64, spill: Spill) {
@@ -231,7 +235,13 @@ impl Engine {
         }
         let (task, makes) = (TaskId(self.number()), (ChunkId(self.number()), spill));
         self.places.insert(makes.0, Place { is_fixed: spill == Spill::Never, ..Place::default() });
-        self.tell(Event::Submitted { task, inputs: wanted.clone(), result });
+        if task.0.is_multiple_of(2) {
+            self.tell(Event::Submitted { task, inputs: wanted.clone(), result });
+        } else {
+            // The same, as its inputs become known.
+            self.tell(Event::Makes(task, result));
+            wanted.iter().for_each(|input| self.tell(Event::Reads(task, *input)));
+        }
         self.tasks.insert(task, Work { inputs: wanted, result, makes, stage: Stage::Waiting });
     }
 
@@ -341,7 +351,8 @@ impl Engine {
 
     fn ask(&mut self, task: TaskId) {
         self.tasks.get_mut(&task).unwrap().stage = Stage::Asked;
-        self.tell(Event::Asked(task));
+        let lane = if task.0.is_multiple_of(3) { Lane::Beside } else { Lane::Processor };
+        self.tell(Event::Asked(task, lane));
     }
 
     fn resume(&mut self, task: TaskId) {
@@ -426,6 +437,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         spill,
         window,
         transfers,
+        processors: 1 + transfers % 3,
     })
 }
 
@@ -472,7 +484,7 @@ fn a_task_that_lacks_memory_fails_when_the_spill_limit_is_reached_and_others_go_
     engine.submit([1, 0, 0], 0, Spill::Allowed);
     let (large, small) = (TaskId(3), TaskId(5));
     let mut actions = Vec::new();
-    engine.policy.on(Event::Asked(large), &mut actions);
+    engine.policy.on(Event::Asked(large, Lane::Processor), &mut actions);
     let [Action::Fail(task, Why::SpillLimit { need: 4096, stored: 0, limit: 4000 })] = actions[..] else {
         panic!("{actions:?}")
     };
@@ -503,7 +515,7 @@ fn what_a_task_alone_may_not_have_fails_with_the_numbers() {
     engine.put(50, Spill::Never);
     let mut actions = Vec::new();
     engine.policy.on(Event::Submitted { task: TaskId(9), inputs: vec![], result: 951 }, &mut actions);
-    engine.policy.on(Event::Asked(TaskId(9)), &mut actions);
+    engine.policy.on(Event::Asked(TaskId(9), Lane::Processor), &mut actions);
     let [Action::Fail(_, why)] = &actions[..] else { panic!("{actions:?}") };
     assert_eq!(why.to_string(), "needs 951 bytes of memory beside 50 that cannot leave; the limit is 1000");
 }
