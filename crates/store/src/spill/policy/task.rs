@@ -45,15 +45,7 @@ impl Policy {
     pub(super) fn on_submitted(&mut self, task: TaskId, mut inputs: Vec<ChunkId>, result: u64) {
         inputs.sort_unstable();
         inputs.dedup();
-        for &input in &inputs {
-            if !self.chunks.contains_key(&input) {
-                self.insert(input, Chunk::new(0, State::Unmade, Spill::Allowed, self.now));
-            }
-            self.change(input, |chunk| {
-                assert!(!chunk.is_doomed, "{task} reads {input}, which is gone");
-                chunk.uses.add(task);
-            });
-        }
+        inputs.iter().for_each(|input| self.will_use(task, *input));
         let old =
             self.tasks.insert(task, Task { inputs, result, stage: Stage::Submitted, lane: Lane::Processor });
         assert!(old.is_none(), "{task} was submitted twice");
@@ -68,8 +60,19 @@ impl Policy {
         assert_eq!(task.stage, Stage::Submitted, "{id} says what it reads before it asks");
         if let Err(place) = task.inputs.binary_search(&input) {
             task.inputs.insert(place, input);
-            self.change(input, |chunk| chunk.uses.add(id));
+            self.will_use(id, input);
         }
+    }
+
+    /// A task will read the chunk, which is made or not.
+    fn will_use(&mut self, task: TaskId, input: ChunkId) {
+        if !self.chunks.contains_key(&input) {
+            self.insert(input, Chunk::new(0, State::Unmade, Spill::Allowed, self.now));
+        }
+        self.change(input, |chunk| {
+            assert!(!chunk.is_doomed, "{task} reads {input}, which is gone");
+            chunk.uses.add(task);
+        });
     }
 
     /// What a task will make, which is known or not.
