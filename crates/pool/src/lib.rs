@@ -49,5 +49,6 @@ pub use task::Function;
 pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};
+pub use task::weak::WeakHandle;
 #[doc(hidden)]
 pub use task::{Header, TaskRef};

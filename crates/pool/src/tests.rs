@@ -13,6 +13,7 @@ mod races;
 mod retry;
 mod threads;
 mod waits;
+mod weak;
 
 use crate::{Config, Extra, Handle, Local, spawn, spawn_with, start, stop};
 use poniard_model::{Cause, Data, Site, TaskError};

@@ -13,6 +13,7 @@ pub(crate) mod extra;
 pub(crate) mod handle;
 mod keep;
 pub(crate) mod watch;
+pub(crate) mod weak;
 
 use crate::edge::{Dependents, Edge, Ended};
 use crate::epoch::{self, Epoch};
@@ -53,10 +54,12 @@ pub(crate) const DETACHED: u32 = 1 << 5;
 pub(crate) const TIMED_OUT: u32 = 1 << 6;
 /// The keeper lets the task in before it runs: it reads large values, or is to make one.
 pub(crate) const GATED: u32 = 1 << 7;
+/// There are handles that do not keep the task.
+pub(crate) const FINDABLE: u32 = 1 << 8;
 
-const FLAG_BITS: u32 = 8;
+const FLAG_BITS: u32 = 9;
 const FLAGS: u32 = (1 << FLAG_BITS) - 1;
-/// Above them the epoch, and above that the id: 2^48 of them.
+/// Above them the epoch, and above that the id: 2^47 of them.
 const ID_SHIFT: u32 = FLAG_BITS + Epoch::BITS;
 
 /// Who a new task is: its id and its epoch.
@@ -265,10 +268,10 @@ impl TaskRef {
         TaskRef(unsafe { NonNull::new_unchecked(task) })
     }
 
-    /// Whether this is the only reference.
+    /// Whether this is the only reference, and stays so.
     pub(crate) fn is_only(&self) -> bool {
         // Acquire: pairs with the Release of the drops that went before; what they read is read.
-        self.references.load(Acquire) == 1
+        self.references.load(Acquire) == 1 && self.flags() & FINDABLE == 0
     }
 
     /// Runs one attempt.
@@ -394,6 +397,9 @@ impl TaskRef {
     #[inline(never)]
     fn free(task: NonNull<Header>) {
         let task = ManuallyDrop::new(TaskRef(task));
+        if task.flags() & FINDABLE != 0 && !weak::leave(&task) {
+            return;
+        }
         match task.dependents.ended() {
             Some(Ended::Done) if task.flags() & KEPT != 0 => kept::release(task.0),
             Some(Ended::Done) if task.flags() & TAKEN == 0 => {
