@@ -177,6 +177,7 @@ impl fmt::Display for TaskError {
         }
         match &cause.0 {
             Kind::Scheduling(reason) if task.is_none() => write!(f, "{}", OneLine(reason)),
+            Kind::Returned(error) if task.is_none() => write!(f, "{}", OneLine(&error.to_string())),
             Kind::Panicked { message, place: Some(place) } => {
                 write!(f, " panicked at {place}: {}", OneLine(message))
             }

@@ -5,10 +5,11 @@
 //! [`PlainKind`]: dispatch on the type, without specialisation and without a bound that would swallow rustc's own words.
 
 use crate::chunk::Chunk;
+use crate::file::File;
 use crate::lazy::Lazy;
 use crate::task::DTask;
-use poniard_model::Data;
-use poniard_pool::{Dep, Handle, Hold, HoldMany, Many, Own, Value};
+use poniard_model::{Data, Site};
+use poniard_pool::{Dep, Handle, Hold, HoldMany, Many, Own, Value, promise};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -86,6 +87,11 @@ handles! {
     &Vec<Lazy<T>> => LazySeveral;
     &[Lazy<T>] => LazySeveral;
     #[N] &[Lazy<T>; N] => LazySeveral;
+    &File<T> => FileByReference;
+    File<T> => FileByValue;
+    &Vec<File<T>> => FileSeveral;
+    &[File<T>] => FileSeveral;
+    #[N] &[File<T>; N] => FileSeveral;
 }
 
 /// What refers to the result of a task: [`DTask`] and [`Chunk`].
@@ -134,6 +140,15 @@ pub struct LazyByValue;
 /// `&v` of lazy tasks.
 #[derive(Debug)]
 pub struct LazySeveral;
+/// `&f` of a file: the function receives `&T`, its contents.
+#[derive(Debug)]
+pub struct FileByReference;
+/// `f`, a file: the function receives `T`.
+#[derive(Debug)]
+pub struct FileByValue;
+/// `&v` of files: the function receives `&[&T]`.
+#[derive(Debug)]
+pub struct FileSeveral;
 /// `x`: the function receives it as it is.
 #[derive(Debug)]
 pub struct Plain;
@@ -223,6 +238,59 @@ impl LazySeveral {
     pub fn lazy_argument<T: Data, V: AsRef<[Lazy<T>]> + ?Sized>(self, tasks: &V) -> Many<T> {
         Many::new(tasks.as_ref().iter().map(|task| task.handle().0.clone()))
     }
+}
+
+impl FileByReference {
+    /// For `spawn!`: the file is being read from now on.
+    pub fn argument<T: Data>(self, file: &File<T>) -> Dep<T> {
+        Dep::new(file.reading().0)
+    }
+    /// For `lazy!`: the file is read with the graph.
+    pub fn lazy_argument<T: Data>(self, file: &File<T>) -> Dep<T> {
+        Dep::new(file.reading_later().0)
+    }
+    /// With `meta = true`: the function receives `&File<T>`, and nothing is read.
+    pub fn hold<T: Data>(self, file: &File<T>) -> Hold<(), File<T>> {
+        Hold::new(nothing(), file.clone())
+    }
+}
+
+impl FileByValue {
+    /// For `spawn!`.
+    pub fn argument<T: Data + Clone>(self, file: File<T>) -> Own<T> {
+        Own::new(file.reading().0)
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data + Clone>(self, file: File<T>) -> Own<T> {
+        Own::new(file.reading_later().0)
+    }
+    /// With `meta = true`: the function receives `&File<T>`.
+    pub fn hold<T: Data>(self, file: File<T>) -> Hold<(), File<T>> {
+        FileByReference.hold(&file)
+    }
+}
+
+impl FileSeveral {
+    /// For `spawn!`.
+    pub fn argument<T: Data, V: AsRef<[File<T>]> + ?Sized>(self, files: &V) -> Many<T> {
+        Many::new(files.as_ref().iter().map(|file| file.reading().0))
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Data, V: AsRef<[File<T>]> + ?Sized>(self, files: &V) -> Many<T> {
+        Many::new(files.as_ref().iter().map(|file| file.reading_later().0))
+    }
+    /// With `meta = true`: the function receives `&[File<T>]`.
+    pub fn hold<T: Data, V: AsRef<[File<T>]> + ?Sized>(self, files: &V) -> HoldMany<(), File<T>> {
+        HoldMany::new([], files.as_ref().to_vec())
+    }
+}
+
+/// A task that has ended: there is nothing to wait for.
+fn nothing() -> Handle<()> {
+    static SITE: Site = Site::new("nothing to wait for", file!(), line!());
+    let (handle, completion) = promise(&SITE);
+    completion.finish(Ok(()));
+    handle
 }
 
 impl Plain {

@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::region::{self, Asked, Caught, Form};
 use crate::task::DTask;
 use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, TaskOptions, WorkerId};
-use poniard_pool::{AnyHandle, Arg, Code, Dep, Function, Held, Local, inputs_of};
+use poniard_pool::{AnyHandle, Arg, Code, Dep, Function, Held, Local, WeakHandle, inputs_of};
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::panic::Location;
@@ -47,26 +47,78 @@ struct Node {
 }
 
 /// Lazy tasks by their id, so that a task finds the nodes of those that it takes as arguments.
-static NODES: Mutex<Option<HashMap<TaskId, Weak<Node>>>> = Mutex::new(None);
+static NODES: Mutex<Option<HashMap<TaskId, Found>>> = Mutex::new(None);
 
-fn nodes() -> MutexGuard<'static, Option<HashMap<TaskId, Weak<Node>>>> {
+/// A node, found by its id.
+enum Found {
+    /// Somebody has it.
+    Elsewhere(Weak<Node>),
+    /// It was made as an argument, and the first task that takes it has it from then on.
+    Here(Arc<Node>),
+}
+
+impl Found {
+    fn take(&mut self) -> Option<Arc<Node>> {
+        let node = match self {
+            Found::Elsewhere(node) => return node.upgrade(),
+            Found::Here(node) => node.clone(),
+        };
+        *self = Found::Elsewhere(Arc::downgrade(&node));
+        Some(node)
+    }
+}
+
+fn nodes() -> MutexGuard<'static, Option<HashMap<TaskId, Found>>> {
     NODES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Data> Lazy<T> {
     pub(crate) fn new<A: Arg>(call: Call<A>, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
-        let asked = region::asked(call.options);
-        let inputs = inputs_of(&call.arguments);
-        let (handle, held) = poniard_pool::hold(call.arguments, body, site);
+        Lazy::of(call.arguments, region::asked(call.options), body, site)
+    }
+
+    /// A lazy task that asks for what `options` say, wherever it is made.
+    pub(crate) fn apart<A: Arg>(
+        arguments: A,
+        options: Options,
+        body: Function<A, T>,
+        site: &'static Site,
+    ) -> Lazy<T> {
+        Lazy::of(arguments, Asked::only(options), body, site)
+    }
+
+    fn of<A: Arg>(arguments: A, asked: Asked, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
+        let inputs = inputs_of(&arguments);
+        let (handle, held) = poniard_pool::hold(arguments, body, site);
         let erased = handle.erase();
         let mut nodes = nodes();
         let nodes = nodes.get_or_insert_default();
-        let find = |input: &AnyHandle| nodes.get(&input.id())?.upgrade();
-        let inputs = inputs.iter().filter_map(find).collect();
+        let mut find = |input: &AnyHandle| nodes.get_mut(&input.id())?.take();
+        let inputs = inputs.iter().filter_map(&mut find).collect();
         let waiting = Mutex::new(Some((held, asked)));
         let node = Arc::new(Node { handle: erased, inputs, waiting });
-        nodes.insert(node.handle.id(), Arc::downgrade(&node));
+        nodes.insert(node.handle.id(), Found::Elsewhere(Arc::downgrade(&node)));
         Lazy { task: DTask(handle), node }
+    }
+
+    /// Launches this task alone, past the regions that hold here.
+    pub(crate) fn launch_apart(&self) {
+        let waiting = self.node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((held, asked)) = waiting {
+            held.launch(asked.resolve());
+        }
+    }
+
+    /// Keeps the task until the next lazy task that takes it is made.
+    pub(crate) fn keep_for_graph(self) {
+        let kept = nodes().get_or_insert_default().insert(self.node.handle.id(), Found::Here(self.node));
+        // After the lock: it could be the last one.
+        drop(kept);
+    }
+
+    /// The task for somebody who does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakLazy<T> {
+        WeakLazy { task: self.task.0.downgrade(), node: Arc::downgrade(&self.node) }
     }
 
     /// Launches what is not launched yet, waits, and gives a copy of the result.
@@ -204,6 +256,21 @@ impl<T> Clone for Lazy<T> {
 impl<T> fmt::Debug for Lazy<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "lazy {:?}", self.task)
+    }
+}
+
+/// A lazy task that somebody else keeps, by a handle of it or of a task that needs it.
+pub(crate) struct WeakLazy<T> {
+    task: WeakHandle<T>,
+    node: Weak<Node>,
+}
+
+impl<T: Data> WeakLazy<T> {
+    /// Its handle, and itself while anybody may still have to launch it.
+    pub(crate) fn upgrade(&self) -> Option<(DTask<T>, Option<Lazy<T>>)> {
+        let task = DTask(self.task.upgrade()?);
+        let lazy = self.node.upgrade().map(|node| Lazy { task: task.clone(), node });
+        Some((task, lazy))
     }
 }
 

@@ -25,6 +25,7 @@
 //! * [`sync`], [`spawn_bulk`], [`spawn_sequential`]: regions, which join, hold back or order what is spawned in them.
 //! * [`wait_any`], [`wait_all`], [`fetch_all`], [`as_completed`], [`map`]: many tasks at once.
 //! * [`lazy!`], [`delayed`]: graphs that run when they are asked for.
+//! * [`File`], [`to_file`], [`Format`]: files that are read when a task needs them.
 //! * [`status`], [`halt`], [`cancelled`], [`current_task`]: looking and acting from inside.
 //! * [`put`] and [`Chunk`]: values that stay where they are, in memory or on disk; [`Tile`], [`Blob`]: without copies.
 //! * [`Cluster`]: how many threads, which labels.
@@ -42,6 +43,7 @@ mod call;
 mod chunk;
 mod cluster;
 mod context;
+mod file;
 mod function;
 mod keywords;
 mod lazy;
@@ -59,6 +61,10 @@ pub use chunk::{Chunk, put};
 pub use cluster::{Cluster, LocalCluster, Memory, memory_usage, workers};
 pub use context::{
     CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
+};
+pub use file::{
+    Binary, ByPath, ByReader, File, FileError, Format, Functions, Reason, Source, Target, by_path, by_reader,
+    to_file, to_file_with,
 };
 pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};

@@ -138,6 +138,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Nothing but these options.
+    pub(crate) fn only(options: Options) -> Asked {
+        Asked { options: options.asked, after: options.after, handed_down: TaskOptions::default() }
+    }
+
     /// What the engine needs to know.
     pub(crate) fn resolve(self) -> Option<Extra> {
         let plain =

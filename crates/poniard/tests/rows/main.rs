@@ -22,6 +22,8 @@ mod closures;
 mod control;
 mod errors;
 mod failing;
+mod files;
+mod folder;
 mod futures;
 mod handles;
 mod keywords;
