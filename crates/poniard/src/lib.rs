@@ -62,10 +62,14 @@ pub use cluster::{Cluster, LocalCluster, Memory, memory_usage, workers};
 pub use context::{
     CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
 };
+#[cfg(feature = "json")]
+pub use file::Json;
 pub use file::{
-    Binary, ByPath, ByReader, File, FileError, Format, Functions, Reason, Source, Target, by_path, by_reader,
-    to_file, to_file_with,
+    Binary, ByPath, ByReader, File, FileError, Format, Functions, Npy, Raw, RawTile, Reason, Source, Target,
+    by_path, by_reader, to_file, to_file_with,
 };
+#[cfg(feature = "csv")]
+pub use file::{Csv, Separated};
 pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
 pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};

@@ -18,7 +18,7 @@ use poniard_model::codec::{Codec, Encoded, SharedBytes};
 use poniard_store::{Arena, Buf, BufMut};
 use serde::{Deserialize, Serialize};
 use std::any::type_name;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -133,7 +133,7 @@ pub(crate) fn read_encoded(source: &Source, wanted: &str) -> Result<Encoded, Rea
 
 fn read_header(source: &Source) -> Result<Header, Reason> {
     let len = source.len();
-    source.file().seek_to_start()?;
+    source.rewind_to(0)?;
     if len < PREFIX_BYTES as u64 {
         let what = format!("it has {len} bytes, and the beginning alone takes {PREFIX_BYTES}");
         return Err(Unfit::damaged(what));
@@ -187,7 +187,7 @@ fn read_buffer<'a>(
 
 /// Goes on to the next multiple of what buffers start at.
 fn skip_zeros(source: &Source) -> Result<(), Reason> {
-    let at = source.file().stream_position()?;
+    let at = source.position()?;
     let mut zeros = [0; ALIGN as usize];
     let zeros = &mut zeros[..(at.next_multiple_of(ALIGN) - at) as usize];
     source.fill(zeros)?;
@@ -231,23 +231,5 @@ impl Prefix {
             return Err(Unfit::other(what));
         }
         Ok(Prefix { file_len: number(16), header_len: number(24), header_checksum: number(32) })
-    }
-}
-
-/// Files are read through a shared reference, whose place in the file is the file's own.
-trait Cursor {
-    fn seek_to_start(&self) -> std::io::Result<()>;
-    fn stream_position(&self) -> std::io::Result<u64>;
-}
-
-impl Cursor for std::fs::File {
-    fn seek_to_start(&self) -> std::io::Result<()> {
-        let mut file = self;
-        file.seek(SeekFrom::Start(0)).map(drop)
-    }
-
-    fn stream_position(&self) -> std::io::Result<u64> {
-        let mut file = self;
-        Seek::stream_position(&mut file)
     }
 }

@@ -61,7 +61,7 @@ impl Source {
     /// # Errors
     /// When the file cannot be wound back.
     pub fn reader(&self) -> io::Result<impl BufRead + '_> {
-        (&self.file).seek(SeekFrom::Start(0))?;
+        self.rewind_to(0)?;
         Ok(BufReader::with_capacity(BUFFER_BYTES, &self.file))
     }
 
@@ -70,8 +70,18 @@ impl Source {
     /// # Errors
     /// When they cannot be read, or there is no memory for them.
     pub fn bytes(&self) -> Result<Buf, Reason> {
-        (&self.file).seek(SeekFrom::Start(0))?;
+        self.rewind_to(0)?;
         self.take(self.len)
+    }
+
+    /// Goes to this byte of the file.
+    pub(crate) fn rewind_to(&self, at: u64) -> io::Result<()> {
+        (&self.file).seek(SeekFrom::Start(at)).map(drop)
+    }
+
+    /// The byte of the file that is read next.
+    pub(crate) fn position(&self) -> io::Result<u64> {
+        (&self.file).stream_position()
     }
 
     /// The next `len` bytes, in memory of their own.

@@ -3,9 +3,12 @@
 use crate::file::binary::Binary;
 use crate::file::format::Format;
 use crate::file::handle::File;
+use crate::file::npy::Npy;
 use crate::file::place::Place;
+use crate::file::raw::Raw;
 use poniard_model::Data;
 use poniard_model::codec::{carried, carry};
+use poniard_store::{Blob, Tile};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::any::Any;
 use std::ffi::OsString;
@@ -68,6 +71,19 @@ fn known<T: Data>(name: &str) -> Option<Arc<dyn Format<T>>> {
 }
 
 /// The formats of this name that are for some types only, each as an `Arc<dyn Format<_>>`.
-fn of_some_types(_name: &str) -> Vec<Box<dyn Any>> {
-    Vec::new()
+fn of_some_types(name: &str) -> Vec<Box<dyn Any>> {
+    fn boxed<T: 'static>(format: impl Format<T>) -> Box<dyn Any> {
+        let format: Arc<dyn Format<T>> = Arc::new(format);
+        Box::new(format)
+    }
+    macro_rules! arrays {
+        ($($number:ty),*) => {
+            vec![$(boxed::<Tile<$number>>(Npy), boxed::<Vec<$number>>(Npy)),*]
+        };
+    }
+    match name {
+        "npy" => arrays!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64),
+        "raw" => vec![boxed::<Blob>(Raw)],
+        _ => Vec::new(),
+    }
 }

@@ -179,7 +179,7 @@ fn a32_a_value_comes_back_in_the_default_format() {
     let file = to_file(&value, folder.file("value")).unwrap();
     let back = File::<Value>::open(folder.file("value")).unwrap().fetch().unwrap();
     assert_eq!(back, value);
-    assert_eq!(to_file(&Vec::<i64>::new(), folder.file("none")).unwrap().fetch().unwrap(), []);
+    assert!(to_file(&Vec::<i64>::new(), folder.file("none")).unwrap().fetch().unwrap().is_empty());
     drop(file);
     assert_eq!(folder.names(), ["none", "value"], "files stay when their handles go");
 }

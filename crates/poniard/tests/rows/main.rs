@@ -24,6 +24,7 @@ mod errors;
 mod failing;
 mod files;
 mod folder;
+mod formats;
 mod futures;
 mod handles;
 mod keywords;
