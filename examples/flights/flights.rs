@@ -2,13 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int16Type};
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
-use arrow_ipc::reader::FileReader;
+use poniard::{FileError, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::stats::HOURS;
@@ -23,18 +22,11 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    /// Reads the columns `delay` and `time` of an Arrow file.
-    pub(crate) fn read(path: PathBuf) -> Result<Flights, ReadError> {
-        let failed = |reason: String, advice| ReadError { path: path.clone(), reason, advice };
-        let file = File::open(&path).map_err(|error| failed(error.to_string(), ADVICE_PATH))?;
-        let batches = FileReader::try_new_buffered(file, None)
-            .map_err(|error| failed(error.to_string(), ADVICE_FORMAT))?;
+    /// Takes the columns `delay` and `time` of a table, which was read from `path`.
+    pub(crate) fn of(table: &Table, path: PathBuf) -> Result<Flights, ReadError> {
         let mut flights = Flights::default();
-        for batch in batches {
-            let batch = batch.map_err(|error| failed(error.to_string(), ADVICE_FORMAT))?;
-            flights.append(&batch).map_err(|reason| failed(reason, ADVICE_COLUMNS))?;
-        }
-        Ok(flights)
+        let columns = table.batches().iter().try_for_each(|batch| flights.append(batch));
+        columns.map(|()| flights).map_err(|reason| ReadError { path, reason, advice: ADVICE_COLUMNS })
     }
 
     /// Hour and delay of each flight of the file.
@@ -86,6 +78,15 @@ pub(crate) struct ReadError {
     path: PathBuf,
     reason: String,
     advice: &'static str,
+}
+
+impl ReadError {
+    /// The file itself could not be opened or read.
+    pub(crate) fn of_file(error: &FileError, path: &Path) -> ReadError {
+        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let advice = if error.is_damaged() { ADVICE_FORMAT } else { ADVICE_PATH };
+        ReadError { path: path.to_owned(), reason, advice }
+    }
 }
 
 impl fmt::Display for ReadError {

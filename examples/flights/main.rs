@@ -12,10 +12,12 @@ mod stats;
 mod svg;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use poniard::prelude::*;
+use poniard::{ArrowIpc, FileError, Table};
 
 use crate::arguments::Arguments;
 use crate::flights::{Flights, ReadError};
@@ -50,8 +52,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // The first spawn would start the runtime too, but where PONIARD_THREADS makes no sense this line says so by itself.
     let _cluster = Cluster::from_env().start()?;
-    let flights = spawn!(Flights::read(arguments.data.clone())?);
-    let all = flights.fetch_ref().map_err(in_words)?;
+    let path = &arguments.data;
+    let file = File::<Table>::open(path).map_err(|error| ReadError::of_file(&error, path))?.format(ArrowIpc);
+    let flights = spawn!(Flights::of(&file, path.clone())?);
+    let all = flights.fetch_ref().map_err(|error| in_words(error, path))?;
 
     let start = Instant::now();
     let (day, tasks) = spawn_day(&flights, arguments.parts);
@@ -150,10 +154,11 @@ fn draw(rows: &[HourRow], arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// What the reading task itself said is clearer to a person than which task said it.
-fn in_words(error: TaskError) -> Box<dyn Error> {
-    match error.downcast_ref::<ReadError>() {
-        Some(read) => Box::new(read.clone()),
-        None => Box::new(error),
+/// What was wrong with the file is clearer to a person than which task found it.
+fn in_words(error: TaskError, path: &Path) -> Box<dyn Error> {
+    match (error.downcast_ref::<ReadError>(), error.downcast_ref::<FileError>()) {
+        (Some(read), _) => Box::new(read.clone()),
+        (_, Some(file)) => Box::new(ReadError::of_file(file, path)),
+        _ => Box::new(error),
     }
 }

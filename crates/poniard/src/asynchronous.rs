@@ -1,17 +1,13 @@
 //! Tasks that are futures (feature `async`): they run on a small tokio runtime of their own, and hold no processor.
 
+use crate::background::runtime;
 use crate::call::Call;
 use crate::region;
 use crate::task::DTask;
 use poniard_model::{Cause, Data, FailedTask, Retries, Site, TaskError, WorkerId};
 use poniard_pool::{AnyHandle, Arg, Code, Completion, Opened, caught, current, panic_cause};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::task::Poll;
-use tokio::runtime::{Builder, Runtime};
-
-/// Threads for futures: they only wait.
-const THREADS: usize = 1;
 
 /// Makes a future of opened arguments.
 type Start<A, Fut> = fn(Opened<A>) -> Fut;
@@ -127,13 +123,4 @@ async fn guarded<R>(task: &AnyHandle, future: impl Future<Output = Result<R, Cau
 
 fn failed(task: &AnyHandle, attempt: u32) -> FailedTask {
     FailedTask { id: task.id(), name: task.name(), site: task.site(), worker: WorkerId::FIRST, attempt }
-}
-
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(THREADS).thread_name("poniard-io").enable_all();
-        builder.build().expect("the system starts a thread for futures")
-    })
 }

@@ -39,6 +39,8 @@ mod args;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod awaiting;
+#[cfg(any(feature = "async", feature = "object-store"))]
+mod background;
 mod call;
 mod chunk;
 mod cluster;
@@ -64,6 +66,10 @@ pub use context::{
 };
 #[cfg(feature = "json")]
 pub use file::Json;
+#[cfg(feature = "object-store")]
+pub use file::to_file_in;
+#[cfg(feature = "arrow")]
+pub use file::{ArrowIpc, ArrowStream, Parquet, Table};
 pub use file::{
     Binary, ByPath, ByReader, File, FileError, Format, Functions, Npy, Raw, RawTile, Reason, Source, Target,
     by_path, by_reader, to_file, to_file_with,

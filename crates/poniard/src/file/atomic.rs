@@ -13,6 +13,12 @@ pub(crate) const TEMPORARY_START: &str = ".poniard-";
 /// And how the name ends.
 pub(crate) const TEMPORARY_END: &str = ".tmp";
 
+/// Who may use a new file: as the user's mask says.
+const MODE_USUAL: u32 = 0o666;
+/// Only this user, for copies in folders that everybody uses.
+#[cfg(feature = "object-store")]
+pub(crate) const MODE_PRIVATE: u32 = 0o600;
+
 /// Writes a file anew: under a temporary name in the same folder, to the disk, then under its own name, then the folder's
 /// entry to the disk. When it returns an error, or panics, the old file is as it was.
 pub(crate) fn replace(
@@ -26,7 +32,7 @@ pub(crate) fn replace(
         return Err(io::Error::new(ErrorKind::IsADirectory, "there is a folder of this name").into());
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let scratch = write_aside(folder, write)?;
+    let scratch = write_aside(folder, MODE_USUAL, write)?;
     if let Ok(metadata) = fs::metadata(path) {
         fs::set_permissions(&scratch.0, metadata.permissions())?;
     }
@@ -41,18 +47,19 @@ pub(crate) fn replace(
 /// Writes a file under a temporary name; it goes with the guard.
 pub(crate) fn write_aside(
     folder: &Path,
+    mode: u32,
     write: impl FnOnce(&mut Target) -> Result<(), Reason>,
 ) -> Result<Scratch, Reason> {
-    let mut target = create(folder)?;
+    let mut target = create(folder, mode)?;
     let scratch = Scratch(target.path().to_owned());
     write(&mut target)?;
     target.end()?;
     Ok(scratch)
 }
 
-fn create(folder: &Path) -> io::Result<Target> {
+fn create(folder: &Path, mode: u32) -> io::Result<Target> {
     loop {
-        match Target::create(&temporary(folder)) {
+        match Target::create(&temporary(folder), mode) {
             // Of a process on another host that has our id.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {

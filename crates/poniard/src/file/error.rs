@@ -120,6 +120,7 @@ impl Error for Unfit {}
 /// There is nothing at `path`, which was `given` as it stands here.
 pub(crate) fn missing(given: &Path, folder: Option<&Path>) -> io::Error {
     let text = match folder {
+        _ if given.to_string_lossy().contains("://") => "there is no such object".to_owned(),
         Some(folder) if given.is_relative() => {
             format!("there is no such file in {}, the working directory", folder.display())
         }

@@ -3,10 +3,14 @@
 use crate::file::binary::Binary;
 use crate::file::error::{FileError, Reason};
 use crate::file::format::{Format, by_path, by_reader};
+#[cfg(feature = "object-store")]
+use crate::file::object::ObjectPlace;
 use crate::file::place::Place;
 use crate::lazy::{Lazy, WeakLazy};
 use crate::options::Options;
 use crate::task::{DTask, Ref};
+#[cfg(feature = "object-store")]
+use object_store::ObjectStore;
 use poniard_model::{Cause, Data, Site, TaskError};
 use poniard_pool::Code;
 use std::fmt;
@@ -48,6 +52,17 @@ impl<T: Data> File<T> {
     /// When there is no file.
     pub fn open(path: impl AsRef<Path>) -> Result<File<T>, FileError> {
         Ok(File::new(Place::of_existing(path.as_ref())?, Arc::new(Binary)))
+    }
+
+    /// A handle of an object of this store, in the format [`Binary`] unless another is set. Nothing of it is read.
+    ///
+    /// # Errors
+    /// When there is no such object, or the store does not answer.
+    #[cfg(feature = "object-store")]
+    pub fn open_in(store: Arc<dyn ObjectStore>, key: &str) -> Result<File<T>, FileError> {
+        let place = ObjectPlace::of(store, key).map_err(|reason| FileError::opening(key, reason))?;
+        place.check().map_err(|error| FileError::opening(&place, error))?;
+        Ok(File::new(Place::Object(place), Arc::new(Binary)))
     }
 
     pub(crate) fn new(place: Place, format: Arc<dyn Format<T>>) -> File<T> {
@@ -158,6 +173,10 @@ impl<T: Data> File<T> {
         (lazy.handle().clone(), Some(lazy))
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.0.place
+    }
+
     pub(crate) fn format_name(&self) -> &str {
         self.0.format.name()
     }
@@ -184,6 +203,23 @@ pub fn to_file_with<T: Data>(
     format: impl Format<T>,
 ) -> Result<File<T>, FileError> {
     let file = File::new(Place::of(path.as_ref())?, Arc::new(format));
+    file.write(value)?;
+    Ok(file)
+}
+
+/// The same into an object store: the object is there whole, or not at all.
+///
+/// # Errors
+/// As for [`to_file_with`], and when the store refuses the object.
+#[cfg(feature = "object-store")]
+pub fn to_file_in<T: Data>(
+    value: &T,
+    store: Arc<dyn ObjectStore>,
+    key: &str,
+    format: impl Format<T>,
+) -> Result<File<T>, FileError> {
+    let place = ObjectPlace::of(store, key).map_err(|reason| FileError::opening(key, reason))?;
+    let file = File::new(Place::Object(place), Arc::new(format));
     file.write(value)?;
     Ok(file)
 }

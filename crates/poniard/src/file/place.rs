@@ -2,44 +2,92 @@
 
 use crate::file::atomic;
 use crate::file::error::{FileError, Reason, missing};
+#[cfg(feature = "object-store")]
+use crate::file::object::{Found, ObjectPlace};
 use crate::file::source::{Source, Target};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Where a file is: a path of this machine, absolute.
+/// Where a file is.
 #[derive(Clone, Debug)]
-pub(crate) struct Place(PathBuf);
+pub(crate) enum Place {
+    /// At a path of this machine, which is absolute.
+    Local(PathBuf),
+    #[cfg(feature = "object-store")]
+    Object(ObjectPlace),
+}
 
 impl Place {
     /// Where `path` leads from the working directory as it is now.
     pub(crate) fn of(path: &Path) -> Result<Place, FileError> {
         let opening = |error| FileError::opening(path.display(), named(path, error));
+        if let Some(address) = path.to_str().filter(|path| path.contains("://")) {
+            return Place::of_address(address).map_err(|reason| FileError::opening(path.display(), reason));
+        }
         if path.as_os_str().is_empty() {
             return Err(opening(io::Error::new(ErrorKind::InvalidInput, "the path is empty")));
         }
-        std::path::absolute(path).map(Place).map_err(opening)
+        std::path::absolute(path).map(Place::Local).map_err(opening)
+    }
+
+    #[cfg(feature = "object-store")]
+    fn of_address(address: &str) -> Result<Place, Reason> {
+        Ok(match ObjectPlace::of_address(address)? {
+            Found::File(path) => Place::Local(path),
+            Found::Object(place) => Place::Object(place),
+        })
+    }
+
+    #[cfg(not(feature = "object-store"))]
+    fn of_address(_: &str) -> Result<Place, Reason> {
+        Err("addresses need the feature `object-store` of crate `poniard`".into())
     }
 
     /// The same, where there must be a file already; not a byte of it is read.
     pub(crate) fn of_existing(path: &Path) -> Result<Place, FileError> {
         let place = Place::of(path)?;
-        let found = std::fs::metadata(&place.0).and_then(|metadata| match metadata.is_dir() {
-            true => Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder, not a file")),
-            false => Ok(()),
-        });
-        found.map_err(|error| FileError::opening(path.display(), named(path, error)))?;
+        place.check().map_err(|error| FileError::opening(path.display(), named(path, error)))?;
         Ok(place)
+    }
+
+    /// Whether a file is there.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self {
+            Place::Local(path) if std::fs::metadata(path)?.is_dir() => {
+                Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder, not a file"))
+            }
+            Place::Local(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Place::Object(place) => place.check(),
+        }
     }
 
     /// The path, or the address in its store.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        match self {
+            Place::Local(path) => path,
+            #[cfg(feature = "object-store")]
+            Place::Object(place) => place.path(),
+        }
+    }
+
+    /// Whether its path leads there in another process too.
+    pub(crate) fn is_found_by_path(&self) -> bool {
+        match self {
+            Place::Local(_) => true,
+            #[cfg(feature = "object-store")]
+            Place::Object(place) => place.is_address(),
+        }
     }
 
     /// Opens it for reading.
     pub(crate) fn source(&self) -> Result<Source, Reason> {
-        Source::open(&self.0).map_err(|error| named(&self.0, error).into())
+        match self {
+            Place::Local(path) => Source::open(path).map_err(|error| named(path, error).into()),
+            #[cfg(feature = "object-store")]
+            Place::Object(place) => place.source(),
+        }
     }
 
     /// Writes it anew, whole or not at all.
@@ -47,7 +95,11 @@ impl Place {
         &self,
         write: impl FnOnce(&mut Target) -> Result<(), Reason>,
     ) -> Result<(), Reason> {
-        atomic::replace(&self.0, write)
+        match self {
+            Place::Local(path) => atomic::replace(path, write),
+            #[cfg(feature = "object-store")]
+            Place::Object(place) => place.replace(write),
+        }
     }
 }
 
@@ -61,6 +113,6 @@ fn named(path: &Path, error: io::Error) -> io::Error {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
+        self.path().display().fmt(f)
     }
 }

@@ -4,6 +4,7 @@ use crate::file::error::{Reason, Unfit};
 use poniard_store::{Arena, Buf, BufMut};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The contents of a file, for a [`Format`](crate::Format) to read.
@@ -119,8 +120,8 @@ pub struct Target {
 }
 
 impl Target {
-    pub(crate) fn create(path: &Path) -> io::Result<Target> {
-        let file = File::options().write(true).create_new(true).open(path)?;
+    pub(crate) fn create(path: &Path, mode: u32) -> io::Result<Target> {
+        let file = File::options().write(true).create_new(true).mode(mode).open(path)?;
         Ok(Target { path: path.to_owned(), file: BufWriter::with_capacity(BUFFER_BYTES, file) })
     }
 

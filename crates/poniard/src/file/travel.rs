@@ -1,5 +1,7 @@
 //! How a handle of a file is written: by path and format, or, where the format is a user's, beside the bytes.
 
+#[cfg(feature = "arrow")]
+use crate::file::arrow;
 use crate::file::binary::Binary;
 use crate::file::format::Format;
 use crate::file::handle::File;
@@ -26,7 +28,7 @@ enum Written {
 
 impl<T: Data> Serialize for File<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = if known::<T>(self.format_name()).is_some() {
+        let written = if self.place().is_found_by_path() && known::<T>(self.format_name()).is_some() {
             let path = self.path().as_os_str().as_bytes().to_vec();
             Some(Written::Named(path, self.format_name().to_owned()))
         } else {
@@ -84,6 +86,12 @@ fn of_some_types(name: &str) -> Vec<Box<dyn Any>> {
     match name {
         "npy" => arrays!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64),
         "raw" => vec![boxed::<Blob>(Raw)],
+        #[cfg(feature = "arrow")]
+        "arrow" => vec![boxed(arrow::ArrowIpc)],
+        #[cfg(feature = "arrow")]
+        "arrow stream" => vec![boxed(arrow::ArrowStream)],
+        #[cfg(feature = "arrow")]
+        "parquet" => vec![boxed(arrow::Parquet)],
         _ => Vec::new(),
     }
 }

@@ -32,6 +32,8 @@ mod lazy;
 mod many;
 mod memory;
 mod nesting;
+#[cfg(feature = "object-store")]
+mod objects;
 mod occupancy;
 mod options;
 mod panics;
