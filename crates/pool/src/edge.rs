@@ -133,6 +133,12 @@ impl Dependents {
         Chain { next: head }
     }
 
+    /// Whether somebody waits for the task.
+    pub(crate) fn has_any(&self) -> bool {
+        // Acquire: pairs with the Release in `push`; the edge is written.
+        !matches!(self.0.load(Acquire).addr(), 0 | DONE | FAILED)
+    }
+
     /// Shows every waiter to `look`, newest first, until it breaks.
     ///
     /// # Safety

@@ -2,18 +2,21 @@
 //!
 //! * `gate`, `edge`, `task`: the task object and its two atomic words. `README.md` has the protocol and its proof.
 //! * `memory`: free lists of task blocks.
+//! * `turns`: who may use a datum that tasks change in place, and who comes next.
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
 //! * `board`, `ready`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
 //! * [`kept`]: large results, which a budget may send to disk, and the tasks that read or make them.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
+//! * `spawn`, `borrow`: tasks, and turns at data without a task.
 //!
 //! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 mod bell;
 mod board;
+mod borrow;
 mod crew;
 mod deque;
 mod edge;
@@ -30,6 +33,7 @@ mod spawn;
 mod sync;
 mod task;
 mod timer;
+mod turns;
 
 #[cfg(all(test, loom))]
 mod loom;
@@ -46,6 +50,7 @@ pub use engine::{Config, Runs, set_default, start, stop};
 pub use panics::{caught, cause as panic_cause};
 pub use spawn::{Held, hold, hold_detached, put, spawn, spawn_detached, spawn_with};
 pub use task::Function;
+pub use task::access::{Access, AccessTo, AnyDatum, Datum, Lent, Read, Write, accesses_of};
 pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};

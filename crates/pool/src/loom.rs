@@ -8,6 +8,7 @@ mod edge;
 mod gate;
 mod sleep;
 mod task;
+mod turns;
 
 use loom::cell::UnsafeCell;
 use loom::model::Builder;

@@ -1,7 +1,11 @@
-//! The atomics of the protocols: `std`'s, or loom's under `--cfg loom`, so that loom can play them.
+//! The atomics and locks of the protocols: `std`'s, or loom's under `--cfg loom`, so that loom can play them.
 
 #[cfg(loom)]
+pub(crate) use loom::sync::Mutex;
+#[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU32, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU32, fence};
 

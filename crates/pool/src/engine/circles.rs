@@ -1,7 +1,7 @@
 //! Circles of waits: a running task that waits in the middle for one that cannot end before it does.
 //!
 //! What cannot end before a task does hangs below it: its dependents, the tasks in whose middle threads wait for it, and what
-//! hangs below those. A wait closes a circle when its target is found there. A few steps of that walk are taken
+//! hangs below those; and those that wait for a turn at data which it uses. A wait closes a circle when its target is found there. A few steps of that walk are taken
 //! before a thread parks, and all of them again, ever more rarely, while it stays parked: so a circle through millions of
 //! waiting tasks is found as well, and a wait that is not part of one costs next to nothing.
 //!
@@ -9,13 +9,16 @@
 //! that has not ended, or its thread is parked until such a task ends. So none of it can end well meanwhile. It can
 //! fail, be cancelled, run out of time, or be ended by a completion: all of these seal their lists under the lock that the
 //! walk holds ([`sealed`]). An edge that hangs in a list that is not sealed keeps its task alive, and a parked thread keeps the
-//! tasks alive in whose middle it is.
+//! tasks alive in whose middle it is. A task that waits in the queue of a datum has an edge out too, and it comes back only
+//! when those before it have dropped their arguments, which tasks that are blocked do not.
 
 use crate::edge::{Chain, Ended, Waiter};
+use crate::task::access::{AccessTo, TaskTurns};
 use crate::task::arg::TaskWaiter;
 use crate::task::watch::Parked;
 use crate::task::{Header, TaskRef};
-use std::collections::HashSet;
+use crate::turns::Usage;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +52,7 @@ pub(super) struct Circular;
 pub(super) fn hang(parked: &Arc<Parked>, target: &TaskRef) -> Result<bool, Circular> {
     // Held over the push: of two waits that close a circle together, the later one finds the earlier one.
     let _nobody_seals = lock();
-    if reaches(parked.frames(), target, FEW) == Some(true) {
+    if reaches(parked, target, FEW) == Some(true) {
         return Err(Circular);
     }
     Ok(parked.hang(target))
@@ -77,7 +80,7 @@ pub(super) fn wait(parked: &Arc<Parked>, target: &TaskRef) -> Result<(), Circula
             pause = left.max(period / 2);
             continue;
         }
-        if reaches(parked.frames(), target, usize::MAX) == Some(true) {
+        if reaches(parked, target, usize::MAX) == Some(true) {
             // Under the lock: no walk follows a thread that goes on.
             parked.leave();
             return Err(Circular);
@@ -90,41 +93,130 @@ pub(super) fn wait(parked: &Arc<Parked>, target: &TaskRef) -> Result<(), Circula
     Ok(())
 }
 
-/// Whether `target` hangs below one of `tasks`, or is one; `None` when there is more than `most` to look at. The lock is held, and
-/// this thread is in the middle of `tasks`.
-fn reaches(tasks: &[NonNull<Header>], target: &TaskRef, most: usize) -> Option<bool> {
-    let target = target.as_non_null();
-    if tasks.contains(&target) {
+/// Whether a task that is being wired, and has entered the queues of its data, hangs below itself.
+pub(super) fn closes(task: &TaskRef) -> bool {
+    let _nobody_seals = lock();
+    Walk::new(task, usize::MAX).run(vec![task.as_non_null()]) == ControlFlow::Break(Found::Target)
+}
+
+/// Whether `target` hangs below one of the tasks in whose middle the thread is or below what else it holds, or is one of them;
+/// `None` when there is more than `most` to look at. The lock is held, and the thread is this one.
+fn reaches(parked: &Parked, target: &TaskRef, most: usize) -> Option<bool> {
+    if parked.frames().contains(&target.as_non_null()) {
         return Some(true);
     }
-    let mut seen: HashSet<NonNull<Header>> = HashSet::new();
-    let mut next = tasks.to_vec();
-    let mut steps = 0;
-    while let Some(task) = next.pop() {
-        // SAFETY: it is kept alive, see the module's page.
-        let list = &unsafe { task.as_ref() }.dependents;
-        let look = |waiter: TaskWaiter| {
-            let below: &[NonNull<Header>] = match &waiter {
-                Waiter::Task(task) => std::slice::from_ref(task),
+    let mut walk = Walk::new(target, most);
+    let mut found = walk.behind_held(parked);
+    if found.is_continue() {
+        found = walk.run(parked.frames().to_vec());
+    }
+    match found {
+        ControlFlow::Break(Found::Target) => Some(true),
+        ControlFlow::Break(Found::TooMuch) => None,
+        ControlFlow::Continue(()) => Some(false),
+    }
+}
+
+/// Why a walk ends before all is seen.
+#[derive(Debug, PartialEq)]
+enum Found {
+    Target,
+    TooMuch,
+}
+
+/// A walk to what cannot go on before some tasks end.
+struct Walk {
+    target: NonNull<Header>,
+    seen: HashSet<NonNull<Header>>,
+    /// Seen, and still to be walked from.
+    next: Vec<NonNull<Header>>,
+    /// Of each queue, the first turn behind which all was seen.
+    queues: HashMap<NonNull<TaskTurns>, u64>,
+    steps: usize,
+    most: usize,
+}
+
+impl Walk {
+    fn new(target: &TaskRef, most: usize) -> Walk {
+        let target = target.as_non_null();
+        let (seen, next, queues) = Default::default();
+        Walk { target, seen, next, queues, steps: 0, most }
+    }
+
+    fn run(&mut self, from: Vec<NonNull<Header>>) -> ControlFlow<Found> {
+        self.next.extend(from);
+        while let Some(task) = self.next.pop() {
+            // SAFETY: it is kept alive, see the module's page.
+            let list = &unsafe { task.as_ref() }.dependents;
+            // SAFETY: nobody can seal the list now, see the module's page.
+            unsafe { list.walk(|waiter| self.waiter(waiter)) }?;
+            self.behind(task)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn waiter(&mut self, waiter: TaskWaiter) -> ControlFlow<Found> {
+        match waiter {
+            Waiter::Task(task) => self.found(task)?,
+            Waiter::Parked(parked) => {
                 // SAFETY: while it hangs in a list, the list has a reference to it.
-                Waiter::Parked(parked) => unsafe { parked.as_ref() }.waiting_frames(),
-                Waiter::Watcher(_) => &[],
-            };
-            for task in below {
-                if *task == target {
-                    return ControlFlow::Break(Some(true));
-                }
-                if seen.insert(*task) {
-                    next.push(*task);
+                let parked = unsafe { parked.as_ref() };
+                if !parked.has_left() {
+                    parked.frames().iter().try_for_each(|task| self.found(*task))?;
+                    self.behind_held(parked)?;
                 }
             }
-            steps += 1;
-            if steps > most { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
-        };
-        // SAFETY: nobody can seal the list now, see the module's page.
-        if let ControlFlow::Break(found) = unsafe { list.walk(look) } {
-            return found;
+            Waiter::Watcher(_) => {}
         }
+        self.step()
     }
-    Some(false)
+
+    fn found(&mut self, task: NonNull<Header>) -> ControlFlow<Found> {
+        if task == self.target {
+            return ControlFlow::Break(Found::Target);
+        }
+        if self.seen.insert(task) {
+            self.next.push(task);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn step(&mut self) -> ControlFlow<Found> {
+        self.steps += 1;
+        if self.steps > self.most { ControlFlow::Break(Found::TooMuch) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Those that wait for the turns of a task to end.
+    fn behind(&mut self, task: NonNull<Header>) -> ControlFlow<Found> {
+        let mut turns = Vec::new();
+        let mut visit = |access: &AccessTo<'_>| {
+            // Without a turn nobody waits for it.
+            let entered = access.turns.filter(|_| access.turn != 0);
+            turns.extend(entered.map(|queue| (NonNull::from(queue), access.turn, access.usage)));
+        };
+        // SAFETY: it is blocked, so its arguments stay, see the module's page.
+        unsafe { TaskRef::accesses(task, &mut visit) };
+        turns.into_iter().try_for_each(|(queue, turn, usage)| self.behind_turn(queue, turn, usage))
+    }
+
+    /// Those that wait for the turns of a thread to end which it has without being a task.
+    fn behind_held(&mut self, parked: &Parked) -> ControlFlow<Found> {
+        parked.held().iter().try_for_each(|(queue, usage)| self.behind_turn(*queue, 0, *usage))
+    }
+
+    fn behind_turn(&mut self, queue: NonNull<TaskTurns>, turn: u64, usage: Usage) -> ControlFlow<Found> {
+        let first = self.queues.entry(queue).or_insert(u64::MAX);
+        if *first <= turn {
+            return ControlFlow::Continue(());
+        }
+        *first = turn;
+        let mut waiting = Vec::new();
+        // SAFETY: the argument of a task, or a thread, that has a turn there keeps the datum.
+        unsafe { queue.as_ref() }.behind(turn, usage, |next| waiting.push(next.task));
+        for task in waiting {
+            self.found(task)?;
+            self.step()?;
+        }
+        ControlFlow::Continue(())
+    }
 }

@@ -72,7 +72,7 @@ fn take_first(first: &mut Option<TaskRef>, ready: TaskRef) -> Option<TaskRef> {
 
 /// Takes one edge of a task back; gives the task when that made it ready, with the engine's reference.
 #[inline]
-fn satisfy(dependent: NonNull<Header>) -> Option<TaskRef> {
+pub(super) fn satisfy(dependent: NonNull<Header>) -> Option<TaskRef> {
     // SAFETY: the edge kept the dependent alive, and is only now taken back.
     match unsafe { dependent.as_ref() }.gate.satisfy() {
         Satisfied::Waiting => None,

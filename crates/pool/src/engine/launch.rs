@@ -1,7 +1,7 @@
 //! Launching: a task hangs itself on its inputs, and is queued when all have ended.
 
 use super::context::{self, Context};
-use super::{cancel, finish, get, queue, queue_plain};
+use super::{cancel, finish, get, queue, queue_plain, turns};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
 use crate::kept;
 use crate::task::arg::Wiring;
@@ -66,6 +66,11 @@ fn wire(task: &TaskRef) {
     }
     assert!(wiring.edges < INPUTS_MAX, "a task has at most {INPUTS_MAX} inputs");
     let refused = wiring.failed.as_ref().map(Cause::upstream).or_else(|| why_impossible(task));
+    let refused = refused.or_else(|| wiring.refused.take().map(Cause::scheduling));
+    let refused = match refused {
+        None if !wiring.accesses.is_empty() => turns::enter(task, &mut wiring).err(),
+        refused => refused,
+    };
     if let Some(cause) = refused {
         task.gate.refuse();
         return reject(task, cause, wiring.edges);

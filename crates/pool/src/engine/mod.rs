@@ -12,6 +12,7 @@ pub(crate) mod outside;
 pub(crate) mod promise;
 mod run;
 pub(crate) mod status;
+pub(crate) mod turns;
 pub(crate) mod wait;
 pub(crate) mod worker;
 

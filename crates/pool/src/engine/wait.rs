@@ -10,7 +10,7 @@
 
 use super::circles::{Circular, Hanging};
 use super::context::{self, Context};
-use super::{Engine, circles, get, queue};
+use super::{Engine, circles, get, queue, turns};
 use crate::crew::THREADS_MAX;
 use crate::kept;
 use crate::task::watch::Parked;
@@ -77,8 +77,7 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     let running = context.running();
     // Between tasks a thread with a processor may still run code of the user's: a destructor, a filter of retries.
     if running.is_none() && context.employer().is_none() {
-        outside(engine, context, task);
-        return Ok(());
+        return outside(engine, context, task);
     }
     if claim_and_run(engine, context, task) { Ok(()) } else { inside(engine, context, running, task) }
 }
@@ -105,7 +104,7 @@ fn inside(
         return Err(WaitError::TooDeep);
     }
     let paused = kept::Paused::now(context);
-    let parked = Parked::new(context.frames().map(NonNull::from).collect());
+    let parked = Parked::new(context.frames().map(NonNull::from).collect(), turns::held_here());
     let mut held = None;
     let waited = circles::hang(&parked, task).and_then(|hangs| {
         if !hangs {
@@ -164,18 +163,34 @@ fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &Task
 
 /// Waits outside all tasks.
 #[inline(never)]
-fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) {
+fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> Result<(), WaitError> {
     let ended = || task.dependents.ended().is_some();
     for _ in 0..IDLE_LOOKS {
         if ended() || (task.gate.is_ready() && run_outside(engine, context, task)) {
-            return;
+            return Ok(());
         }
         std::hint::spin_loop();
     }
-    let parked = Parked::new(Vec::new());
-    if parked.hang(task) {
-        parked.wait(Duration::MAX);
+    let held = turns::held_here();
+    if held.is_empty() {
+        let parked = Parked::new(Vec::new(), held);
+        if parked.hang(task) {
+            parked.wait(Duration::MAX);
+        }
+        return Ok(());
     }
+    // Others wait for this thread, so it may wait for itself.
+    let parked = Parked::new(Vec::new(), held);
+    let waited = circles::hang(&parked, task).and_then(|hangs| {
+        if !hangs {
+            return Ok(());
+        }
+        let hanging = Hanging(&parked);
+        let waited = circles::wait(&parked, task);
+        std::mem::forget(hanging);
+        waited
+    });
+    waited.map_err(|Circular| WaitError::Circular(task.id()))
 }
 
 /// Runs the target right here, if nobody has it and a processor can be had; true when it has ended.

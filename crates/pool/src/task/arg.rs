@@ -8,8 +8,10 @@
 //! | [`Many<T>`] | tasks | `&[&T]` |
 //! | [`Hold<T, H>`], [`HoldMany<T, H>`] | tasks | the handles themselves, once the tasks have ended |
 //! | [`Local<F>`], [`Code<F>`] | a closure | the closure |
+//! | [`Read<T>`](super::access::Read), [`Write<T>`](super::access::Write) | a datum | `&T`, `&mut T` |
 //! | a tuple of arguments | | the tuple of what they receive |
 
+use super::access::{AccessTo, Entrances};
 use super::handle::{AnyHandle, Handle};
 use super::watch::{Parked, Watcher};
 use super::{Header, KEPT, TAKEN, TaskRef};
@@ -35,6 +37,8 @@ pub unsafe trait Arg: Send + Sized + 'static {
     type Out<'a>;
     /// Whether it may hang on tasks. Arguments that never do cost nothing at the spawn.
     const WAITS: bool;
+    /// Whether it may give access to a datum.
+    const ACCESSES: bool = false;
 
     /// Hangs the task on the tasks that the argument refers to.
     ///
@@ -68,6 +72,15 @@ pub unsafe trait Arg: Send + Sized + 'static {
     fn reads(&self, visit: &mut dyn FnMut(&TaskRef)) {
         self.inputs(visit);
     }
+
+    /// Visits the accesses to data.
+    ///
+    /// # Safety
+    /// The argument lies there; others may touch the parts that are no accesses, and only look at those.
+    #[doc(hidden)]
+    unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+        let _ = (this, visit);
+    }
 }
 
 /// What hanging a task up has found so far.
@@ -78,11 +91,28 @@ pub struct Wiring {
     pub(crate) failed: Option<TaskError>,
     /// Whether one of the inputs has ended with a large value.
     pub(crate) meets_kept: bool,
+    /// Why the task cannot run.
+    pub(crate) refused: Option<String>,
+    /// The queues of the data that the task wants to use.
+    pub(crate) accesses: Entrances,
 }
 
 impl Wiring {
     pub(crate) fn new(task: &TaskRef) -> Wiring {
-        Wiring { task: task.as_non_null(), edges: 0, failed: None, meets_kept: false }
+        let task = task.as_non_null();
+        Wiring { task, edges: 0, failed: None, refused: None, accesses: Entrances::default(), meets_kept: false }
+    }
+
+    /// Something that the task needs has failed.
+    pub(crate) fn fail(&mut self, error: &TaskError) {
+        if self.failed.is_none() {
+            self.failed = Some(error.clone());
+        }
+    }
+
+    /// The task cannot run.
+    pub(crate) fn refuse(&mut self, reason: String) {
+        self.refused = Some(reason);
     }
 
     /// Hangs the task on `input` by `edge`.
@@ -99,8 +129,8 @@ impl Wiring {
             Ok(()) => self.edges += 1,
             Err(Ended::Done) => self.meets_kept |= input.flags() & KEPT != 0,
             Err(Ended::Failed) => {
-                if self.failed.is_none() {
-                    self.failed = input.error().cloned();
+                if let Some(error) = input.error() {
+                    self.fail(error);
                 }
             }
         }
@@ -471,6 +501,7 @@ macro_rules! tuples {
         unsafe impl<$($name: Arg),*> Arg for ($($name,)*) {
             type Out<'a> = ($($name::Out<'a>,)*);
             const WAITS: bool = false $(|| $name::WAITS)*;
+            const ACCESSES: bool = false $(|| $name::ACCESSES)*;
             #[inline]
             unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
                 $(
@@ -522,6 +553,14 @@ macro_rules! tuples {
             }
             fn reads(&self, visit: &mut dyn FnMut(&TaskRef)) {
                 $(self.$place.reads(visit);)*
+            }
+            unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+                $(if $name::ACCESSES {
+                    // SAFETY: a part of the tuple.
+                    let part = unsafe { part!(this, $place) };
+                    // SAFETY: the caller's promise.
+                    unsafe { $name::accesses(part, visit) };
+                })*
             }
         }
     )*};

@@ -8,6 +8,7 @@
 //! inputs' edges to the queue entry to the running thread), one to each [`Handle`](crate::Handle) and to each argument
 //! of another task. `README.md` tells who may touch which part when.
 
+pub(crate) mod access;
 pub(crate) mod arg;
 pub(crate) mod extra;
 pub(crate) mod handle;
@@ -22,6 +23,7 @@ use crate::kept;
 use crate::memory::{self, Class};
 use crate::panics;
 use crate::sync::AtomicU32;
+use access::AccessTo;
 use arg::{Arg, Opened, Spare, Wiring};
 use extra::Extra;
 use keep::KeepTable;
@@ -95,6 +97,8 @@ struct OnceLockPtr(crate::sync::AtomicPtr<Extra>);
 
 /// What is told of each input.
 type Visit<'a> = &'a mut dyn FnMut(&TaskRef);
+/// What is told of each access.
+type VisitAccess<'a> = &'a mut dyn FnMut(&AccessTo<'_>);
 
 /// What a task can do, by its types.
 struct VTable {
@@ -111,6 +115,8 @@ struct VTable {
     keep: Option<&'static KeepTable>,
     /// Whether the body leaves its processor.
     detaches: bool,
+    /// `None` when the arguments give access to no data.
+    accesses: Option<unsafe fn(NonNull<Header>, VisitAccess<'_>)>,
 }
 
 /// What came of one attempt.
@@ -196,6 +202,7 @@ impl<A: Arg, R: Data, B: Body<A, R>> Table<A, R, B> {
         reads: reads::<A, R, B>,
         keep: KeepTable::of::<R>(),
         detaches: B::DETACHES,
+        accesses: if A::ACCESSES { Some(accesses::<A, R, B>) } else { None },
     };
 }
 
@@ -332,6 +339,22 @@ impl TaskRef {
     #[inline]
     pub(crate) fn may_be_large(&self) -> bool {
         self.vtable.keep.is_some()
+    }
+
+    /// Visits the data that the arguments of `task` give access to.
+    ///
+    /// # Safety
+    /// The task is alive, and its arguments stay where they are: it is held, waits, or is in the middle of its function. Of a
+    /// task whose arguments have left with its body nothing is visited.
+    pub(crate) unsafe fn accesses(task: NonNull<Header>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+        // SAFETY: the caller's promise.
+        let header = unsafe { task.as_ref() };
+        if let Some(accesses) = header.vtable.accesses
+            && header.flags() & DETACHED == 0
+        {
+            // SAFETY: the caller's promise.
+            unsafe { accesses(task, visit) }
+        }
     }
 
     /// The result of a task that has ended well.
@@ -719,6 +742,15 @@ unsafe fn reads<A: Arg, R, B>(task: NonNull<Header>, visit: &mut dyn FnMut(&Task
     let arguments = unsafe { arguments::<A, R, B>(task) };
     // SAFETY: the caller's promise.
     unsafe { arguments.as_ref() }.reads(visit);
+}
+
+/// # Safety
+/// As for [`TaskRef::accesses`]; the task is a `Task<A, R, B>`.
+unsafe fn accesses<A: Arg, R, B>(task: NonNull<Header>, visit: VisitAccess<'_>) {
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { arguments::<A, R, B>(task) };
+    // SAFETY: the caller's promise.
+    unsafe { A::accesses(arguments, visit) }
 }
 
 /// An edge for waiting without using the result.

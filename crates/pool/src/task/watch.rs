@@ -1,8 +1,10 @@
 //! Who waits for a task without being one: parked threads, and watchers with something to do.
 
+use super::access::TaskTurns;
 use super::arg::TaskWaiter;
 use super::{Header, TaskRef};
 use crate::edge::{Edge, Waiter};
+use crate::turns::Usage;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::NonNull;
@@ -21,6 +23,8 @@ pub(crate) struct Parked {
     thread: Thread,
     /// The tasks in whose middle the thread is.
     frames: Vec<NonNull<Header>>,
+    /// The queues in which the thread has turns without being a task.
+    held: Vec<(NonNull<TaskTurns>, Usage)>,
 }
 
 // SAFETY: the edge is touched only through the list that it hangs in; the frames are only pointers here.
@@ -29,14 +33,15 @@ unsafe impl Send for Parked {}
 unsafe impl Sync for Parked {}
 
 impl Parked {
-    /// This thread, in the middle of these tasks.
-    pub(crate) fn new(frames: Vec<NonNull<Header>>) -> Arc<Parked> {
+    /// This thread, in the middle of these tasks, with these turns of its own.
+    pub(crate) fn new(frames: Vec<NonNull<Header>>, held: Vec<(NonNull<TaskTurns>, Usage)>) -> Arc<Parked> {
         Arc::new(Parked {
             edge: UnsafeCell::new(Edge::new()),
             woken: AtomicBool::new(false),
             left: AtomicBool::new(false),
             thread: std::thread::current(),
             frames,
+            held,
         })
     }
 
@@ -77,9 +82,14 @@ impl Parked {
         &self.frames
     }
 
-    /// The tasks in whose middle the thread is, unless it has left: then they may be gone.
-    pub(crate) fn waiting_frames(&self) -> &[NonNull<Header>] {
-        if self.left.load(Ordering::Relaxed) { &[] } else { &self.frames }
+    /// The queues in which the thread has turns without being a task.
+    pub(crate) fn held(&self) -> &[(NonNull<TaskTurns>, Usage)] {
+        &self.held
+    }
+
+    /// Whether the thread goes on: then its tasks and its turns may be gone.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// Wakes the thread.

@@ -1,0 +1,435 @@
+//! Data that tasks change in place, and the arguments that give them access.
+//!
+//! | argument | the function receives |
+//! |---|---|
+//! | [`Write<T>`] | `&mut T`, alone with it |
+//! | [`Read<T>`] | `&T`, shared with other readers |
+//! | [`Lent<H>`] | `&H`, a handle that is passed on as it is |
+//!
+//! A task enters the queues of its data when it is wired, and each of them has an edge of the task until the task's turn has
+//! come. The turn belongs to the argument, not to the task: it ends when the argument is dropped, that is when the
+//! function has really returned, or when it is certain that it never starts. So no failure, cancel, halt or time limit lets two
+//! functions at the same datum.
+
+use super::arg::{Arg, Wiring};
+use super::{Header, TaskRef};
+use crate::panics;
+use crate::turns::{Turns, Usage};
+use poniard_model::TaskError;
+use std::any::Any;
+use std::cell::{OnceCell, UnsafeCell};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A task in the queue of a datum. Until its turn has come, the queue has an edge of it, which keeps it alive.
+#[derive(Clone, Copy)]
+pub(crate) struct InLine {
+    pub(crate) task: NonNull<Header>,
+    /// Gives the task a turn that has ended.
+    pub(crate) pass_on: fn(&TaskTurns, InLine),
+}
+
+// SAFETY: a header is atomics; the address alone gives nobody a reference.
+unsafe impl Send for InLine {}
+
+pub(crate) type TaskTurns = Turns<InLine>;
+
+/// Ends a turn, and tells those whose turn has come.
+fn leave(turns: &TaskTurns, usage: Usage) {
+    if let Some(first) = turns.leave(usage) {
+        (first.pass_on)(turns, first);
+    }
+}
+
+/// A value that tasks change in place. Clones are the same value.
+pub struct Datum<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    turns: TaskTurns,
+    /// What its owner has to say of the place where it lives; the pool only carries it.
+    lives: Option<Arc<dyn Any + Send + Sync>>,
+    content: Content<T>,
+}
+
+enum Content<T> {
+    Value(UnsafeCell<T>),
+    /// Why there is no value.
+    Failed(TaskError),
+    /// It was dropped, and this is about to be.
+    Dropped,
+}
+
+// SAFETY: the value is shared only among those that hold turns to read, which needs `Sync`, and moves between those that hold
+// one to write, which needs `Send`.
+unsafe impl<T: Send + Sync> Send for Inner<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Inner<T> {}
+
+impl<T> Drop for Inner<T> {
+    fn drop(&mut self) {
+        let content = std::mem::replace(&mut self.content, Content::Dropped);
+        // A destructor of the user's must not take the thread down that happens to run it.
+        panics::contain(|| drop(content));
+    }
+}
+
+impl<T: Send + Sync + 'static> Datum<T> {
+    /// A datum with this value. `lives` is what its owner has to say of its place.
+    pub fn new(value: T, lives: Option<Arc<dyn Any + Send + Sync>>) -> Datum<T> {
+        Datum(Arc::new(Inner { turns: Turns::new(), lives, content: Content::Value(UnsafeCell::new(value)) }))
+    }
+
+    /// A datum whose value could not be made: every task that uses it fails because of `error`.
+    pub fn failed(error: TaskError) -> Datum<T> {
+        Datum(Arc::new(Inner { turns: Turns::new(), lives: None, content: Content::Failed(error) }))
+    }
+
+    /// Why there is no value, if there is none.
+    pub fn error(&self) -> Option<&TaskError> {
+        if let Content::Failed(error) = &self.0.content { Some(error) } else { None }
+    }
+
+    /// What its owner has to say of the place where it lives.
+    pub fn lives(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.0.lives.as_ref()
+    }
+
+    /// Whether both are the same value.
+    pub fn is_same(&self, other: &Datum<T>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How many tasks use it or wait for it.
+    pub fn users(&self) -> usize {
+        self.0.turns.len()
+    }
+
+    pub(crate) fn turns(&self) -> &TaskTurns {
+        &self.0.turns
+    }
+
+    /// Where the value lies.
+    fn place(&self) -> *mut T {
+        match &self.0.content {
+            Content::Value(value) => value.get(),
+            Content::Failed(_) | Content::Dropped => unreachable!("a task that runs has data with values"),
+        }
+    }
+}
+
+/// A datum whose type is forgotten: [`AccessTo::choose`] remembers it.
+pub trait AnyDatum: Any + Send + Sync {
+    /// How many tasks use it or wait for it.
+    fn users(&self) -> usize;
+}
+
+impl<T: Send + Sync + 'static> AnyDatum for Datum<T> {
+    fn users(&self) -> usize {
+        Datum::users(self)
+    }
+}
+
+/// The argument that gives a task access to a datum: alone with it if `ALONE`.
+pub struct Access<T: Send + Sync + 'static, const ALONE: bool> {
+    /// Set before the task is wired.
+    datum: OnceCell<Datum<T>>,
+    /// What the datum is chosen from.
+    choice: Option<Arc<dyn Any + Send + Sync>>,
+    /// The number of the turn, or 0 while there is none: before the task has entered, or when another argument of the task
+    /// has a turn to read the same datum.
+    turn: AtomicU64,
+    /// The turn, where it is shared with the arguments of another attempt: it ends with the last of them.
+    shared: OnceCell<Arc<Turn<T>>>,
+}
+
+/// A task's turn, from its start to its end.
+struct Turn<T: Send + Sync + 'static> {
+    datum: Datum<T>,
+    usage: Usage,
+}
+
+impl<T: Send + Sync + 'static> Drop for Turn<T> {
+    fn drop(&mut self) {
+        leave(self.datum.turns(), self.usage);
+    }
+}
+
+/// The function receives `&mut T`, alone with it.
+pub type Write<T> = Access<T, true>;
+/// The function receives `&T`, shared with other readers.
+pub type Read<T> = Access<T, false>;
+
+impl<T: Send + Sync + 'static, const ALONE: bool> Access<T, ALONE> {
+    const USAGE: Usage = if ALONE { Usage::Alone } else { Usage::Shared };
+
+    /// Access to this datum.
+    #[inline]
+    pub fn to(datum: Datum<T>) -> Access<T, ALONE> {
+        Access {
+            datum: OnceCell::from(datum),
+            choice: None,
+            turn: AtomicU64::new(0),
+            shared: OnceCell::new(),
+        }
+    }
+
+    /// Access to a datum that is chosen from `choice` before the task is launched: see [`AccessTo::choose`].
+    pub fn to_one_of(choice: Arc<dyn Any + Send + Sync>) -> Access<T, ALONE> {
+        let (datum, shared) = (OnceCell::new(), OnceCell::new());
+        Access { datum, choice: Some(choice), turn: AtomicU64::new(0), shared }
+    }
+
+    fn chosen(&self) -> &Datum<T> {
+        self.datum.get().expect("a task is launched when all its data are chosen")
+    }
+
+    fn wire(&self, wiring: &mut Wiring) {
+        match self.datum.get() {
+            None => wiring.refuse("uses a datum that was not chosen".to_owned()),
+            Some(datum) => match datum.error() {
+                Some(error) => wiring.fail(error),
+                None => wiring.accesses.add(Entrance {
+                    turns: NonNull::from(datum.turns()),
+                    turn: NonNull::from(&self.turn),
+                    usage: Self::USAGE,
+                }),
+            },
+        }
+    }
+
+    fn again(&self) -> Access<T, ALONE> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        let shared = if turn == 0 {
+            OnceCell::new()
+        } else {
+            let ours = || Arc::new(Turn { datum: self.chosen().clone(), usage: Self::USAGE });
+            OnceCell::from(self.shared.get_or_init(ours).clone())
+        };
+        Access { datum: self.datum.clone(), choice: self.choice.clone(), turn: AtomicU64::new(turn), shared }
+    }
+
+    fn visited(&self, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+        let choose = |datum: &dyn AnyDatum| {
+            let datum: &dyn Any = datum;
+            if let Some(datum) = datum.downcast_ref::<Datum<T>>() {
+                // A choice that was made stays.
+                let _ = self.datum.set(datum.clone());
+            }
+        };
+        let datum = self.datum.get();
+        visit(&AccessTo {
+            turns: datum.map(Datum::turns),
+            turn: self.turn.load(Ordering::Relaxed),
+            usage: Self::USAGE,
+            lives: self.choice.as_ref().or_else(|| datum.and_then(Datum::lives)),
+            choose: &choose,
+        });
+    }
+}
+
+impl<T: Send + Sync + 'static, const ALONE: bool> Drop for Access<T, ALONE> {
+    fn drop(&mut self) {
+        // With a shared turn, the last that shares it ends it.
+        if *self.turn.get_mut() != 0 && self.shared.get().is_none() {
+            leave(self.chosen().turns(), Self::USAGE);
+        }
+    }
+}
+
+// SAFETY: the value is there as long as the argument's reference to the datum. A task with this argument runs only after the
+// datum's queue has given it the turn, and the turn ends with the argument.
+unsafe impl<T: Send + Sync + 'static> Arg for Access<T, true> {
+    type Out<'a> = &'a mut T;
+    const WAITS: bool = true;
+    const ACCESSES: bool = true;
+    #[inline]
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: the caller's promise.
+        Self::wire(unsafe { this.as_ref() }, wiring);
+    }
+    #[inline]
+    unsafe fn open<'a>(this: NonNull<Self>) -> &'a mut T {
+        // SAFETY: the caller's promise.
+        let access = unsafe { this.as_ref() };
+        // SAFETY: the turn is this argument's, so nobody else uses the value while it stays in place.
+        unsafe { &mut *access.chosen().place() }
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(self.again())
+    }
+    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+        // SAFETY: the caller's promise.
+        unsafe { this.as_ref() }.visited(visit);
+    }
+}
+
+// SAFETY: as above; the turn is shared with others that read.
+unsafe impl<T: Send + Sync + 'static> Arg for Access<T, false> {
+    type Out<'a> = &'a T;
+    const WAITS: bool = true;
+    const ACCESSES: bool = true;
+    #[inline]
+    unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
+        // SAFETY: the caller's promise.
+        Self::wire(unsafe { this.as_ref() }, wiring);
+    }
+    #[inline]
+    unsafe fn open<'a>(this: NonNull<Self>) -> &'a T {
+        // SAFETY: the caller's promise.
+        let access = unsafe { this.as_ref() };
+        // SAFETY: the turn is this argument's, or that of another argument of the task, so nobody changes the value.
+        unsafe { &*access.chosen().place() }
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(self.again())
+    }
+    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+        // SAFETY: the caller's promise.
+        unsafe { this.as_ref() }.visited(visit);
+    }
+}
+
+/// An access of a task, as those see it who place the task.
+pub struct AccessTo<'a> {
+    pub(crate) turns: Option<&'a TaskTurns>,
+    pub(crate) turn: u64,
+    pub(crate) usage: Usage,
+    lives: Option<&'a Arc<dyn Any + Send + Sync>>,
+    choose: &'a dyn Fn(&dyn AnyDatum),
+}
+
+impl AccessTo<'_> {
+    /// What the datum's owner has to say of its place; or what the datum is chosen from.
+    pub fn lives(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.lives
+    }
+
+    /// Chooses the datum, unless it was chosen before, or is of another type.
+    pub fn choose(&self, datum: &dyn AnyDatum) {
+        (self.choose)(datum);
+    }
+}
+
+/// Visits the accesses among arguments that are in no task yet.
+pub fn accesses_of<A: Arg>(arguments: &mut A, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+    if A::ACCESSES {
+        // SAFETY: the caller lends the arguments, and nobody else touches them.
+        unsafe { A::accesses(NonNull::from(arguments), visit) }
+    }
+}
+
+/// A task's way into the queue of one datum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entrance {
+    pub(crate) turns: NonNull<TaskTurns>,
+    /// Where the number of the turn is kept.
+    pub(crate) turn: NonNull<AtomicU64>,
+    pub(crate) usage: Usage,
+}
+
+/// The queues that a task is to enter. Most tasks enter none, and most others one.
+#[derive(Debug, Default)]
+pub(crate) struct Entrances {
+    first: Option<Entrance>,
+    others: Vec<Entrance>,
+}
+
+/// A task wants the same datum twice, and once alone.
+#[derive(Debug)]
+pub(crate) struct Twice;
+
+impl Entrances {
+    fn add(&mut self, entrance: Entrance) {
+        match self.first {
+            None => self.first = Some(entrance),
+            Some(_) => self.others.push(entrance),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entrance> {
+        self.first.iter().chain(&self.others)
+    }
+
+    pub(crate) fn are_several(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Leaves one entrance for each datum: several arguments that read the same share one turn.
+    pub(crate) fn merge(&mut self) -> Result<(), Twice> {
+        if !self.are_several() {
+            return Ok(());
+        }
+        let mut known: Vec<Entrance> = self.first.into_iter().collect();
+        for entrance in std::mem::take(&mut self.others) {
+            match known.iter().find(|other| other.turns == entrance.turns) {
+                None => known.push(entrance),
+                Some(other) if other.usage == Usage::Shared && entrance.usage == Usage::Shared => {}
+                Some(_) => return Err(Twice),
+            }
+        }
+        self.others = known.split_off(1);
+        Ok(())
+    }
+}
+
+/// A handle that the function receives as it is.
+#[derive(Debug)]
+pub struct Lent<H>(H);
+
+impl<H: Clone> Lent<H> {
+    /// The argument that gives `&H` to the function.
+    pub fn new(handle: H) -> Lent<H> {
+        Lent(handle)
+    }
+}
+
+// SAFETY: the handle stays in the argument; there are no edges.
+unsafe impl<H: Clone + Send + Sync + 'static> Arg for Lent<H> {
+    type Out<'a> = &'a H;
+    const WAITS: bool = false;
+    unsafe fn wire(_: NonNull<Self>, _: &mut Wiring) {}
+    unsafe fn open<'a>(this: NonNull<Self>) -> &'a H {
+        // SAFETY: the caller's promise.
+        &unsafe { this.as_ref() }.0
+    }
+    unsafe fn discard(_: NonNull<Self>) {}
+    fn spare(&self) -> Option<Self> {
+        Some(Lent(self.0.clone()))
+    }
+    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+}
+
+impl<T> Clone for Datum<T> {
+    #[inline]
+    fn clone(&self) -> Datum<T> {
+        Datum(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Datum<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datum").field("turns", &self.0.turns).finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + Sync + 'static, const ALONE: bool> fmt::Debug for Access<T, ALONE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("alone", &ALONE).field("turn", &self.turn).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AccessTo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTo").field("turn", &self.turn).finish_non_exhaustive()
+    }
+}
