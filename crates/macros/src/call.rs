@@ -54,7 +54,7 @@ impl Parse for Spawn {
         let expression: Expr = input.parse()?;
         let (expression, tried) = without_try(expression);
         let work = work_of(expression)?;
-        Ok(Spawn { work, tried, is_async, captures, options: options(input)? })
+        Ok(Spawn { work, tried, is_async, captures, options: options(input, CALL)? })
     }
 }
 
@@ -82,7 +82,7 @@ fn body_with_captures(input: ParseStream<'_>, is_async: bool, captures: bool) ->
     input.parse::<Token![=>]>()?;
     let (body, tried) = without_try(input.parse()?);
     let work = Work::Body { parameters, arguments, body, is_closure: false };
-    Ok(Spawn { work, tried, is_async, captures, options: options(input)? })
+    Ok(Spawn { work, tried, is_async, captures, options: options(input, CALL)? })
 }
 
 impl Parse for Named {
@@ -93,22 +93,24 @@ impl Parse for Named {
     }
 }
 
-/// `, name = value` to the end.
-fn options(input: ParseStream<'_>) -> Result<Vec<Named>> {
+/// What comes before the options of `spawn!`.
+const CALL: &str = "the call";
+
+/// `, name = value` to the end, after `what`.
+pub(crate) fn options(input: ParseStream<'_>, what: &str) -> Result<Vec<Named>> {
     let mut options: Vec<Named> = Vec::new();
     while !input.is_empty() {
         let comma: Result<Token![,]> = input.parse();
         if comma.is_err() {
-            return Err(input.error("expected `, option = value` after the call"));
+            return Err(input.error(format!("expected `, option = value` after {what}")));
         }
         if input.is_empty() {
             break;
         }
         let option: Named = input.parse().map_err(|error| {
-            Error::new(
-                error.span(),
-                "expected `option = value`: the call's own arguments stand inside its parentheses",
-            )
+            let hint =
+                if what == CALL { ": the call's own arguments stand inside its parentheses" } else { "" };
+            Error::new(error.span(), format!("expected `option = value`{hint}"))
         })?;
         if options.iter().any(|known| known.name == option.name) {
             return Err(Error::new(option.name.span(), format!("option `{}` is given twice", option.name)));

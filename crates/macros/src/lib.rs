@@ -1,14 +1,16 @@
-//! The macros of Poniard: `spawn!`, `lazy!` and `#[task]`.
+//! The macros of Poniard: `spawn!`, `lazy!`, `mutable!`, `shard!` and `#[task]`.
 //!
 //! A call is checked by rustc as an ordinary call: the macros put the user's function in front of the converted
 //! arguments, inside a closure that captures nothing, so that it can become a plain function pointer.
 //!
 //! * `call`: what is written inside `spawn!(..)`.
 //! * `expand`: what becomes of it.
+//! * `data`: `mutable!` and `shard!`.
 //! * `keywords`: `#[task]`, functions with keyword arguments.
 #![forbid(unsafe_code)]
 
 mod call;
+mod data;
 mod expand;
 mod keywords;
 
@@ -39,6 +41,25 @@ pub fn spawn(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn lazy(input: TokenStream) -> TokenStream {
     expand::lazy(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Makes a value that tasks change in place: `mutable!(expression)`, a `Mutable`.
+///
+/// The expression is evaluated once, here. With `scope = s`, `worker = 1` or `processor = p` it is evaluated in a task there,
+/// which is waited for, and tasks that use the value run there; a failure is the error of the tasks that use it.
+#[proc_macro]
+pub fn mutable(input: TokenStream) -> TokenStream {
+    data::mutable(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Makes a value for each worker: `shard!(expression)`, a `Shard`.
+///
+/// The expression is evaluated once for each piece, in a task where the piece lives. `per_thread = true` makes a piece for each
+/// processor; `workers = [1, 2]`, `procs = [p, q]` and `scope = s` tell which of them have one. A failure is the error of the
+/// tasks that use the shard.
+#[proc_macro]
+pub fn shard(input: TokenStream) -> TokenStream {
+    data::shard(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 /// Gives a function keyword arguments with defaults, for `spawn!`:

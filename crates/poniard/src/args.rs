@@ -7,9 +7,11 @@
 use crate::chunk::Chunk;
 use crate::file::File;
 use crate::lazy::Lazy;
+use crate::mutable::Mutable;
+use crate::shard::Shard;
 use crate::task::DTask;
 use poniard_model::{Data, Site};
-use poniard_pool::{Dep, Handle, Hold, HoldMany, Many, Own, Value, promise};
+use poniard_pool::{Dep, Handle, Hold, HoldMany, Lent, Many, Own, Read, Value, Write, promise};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -87,6 +89,10 @@ handles! {
     &Vec<Lazy<T>> => LazySeveral;
     &[Lazy<T>] => LazySeveral;
     #[N] &[Lazy<T>; N] => LazySeveral;
+    &Mutable<T> => ReadMutable;
+    &mut Mutable<T> => WriteMutable;
+    &Shard<T> => ReadPiece;
+    &mut Shard<T> => WritePiece;
     &File<T> => FileByReference;
     File<T> => FileByValue;
     &Vec<File<T>> => FileSeveral;
@@ -149,6 +155,18 @@ pub struct FileByValue;
 /// `&v` of files: the function receives `&[&T]`.
 #[derive(Debug)]
 pub struct FileSeveral;
+/// `&m`: the function receives `&T`, shared with other readers.
+#[derive(Debug)]
+pub struct ReadMutable;
+/// `&mut m`: the function receives `&mut T`, alone with it.
+#[derive(Debug)]
+pub struct WriteMutable;
+/// `&x` of a shard: the function receives `&T`, the piece of where it runs.
+#[derive(Debug)]
+pub struct ReadPiece;
+/// `&mut x` of a shard: the function receives `&mut T`, the piece of where it runs.
+#[derive(Debug)]
+pub struct WritePiece;
 /// `x`: the function receives it as it is.
 #[derive(Debug)]
 pub struct Plain;
@@ -291,6 +309,70 @@ fn nothing() -> Handle<()> {
     let (handle, completion) = promise(&SITE);
     completion.finish(Ok(()));
     handle
+}
+
+impl ReadMutable {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Send + Sync + 'static>(self, mutable: &Mutable<T>) -> Read<T> {
+        mutable.read()
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Send + Sync + 'static>(self, mutable: &Mutable<T>) -> Read<T> {
+        mutable.read()
+    }
+    /// With `meta = true`: the function receives `&Mutable<T>`.
+    pub fn hold<T: Send + Sync + 'static>(self, mutable: &Mutable<T>) -> Lent<Mutable<T>> {
+        Lent::new(mutable.clone())
+    }
+}
+
+impl WriteMutable {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Send + Sync + 'static>(self, mutable: &mut Mutable<T>) -> Write<T> {
+        mutable.write()
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Send + Sync + 'static>(self, mutable: &mut Mutable<T>) -> Write<T> {
+        mutable.write()
+    }
+    /// With `meta = true`: the function receives `&Mutable<T>`.
+    pub fn hold<T: Send + Sync + 'static>(self, mutable: &mut Mutable<T>) -> Lent<Mutable<T>> {
+        Lent::new(mutable.clone())
+    }
+}
+
+impl ReadPiece {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Send + Sync + 'static>(self, shard: &Shard<T>) -> Read<T> {
+        shard.read()
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Send + Sync + 'static>(self, shard: &Shard<T>) -> Read<T> {
+        shard.read()
+    }
+    /// With `meta = true`: the function receives `&Shard<T>`.
+    pub fn hold<T: Send + Sync + 'static>(self, shard: &Shard<T>) -> Lent<Shard<T>> {
+        Lent::new(shard.clone())
+    }
+}
+
+impl WritePiece {
+    /// For `spawn!`.
+    #[inline]
+    pub fn argument<T: Send + Sync + 'static>(self, shard: &mut Shard<T>) -> Write<T> {
+        shard.write()
+    }
+    /// For `lazy!`.
+    pub fn lazy_argument<T: Send + Sync + 'static>(self, shard: &mut Shard<T>) -> Write<T> {
+        shard.write()
+    }
+    /// With `meta = true`: the function receives `&Shard<T>`.
+    pub fn hold<T: Send + Sync + 'static>(self, shard: &mut Shard<T>) -> Lent<Shard<T>> {
+        Lent::new(shard.clone())
+    }
 }
 
 impl Plain {

@@ -19,8 +19,8 @@ impl<A: Arg> Call<A> {
         R: Data,
         Fut: Future<Output = Result<R, Cause>> + Send + 'static,
     {
-        let arguments = (Code::new(start), self.arguments);
-        let extra = region::asked(self.options).resolve().unwrap_or_default();
+        let mut arguments = (Code::new(start), self.arguments);
+        let extra = region::asked(self.options).resolve(&mut arguments).unwrap_or_default();
         if !region::in_region() {
             return DTask(poniard_pool::spawn_detached(arguments, begin::<A, R, Fut>, site, extra));
         }

@@ -1,6 +1,7 @@
 //! From a call to a task: what `spawn!` and `lazy!` write.
 
 use crate::options::Options;
+use crate::place;
 use crate::region;
 use crate::task::DTask;
 use poniard_model::{Cause, Data, Pinned, Site};
@@ -76,10 +77,11 @@ impl<A> Call<A> {
         A: Arg,
         R: Data,
     {
-        if self.options.is_none() && region::is_plain() {
-            return DTask(poniard_pool::spawn(self.arguments, body, site));
+        let Call { mut arguments, options } = self;
+        if options.is_none() && region::is_plain() && !place::is_bound(&mut arguments) {
+            return DTask(poniard_pool::spawn(arguments, body, site));
         }
-        DTask(region::spawn(self.arguments, self.options, body, site, region::Form::Macro))
+        DTask(region::spawn(arguments, options, body, site, region::Form::Macro))
     }
 
     /// Spawns a task with real captures: it stays in this process, and so does its result.

@@ -1,7 +1,8 @@
 //! Values that stay where they are: the results of tasks that have ended, and what was put without a task.
 
 use crate::cluster;
-use crate::task::{Ref, read_handle, write_handle};
+use crate::passenger;
+use crate::task::Ref;
 use poniard_model::{ChunkId, Data, Scope, Site, TaskError, WorkerId};
 use poniard_pool::Handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -110,12 +111,12 @@ impl<T> fmt::Debug for Chunk<T> {
 /// A chunk travels beside the bytes of the value that holds it, like a task's handle.
 impl<T: Data> Serialize for Chunk<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_handle(&self.0, serializer)
+        passenger::write(self, serializer)
     }
 }
 
 impl<'de, T: Data> Deserialize<'de> for Chunk<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Chunk<T>, D::Error> {
-        read_handle(deserializer).map(Chunk)
+        passenger::read(deserializer)
     }
 }

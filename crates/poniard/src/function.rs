@@ -89,6 +89,9 @@ pub struct AsIs;
 /// A handle, by reference.
 #[derive(Debug)]
 pub struct OneResult;
+/// A mutable, by an exclusive reference.
+#[derive(Debug)]
+pub struct OneAlone;
 /// Handles, by reference.
 #[derive(Debug)]
 pub struct SeveralResults;

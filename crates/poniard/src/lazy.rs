@@ -104,8 +104,9 @@ impl<T: Data> Lazy<T> {
     /// Launches this task alone, past the regions that hold here.
     pub(crate) fn launch_apart(&self) {
         let waiting = self.node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((held, asked)) = waiting {
-            held.launch(asked.resolve());
+        if let Some((mut held, asked)) = waiting {
+            let extra = asked.resolve_with(&mut |visit| held.accesses(visit));
+            held.launch(extra);
         }
     }
 
@@ -221,8 +222,8 @@ impl Node {
         let mut group = Vec::new();
         for node in self.needed() {
             let waiting = node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some((held, asked)) = waiting {
-                let extra = asked.or(for_all).resolve();
+            if let Some((mut held, asked)) = waiting {
+                let extra = asked.or(for_all).resolve_with(&mut |visit| held.accesses(visit));
                 group.push(Caught { held, extra, form: Form::Function });
                 launched.push(node.handle.clone());
             }

@@ -26,6 +26,7 @@
 //! * [`wait_any`], [`wait_all`], [`fetch_all`], [`as_completed`], [`map`]: many tasks at once.
 //! * [`lazy!`], [`delayed`]: graphs that run when they are asked for.
 //! * [`File`], [`to_file`], [`Format`]: files that are read when a task needs them.
+//! * [`mutable!`], [`shard!`]: data that tasks change in place.
 //! * [`status`], [`halt`], [`cancelled`], [`current_task`]: looking and acting from inside.
 //! * [`put`] and [`Chunk`]: values that stay where they are, in memory or on disk; [`Tile`], [`Blob`]: without copies.
 //! * [`Cluster`]: how many threads, which labels.
@@ -50,9 +51,13 @@ mod function;
 mod keywords;
 mod lazy;
 mod many;
+mod mutable;
 mod options;
+mod passenger;
+mod place;
 pub mod prelude;
 mod region;
+mod shard;
 #[cfg(feature = "signal")]
 mod signal;
 mod task;
@@ -79,8 +84,9 @@ pub use file::{Csv, Separated};
 pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
 pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};
+pub use mutable::Mutable;
 pub use options::{After, Options};
-pub use poniard_macros::{lazy, spawn, task};
+pub use poniard_macros::{lazy, mutable, shard, spawn, task};
 pub use poniard_model::scope::Narrow;
 pub use poniard_model::{
     ChunkId, Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, TaskError, TaskId,
@@ -91,6 +97,7 @@ pub use poniard_runtime::MemoryUsage;
 pub use poniard_store::spill::Why as MemoryError;
 pub use poniard_store::{Arena, Blob, Buf, BufMut, DType, Elem, Order, Tile, TileError};
 pub use region::{spawn_bulk, spawn_sequential, sync, with_options};
+pub use shard::{Mapped, Shard};
 pub use task::{AnyTask, DTask, Ref};
 
 /// What a program of tasks returns: the error is the one that `fetch` gives.
@@ -110,6 +117,8 @@ mod pages {
 pub mod __private {
     pub use crate::args::{BorrowedKind, HandleKind, PlainKind, Wrap};
     pub use crate::call::{Call, FailsTask, Fallible, tried};
+    pub use crate::mutable::MutableSpec;
+    pub use crate::shard::ShardSpec;
     pub use poniard_model::{Cause, Site};
     pub use poniard_pool::Value;
 

@@ -197,8 +197,14 @@ macro_rules! after_tuples {
 }
 after_tuples! { (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) (A 0, B 1, C 2, D 3, E 4, F 5) }
 
-/// What a task asks for, resolved for the engine. `inherited` is what its children will inherit from it.
-pub(crate) fn resolve(asked: TaskOptions, after: &[AnyTask], handed_down: TaskOptions) -> Extra {
+/// What a task asks for, resolved for the engine. `inherited` is what its children will inherit from it, and
+/// `data` is where the data live that it uses.
+pub(crate) fn resolve(
+    asked: TaskOptions,
+    after: &[AnyTask],
+    handed_down: TaskOptions,
+    data: Option<Scope>,
+) -> Extra {
     let (inherited, unknown) = match asked.propagated() {
         Ok(propagated) => (propagated.or(&handed_down), None),
         Err(unknown) => (handed_down, Some(format!("`propagates` names `{unknown}`, which is no option"))),
@@ -209,7 +215,7 @@ pub(crate) fn resolve(asked: TaskOptions, after: &[AnyTask], handed_down: TaskOp
     extra.retries = asked.retries.clone();
     extra.timeout = asked.timeout;
     extra.inherited = is_set(&inherited).then(|| Arc::new(inherited) as _);
-    match demand(&asked) {
+    match demand(&asked, data) {
         Ok(demand) => extra.demand = demand,
         Err(reason) => extra.impossible = Some(reason),
     }
@@ -249,7 +255,7 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
 }
 
 /// Where and with how much of the machine the task runs; or why it cannot.
-fn demand(asked: &TaskOptions) -> Result<Demand, String> {
+fn demand(asked: &TaskOptions, data: Option<Scope>) -> Result<Demand, String> {
     let share = match asked.occupancy {
         None => WHOLE,
         Some(Occupancy { cpu: 0.0 }) => 0,
@@ -274,20 +280,22 @@ fn demand(asked: &TaskOptions) -> Result<Demand, String> {
         priority: asked.priority.unwrap_or(0),
         share,
         width,
-        fits: fits(asked)?,
+        fits: fits(asked, data)?,
         memory: asked.memory.unwrap_or(0),
         time: asked.time.unwrap_or(Duration::ZERO),
     })
 }
 
-/// The processors that are in the task's scope; `None` for all.
-fn fits(asked: &TaskOptions) -> Result<Option<Arc<[u32]>>, String> {
+/// The scope that is asked for, if one is.
+pub(crate) fn scope_of(asked: &TaskOptions) -> Option<Scope> {
     let single = asked.single.map(Scope::worker);
-    let scope = match (asked.scope.clone(), single) {
-        (None, None) => return Ok(None),
-        (Some(scope), Some(single)) => scope & single,
-        (Some(scope), None) | (None, Some(scope)) => scope,
-    };
+    asked.scope.iter().cloned().chain(single).reduce(|scope, single| scope & single)
+}
+
+/// The processors that are in the task's scope and where its data live; `None` for all.
+fn fits(asked: &TaskOptions, data: Option<Scope>) -> Result<Option<Arc<[u32]>>, String> {
+    let scope = scope_of(asked).into_iter().chain(data).reduce(|scope, data| scope & data);
+    let Some(scope) = scope else { return Ok(None) };
     let topology = cluster::topology()?;
     if let Some(reason) = scope.why_empty(&topology) {
         return Err(reason);

@@ -1,10 +1,10 @@
 //! Handles of tasks.
 
 use crate::chunk::Chunk;
-use poniard_model::codec::{carried, carry};
+use crate::passenger;
 use poniard_model::{Data, Site, TaskError, TaskId};
 use poniard_pool::{AnyHandle, Handle, Shared};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -178,34 +178,12 @@ impl<T: Data + fmt::Debug> fmt::Debug for Ref<T> {
 /// A handle travels beside the bytes of the value that holds it; other formats than Poniard's own cannot carry it.
 impl<T: Data> Serialize for DTask<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_handle(&self.0, serializer)
+        passenger::write(self, serializer)
     }
 }
 
 impl<'de, T: Data> Deserialize<'de> for DTask<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DTask<T>, D::Error> {
-        read_handle(deserializer).map(DTask)
+        passenger::read(deserializer)
     }
-}
-
-/// Writes the number of a handle that travels beside the bytes.
-pub(crate) fn write_handle<T: Data, S: Serializer>(
-    handle: &Handle<T>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match carry(Arc::new(handle.clone())) {
-        Some(number) => number.serialize(serializer),
-        None => {
-            Err(ser::Error::custom("a task handle can only be passed between tasks, not written elsewhere"))
-        }
-    }
-}
-
-/// Finds the handle that travelled beside the bytes.
-pub(crate) fn read_handle<'de, T: Data, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Handle<T>, D::Error> {
-    let passenger = carried(u32::deserialize(deserializer)?);
-    let handle = passenger.and_then(|handle| handle.downcast_ref::<Handle<T>>().cloned());
-    handle.ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
 }

@@ -14,9 +14,10 @@ pub use sync::sync;
 
 use crate::cluster;
 use crate::options::{self, Options};
+use crate::place::{self, Accesses};
 use crate::task::AnyTask;
 use poniard_model::{Data, Site, TaskOptions};
-use poniard_pool::{Arg, Extra, Function, Handle, Held, current};
+use poniard_pool::{Arg, Extra, Function, Handle, Held, accesses_of, current};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -143,16 +144,25 @@ impl Asked {
         Asked { options: options.asked, after: options.after, handed_down: TaskOptions::default() }
     }
 
-    /// What the engine needs to know.
-    pub(crate) fn resolve(self) -> Option<Extra> {
+    /// What the engine needs to know of a task with these arguments.
+    pub(crate) fn resolve<A: Arg>(self, arguments: &mut A) -> Option<Extra> {
+        self.resolve_with(&mut |visit| accesses_of(arguments, visit))
+    }
+
+    /// What the engine needs to know of a task that uses these data.
+    pub(crate) fn resolve_with(self, accesses: Accesses<'_>) -> Option<Extra> {
         let plain =
             self.after.is_empty() && !options::is_set(&self.options) && !options::is_set(&self.handed_down);
         let refused = settle().err();
-        if plain && refused.is_none() {
+        let (data, nowhere) = match place::place(&self.options, accesses) {
+            Ok(data) => (data, None),
+            Err(reason) => (None, Some(reason)),
+        };
+        if plain && refused.is_none() && data.is_none() && nowhere.is_none() {
             return None;
         }
-        let mut extra = options::resolve(self.options, &self.after, self.handed_down);
-        extra.impossible = refused.or(extra.impossible);
+        let mut extra = options::resolve(self.options, &self.after, self.handed_down, data);
+        extra.impossible = refused.or(nowhere).or(extra.impossible);
         Some(extra)
     }
 
@@ -187,13 +197,13 @@ pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
 #[cold]
 #[inline(never)]
 pub(crate) fn spawn<A: Arg, R: Data>(
-    arguments: A,
+    mut arguments: A,
     options: Option<Box<Options>>,
     body: Function<A, R>,
     site: &'static Site,
     form: Form,
 ) -> Handle<R> {
-    let extra = asked(options).resolve();
+    let extra = asked(options).resolve(&mut arguments);
     if !in_region() {
         return match extra {
             Some(extra) => poniard_pool::spawn_with(arguments, body, site, extra),

@@ -31,6 +31,7 @@ mod keywords;
 mod lazy;
 mod many;
 mod memory;
+mod mutables;
 mod nesting;
 #[cfg(feature = "object-store")]
 mod objects;
@@ -45,5 +46,6 @@ mod spawning;
 mod sync;
 mod timeouts;
 mod tracing;
+mod turns;
 mod waiting;
 mod width;

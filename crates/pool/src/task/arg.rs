@@ -100,7 +100,14 @@ pub struct Wiring {
 impl Wiring {
     pub(crate) fn new(task: &TaskRef) -> Wiring {
         let task = task.as_non_null();
-        Wiring { task, edges: 0, failed: None, refused: None, accesses: Entrances::default(), meets_kept: false }
+        Wiring {
+            task,
+            edges: 0,
+            failed: None,
+            refused: None,
+            accesses: Entrances::default(),
+            meets_kept: false,
+        }
     }
 
     /// Something that the task needs has failed.

@@ -1,0 +1,121 @@
+//! Where a task runs that uses data which live somewhere: where all of them do, and where it asks to run.
+
+mod pieces;
+
+pub(crate) use pieces::{Home, Pieces};
+
+use crate::cluster;
+use crate::options;
+use poniard_model::{ProcessorId, Scope, TaskOptions, Topology, WorkerId};
+use poniard_pool::{AccessTo, Arg, accesses_of};
+use std::sync::Arc;
+
+/// Shows the accesses of a task.
+pub(crate) type Accesses<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&AccessTo<'_>));
+
+/// Whether the arguments use data that do not live everywhere in this process.
+#[inline]
+pub(crate) fn is_bound<A: Arg>(arguments: &mut A) -> bool {
+    let mut is_bound = false;
+    accesses_of(arguments, &mut |access| is_bound |= access.lives().is_some());
+    is_bound
+}
+
+/// Where the data of a task live, as far as that narrows the scope that it asks for; or why there is no such place. Chooses the
+/// pieces of shards.
+pub(crate) fn place(asked: &TaskOptions, accesses: Accesses<'_>) -> Result<Option<Scope>, String> {
+    let mut homes: Vec<Scope> = Vec::new();
+    let mut shards: Vec<Arc<Pieces>> = Vec::new();
+    let mut is_bound = false;
+    accesses(&mut |access| {
+        let lives = access.lives().cloned();
+        is_bound |= lives.is_some();
+        let shard = lives.as_ref().and_then(|lives| lives.clone().downcast::<Pieces>().ok());
+        match shard {
+            Some(shard) => shards.push(shard),
+            None => {
+                let home = lives.and_then(|lives| lives.downcast::<Scope>().ok());
+                let home = home.map_or_else(|| Scope::worker(WorkerId::FIRST), |home| (*home).clone());
+                if !homes.contains(&home) {
+                    homes.push(home);
+                }
+            }
+        }
+    });
+    let asked = options::scope_of(asked);
+    if !is_bound && (asked.is_none() || homes.is_empty()) {
+        return Ok(None);
+    }
+    let topology = cluster::topology()?;
+    let all = asked.iter().chain(&homes).cloned().reduce(|left, right| left & right);
+    let all = all.unwrap_or_else(Scope::any);
+    if let Some(reason) = all.why_empty(&topology) {
+        return Err(if homes.is_empty() { reason } else { clash(asked.as_ref(), &homes, &reason) });
+    }
+    let chosen = choose(&shards, &all, &topology, accesses)?;
+    Ok(homes.into_iter().chain(chosen).reduce(|left, right| left & right))
+}
+
+/// Why nothing fits a task and its data together.
+fn clash(asked: Option<&Scope>, homes: &[Scope], reason: &str) -> String {
+    let homes: Vec<String> = homes.iter().map(|home| format!("`{home}`")).collect();
+    let homes = homes.join(" and ");
+    match asked {
+        Some(asked) => {
+            format!("asks for scope `{asked}`, and uses a mutable that lives in {homes}: {reason}")
+        }
+        None => format!("uses mutables that live in {homes}: {reason}"),
+    }
+}
+
+/// Chooses a piece of each shard, all of them of one processor; gives the processors that have these pieces, if they are not all.
+///
+/// The piece is chosen at the spawn, and not by the processor that happens to be free: so tasks that use a piece have an order
+/// like those that use a mutable. Of several, those pieces are chosen that the fewest tasks use or wait for.
+fn choose(
+    shards: &[Arc<Pieces>],
+    scope: &Scope,
+    topology: &Topology,
+    accesses: Accesses<'_>,
+) -> Result<Option<Scope>, String> {
+    let Some(first) = shards.first() else { return Ok(None) };
+    let processors = topology.processors.iter().filter(|processor| scope.contains(processor, topology));
+    // Processors with the same pieces are as good as each other.
+    let mut groups: Vec<(Vec<usize>, Vec<ProcessorId>)> = Vec::new();
+    let mut without: Vec<ProcessorId> = Vec::new();
+    for processor in processors {
+        let pieces: Option<Vec<usize>> = shards.iter().map(|shard| shard.piece_of(processor)).collect();
+        let Some(pieces) = pieces else {
+            without.push(processor.id);
+            continue;
+        };
+        match groups.iter_mut().find(|(others, _)| *others == pieces) {
+            Some((_, processors)) => processors.push(processor.id),
+            None => groups.push((pieces, vec![processor.id])),
+        }
+    }
+    if groups.is_empty() {
+        let without: Vec<String> = without.iter().map(ToString::to_string).collect();
+        let shard = shards.iter().map(|shard| shard.to_string()).collect::<Vec<_>>().join(", and one with ");
+        return Err(format!("runs on {}, and uses a shard with {shard}", without.join(" or ")));
+    }
+    let count = groups.len();
+    let is_everywhere = count == 1 && without.is_empty();
+    // Of equally busy ones each in its turn.
+    groups.rotate_left(first.next() % count);
+    let users = |pieces: &[usize]| -> usize {
+        pieces.iter().zip(shards).map(|(piece, shard)| shard.users(*piece)).sum()
+    };
+    let least = groups.into_iter().min_by_key(|(pieces, _)| users(pieces));
+    let (pieces, processors) = least.expect("there is one, see above");
+    let mut chosen = shards.iter().zip(pieces);
+    accesses(&mut |access| {
+        if access.lives().is_some_and(|lives| lives.is::<Pieces>())
+            && let Some((shard, piece)) = chosen.next()
+        {
+            access.choose(shard.datum(piece));
+        }
+    });
+    let exactly = processors.into_iter().map(Scope::exact).reduce(|left, right| left | right);
+    Ok(exactly.filter(|_| !is_everywhere))
+}
