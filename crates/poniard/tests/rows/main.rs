@@ -41,6 +41,7 @@ mod panics;
 mod priorities;
 mod retries;
 mod scopes;
+mod shards;
 mod signals;
 mod spawning;
 mod sync;
