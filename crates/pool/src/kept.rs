@@ -9,6 +9,8 @@
 //! * A value moves in and out of its slot under the table's lock; it is made and dropped outside.
 //! * The task object of a kept value is freed by the keeper's word, after its last handle is gone.
 
+mod slot;
+
 use crate::edge::{Chain, Waiter};
 use crate::engine::finish::{satisfy_all, satisfy_each};
 use crate::engine::{attempt, cancel_because, context, inject, outside, queue};
@@ -18,6 +20,7 @@ use crate::task::handle::Handle;
 use crate::task::{GATED, Header, KEPT, PLACED, TaskRef};
 use poniard_model::codec::{Encoded, SharedBytes};
 use poniard_model::{Cause, ChunkId, CodecError, Site, TaskError, TaskId};
+use slot::{Next, Place, Slot};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -86,37 +89,20 @@ pub(crate) fn keeper() -> Option<&'static dyn Keeper> {
 /// The kept values, and the tasks that wait to be let in.
 #[derive(Default)]
 struct Table {
-    slots: HashMap<ChunkId, Slot>,
+    values: HashMap<ChunkId, Kept>,
     waiting: HashMap<TaskId, Waiting>,
 }
 
 /// A kept value.
-struct Slot {
-    /// The task object, which stays until the slot goes.
+struct Kept {
+    /// The task object, which stays until this goes.
     task: NonNull<Header>,
     bytes: u64,
-    place: Place,
-    pins: u32,
-    /// It leaves when the last pin goes.
-    is_leaving: bool,
-    /// No handle is left: the task object is this slot's.
-    is_orphan: bool,
-    /// It was freed, and goes when the last pin goes.
-    is_over: bool,
+    slot: Slot,
 }
 
-// SAFETY: a slot is a reference to a task object, whose value is `Send + Sync`.
-unsafe impl Send for Slot {}
-
-/// Where the value of a slot is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    Here,
-    /// On disk, or nowhere.
-    Away,
-    /// It moved out, to the last task that wanted it.
-    Taken,
-}
+// SAFETY: it is a reference to a task object, whose value is `Send + Sync`.
+unsafe impl Send for Kept {}
 
 /// A task that has asked to be let in.
 enum Waiting {
@@ -147,11 +133,7 @@ pub(crate) struct Pin(ChunkId);
 impl Pin {
     /// None when the value is not in its slot.
     fn of(chunk: ChunkId) -> Option<Pin> {
-        with(|table| {
-            let slot = table.slots.get_mut(&chunk).filter(|slot| slot.place == Place::Here)?;
-            slot.pins += 1;
-            Some(Pin(chunk))
-        })
+        with(|table| table.values.get_mut(&chunk)?.slot.pin().then_some(Pin(chunk)))
     }
 }
 
@@ -178,43 +160,34 @@ pub(crate) fn pins() -> Pins {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        let (moved, over) = with(|table| {
-            let Some(slot) = table.slots.get_mut(&self.0) else { return (None, None) };
-            slot.pins -= 1;
-            let moved = if slot.is_leaving { slot.move_out() } else { None };
-            let over = if slot.pins == 0 && slot.is_over { table.slots.remove(&self.0) } else { None };
-            (moved, over)
-        });
-        crate::panics::contain(|| drop(moved));
-        if let Some(slot) = over {
-            slot.finish();
-        }
+        change(self.0, Slot::unpin);
     }
 }
 
-impl Slot {
-    /// Takes the value out, if it is there and nobody has it pinned; else it leaves later.
-    fn move_out(&mut self) -> Option<Moved> {
-        if self.place != Place::Here {
-            return None;
+/// Changes a slot and does what follows: what is dropped or freed is, outside of the lock.
+fn change(chunk: ChunkId, change: impl FnOnce(&mut Slot) -> Next) {
+    let (moved, over) = with(|table| {
+        let Some(kept) = table.values.get_mut(&chunk) else { return (None, None) };
+        match change(&mut kept.slot) {
+            Next::Nothing => (None, None),
+            // SAFETY: the slot says that nobody reads the value, and it is `Away` from now on.
+            Next::MoveOut => (Some(unsafe { kept.task().move_value_out() }), None),
+            Next::Free => (None, table.values.remove(&chunk)),
         }
-        self.is_leaving = self.pins > 0;
-        if self.is_leaving {
-            return None;
-        }
-        self.place = Place::Away;
-        // SAFETY: the task object stays until the slot goes, and the reference is not used beyond that.
-        let task = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(self.task.as_ptr()) });
-        // SAFETY: the value is in its slot, nobody has it pinned, and `Away` keeps others from it.
-        Some(unsafe { task.move_value_out() })
+    });
+    crate::panics::contain(|| drop(moved));
+    if let Some(kept) = over {
+        let has_value = kept.slot.place == Place::Here;
+        // SAFETY: the last handle has left the object to the table, which has just let go of it.
+        unsafe { TaskRef::dismantle(kept.task, has_value) };
     }
+}
 
-    /// Frees the task object, which nobody refers to any more.
-    fn finish(self) {
-        debug_assert!(self.is_orphan && self.pins == 0, "somebody still has it");
-        let has_value = self.place == Place::Here;
-        // SAFETY: the last handle has left the object to this slot, which goes here.
-        unsafe { TaskRef::dismantle(self.task, has_value) };
+impl Kept {
+    /// The task, without a count: not beyond the life of this.
+    fn task(&self) -> std::mem::ManuallyDrop<TaskRef> {
+        // SAFETY: the object stays as long as this, and the reference is never dropped.
+        std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(self.task.as_ptr()) })
     }
 }
 
@@ -254,9 +227,8 @@ impl SharedBytes for Lent {
 /// When the value cannot be written, or holds things of this process.
 pub fn contents(chunk: ChunkId) -> Option<Result<Contents, CodecError>> {
     let pin = Pin::of(chunk)?;
-    let task = with(|table| table.slots.get(&chunk).map(|slot| slot.task))?;
-    // SAFETY: the pin keeps the slot, and the slot the task object; the reference is not used beyond that.
-    let task = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(task.as_ptr()) });
+    // The pin keeps the object.
+    let task = with(|table| table.values.get(&chunk).map(Kept::task))?;
     let lend = |bytes: &[u8]| -> Arc<dyn SharedBytes> { Arc::new(Lent(NonNull::from(bytes))) };
     // SAFETY: the pin keeps the value in its slot.
     let encoded = crate::panics::caught(|| unsafe { task.encode_value(&lend) });
@@ -266,8 +238,7 @@ pub fn contents(chunk: ChunkId) -> Option<Result<Contents, CodecError>> {
 
 /// Drops a kept value that is on disk; at once, or when the last one who reads it is done.
 pub fn evict(chunk: ChunkId) {
-    let moved = with(|table| table.slots.get_mut(&chunk).and_then(Slot::move_out));
-    crate::panics::contain(|| drop(moved));
+    change(chunk, Slot::evict);
 }
 
 /// Puts a kept value back into its slot.
@@ -275,22 +246,18 @@ pub fn evict(chunk: ChunkId) {
 /// # Errors
 /// When the bytes are not those of such a value.
 pub fn restore(chunk: ChunkId, encoded: &Encoded) -> Result<(), CodecError> {
-    let Some(task) = with(|table| table.slots.get(&chunk).map(|slot| slot.task)) else { return Ok(()) };
-    // SAFETY: the keeper frees a value only after its read has ended, which is what happens here.
-    let task = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(task.as_ptr()) });
+    // The keeper frees a value only after its read has ended, which is what happens here.
+    let Some(task) = with(|table| table.values.get(&chunk).map(Kept::task)) else { return Ok(()) };
     let read = crate::panics::caught(|| task.decode_value(encoded));
     let mut value =
         Some(read.unwrap_or_else(|| Err(CodecError::other(task.site.name, "its code panicked")))?);
     with(|table| {
-        let Some(slot) = table.slots.get_mut(&chunk) else { return };
-        // It was to leave when its last reader was done, and has not: then it stays.
-        slot.is_leaving = false;
-        if slot.place == Place::Away
+        let Some(kept) = table.values.get_mut(&chunk) else { return };
+        if kept.slot.restore()
             && let Some(value) = value.take()
         {
-            // SAFETY: the slot is empty, and the table's lock keeps others away.
-            unsafe { task.move_value_in(value) };
-            slot.place = Place::Here;
+            // SAFETY: it was away, so the slot is empty, and the table's lock keeps others out.
+            unsafe { kept.task().move_value_in(value) };
         }
     });
     crate::panics::contain(|| drop(value));
@@ -299,17 +266,7 @@ pub fn restore(chunk: ChunkId, encoded: &Encoded) -> Result<(), CodecError> {
 
 /// Frees a kept value that was released.
 pub fn free(chunk: ChunkId) {
-    let slot = with(|table| match table.slots.entry(chunk) {
-        Entry::Occupied(entry) if entry.get().is_orphan && entry.get().pins == 0 => Some(entry.remove()),
-        Entry::Occupied(mut entry) => {
-            entry.get_mut().is_over = true;
-            None
-        }
-        Entry::Vacant(_) => None,
-    });
-    if let Some(slot) = slot {
-        slot.finish();
-    }
+    change(chunk, Slot::free);
 }
 
 /// Waits until what is in memory is within the budget.
@@ -531,17 +488,9 @@ impl Drop for Paused {
 
 /// Puts the value of a task that ends now into the table. The caller has it held: `unpin` follows.
 pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
-    let slot = Slot {
-        task: task.as_non_null(),
-        bytes: bytes as u64,
-        place: Place::Here,
-        pins: 0,
-        is_leaving: false,
-        is_orphan: false,
-        is_over: false,
-    };
     let chunk = task.id().into();
-    with(|table| table.slots.insert(chunk, slot));
+    let kept = Kept { task: task.as_non_null(), bytes: bytes as u64, slot: Slot::new() };
+    with(|table| table.values.insert(chunk, kept));
     task.set_flags(KEPT);
     Made { chunk, bytes: bytes as u64 }
 }
@@ -551,7 +500,7 @@ pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
 pub(crate) fn release(task: NonNull<Header>) {
     // SAFETY: the object stays until the slot goes, and the slot knows that nobody else has it.
     let chunk = unsafe { task.as_ref() }.id().into();
-    with(|table| table.slots.get_mut(&chunk).expect("a kept value has a slot").is_orphan = true);
+    with(|table| table.values.get_mut(&chunk).expect("a kept value has a slot").slot.orphan());
     match keeper() {
         Some(keeper) => keeper.released(chunk),
         None => free(chunk),
@@ -560,15 +509,7 @@ pub(crate) fn release(task: NonNull<Header>) {
 
 /// Moves a kept value to the only task that still wants it; false when somebody else reads it too.
 pub(crate) fn take(chunk: ChunkId) -> bool {
-    with(|table| {
-        let slot = table.slots.get_mut(&chunk).expect("a kept value has a slot");
-        // The one pin is that of the task which takes it.
-        let is_free = slot.pins == 1 && slot.place == Place::Here;
-        if is_free {
-            slot.place = Place::Taken;
-        }
-        is_free
-    })
+    with(|table| table.values.get_mut(&chunk).expect("a kept value has a slot").slot.take())
 }
 
 /// A kept value is in memory, and stays there as long as this lives.
@@ -607,12 +548,12 @@ impl Drop for Held {
 
 /// Bytes of memory that a kept value holds when it is there.
 pub(crate) fn bytes(chunk: ChunkId) -> Option<u64> {
-    with(|table| table.slots.get(&chunk).map(|slot| slot.bytes))
+    with(|table| table.values.get(&chunk).map(|kept| kept.bytes))
 }
 
 /// Whether a kept value is in memory.
 pub(crate) fn is_here(chunk: ChunkId) -> bool {
-    with(|table| table.slots.get(&chunk).is_some_and(|slot| slot.place == Place::Here))
+    with(|table| table.values.get(&chunk).is_some_and(|kept| kept.slot.place == Place::Here))
 }
 
 impl fmt::Debug for Paused {

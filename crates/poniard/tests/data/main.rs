@@ -9,6 +9,8 @@
 #[path = "../rows/alone.rs"]
 mod alone;
 mod chunks;
+mod faults;
+mod random;
 #[path = "../rows/signals.rs"]
 #[allow(dead_code, reason = "shared with the other binary")]
 mod signals;
