@@ -20,7 +20,7 @@ impl<A: Arg> Call<A> {
         Fut: Future<Output = Result<R, Cause>> + Send + 'static,
     {
         let mut arguments = (Code::new(start), self.arguments);
-        let extra = region::asked(self.options).resolve(&mut arguments).unwrap_or_default();
+        let extra = region::asked(self.options).using(&mut arguments).resolve().unwrap_or_default();
         if !region::in_region() {
             return DTask(poniard_pool::spawn_detached(arguments, begin::<A, R, Fut>, site, extra));
         }

@@ -1,11 +1,10 @@
 //! From a call to a task: what `spawn!` and `lazy!` write.
 
 use crate::options::Options;
-use crate::place;
 use crate::region;
 use crate::task::DTask;
 use poniard_model::{Cause, Data, Pinned, Site};
-use poniard_pool::{Arg, Function, Local};
+use poniard_pool::{Arg, Function, Local, are_placed};
 use std::error::Error;
 
 /// The arguments of a call, and its options.
@@ -78,7 +77,7 @@ impl<A> Call<A> {
         R: Data,
     {
         let Call { mut arguments, options } = self;
-        if options.is_none() && region::is_plain() && !place::is_bound(&mut arguments) {
+        if options.is_none() && region::is_plain() && !are_placed(&mut arguments) {
             return DTask(poniard_pool::spawn(arguments, body, site));
         }
         DTask(region::spawn(arguments, options, body, site, region::Form::Macro))

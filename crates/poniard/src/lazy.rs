@@ -73,8 +73,9 @@ fn nodes() -> MutexGuard<'static, Option<HashMap<TaskId, Found>>> {
 }
 
 impl<T: Data> Lazy<T> {
-    pub(crate) fn new<A: Arg>(call: Call<A>, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
-        Lazy::of(call.arguments, region::asked(call.options), body, site)
+    pub(crate) fn new<A: Arg>(mut call: Call<A>, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
+        let asked = region::asked(call.options).using(&mut call.arguments);
+        Lazy::of(call.arguments, asked, body, site)
     }
 
     /// A lazy task that asks for what `options` say, wherever it is made.
@@ -104,9 +105,8 @@ impl<T: Data> Lazy<T> {
     /// Launches this task alone, past the regions that hold here.
     pub(crate) fn launch_apart(&self) {
         let waiting = self.node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((mut held, asked)) = waiting {
-            let extra = asked.resolve_with(&mut |visit| held.accesses(visit));
-            held.launch(extra);
+        if let Some((held, asked)) = waiting {
+            held.launch(asked.resolve());
         }
     }
 
@@ -222,8 +222,8 @@ impl Node {
         let mut group = Vec::new();
         for node in self.needed() {
             let waiting = node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some((mut held, asked)) = waiting {
-                let extra = asked.or(for_all).resolve_with(&mut |visit| held.accesses(visit));
+            if let Some((held, asked)) = waiting {
+                let extra = asked.or(for_all).resolve();
                 group.push(Caught { held, extra, form: Form::Function });
                 launched.push(node.handle.clone());
             }

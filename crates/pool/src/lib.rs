@@ -50,7 +50,9 @@ pub use engine::{Config, Runs, set_default, start, stop};
 pub use panics::{caught, cause as panic_cause};
 pub use spawn::{Held, hold, hold_detached, put, spawn, spawn_detached, spawn_with};
 pub use task::Function;
-pub use task::access::{Access, AccessTo, AnyDatum, Datum, Lent, Read, Write, accesses_of};
+#[doc(hidden)]
+pub use task::access::AccessTo;
+pub use task::access::{Access, AnyDatum, Datum, Lent, Lives, Read, Write, are_placed, lives_of};
 pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};

@@ -5,7 +5,6 @@ use crate::engine::launch::{launch, launch_held};
 use crate::engine::promise::{HandOver, Starter};
 use crate::engine::{cancel, context, finish};
 use crate::gate::Gate;
-use crate::task::access::AccessTo;
 use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
@@ -121,14 +120,6 @@ impl Held {
         if let Some(task) = self.task.take() {
             let extra = extra.or_else(|| self.is_detached.then(Extra::default));
             launch_held(&task, extra.map(Box::new));
-        }
-    }
-
-    /// Visits the data that the task's arguments give access to.
-    pub fn accesses(&mut self, visit: &mut dyn FnMut(&AccessTo<'_>)) {
-        if let Some(task) = &self.task {
-            // SAFETY: nobody launches it meanwhile, and a held task keeps its arguments.
-            unsafe { TaskRef::accesses(task.as_non_null(), visit) }
         }
     }
 

@@ -7,41 +7,26 @@ pub(crate) use pieces::{Home, Pieces};
 use crate::cluster;
 use crate::options;
 use poniard_model::{ProcessorId, Scope, TaskOptions, Topology, WorkerId};
-use poniard_pool::{AccessTo, Arg, accesses_of};
+use poniard_pool::Lives;
 use std::sync::Arc;
-
-/// Shows the accesses of a task.
-pub(crate) type Accesses<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&AccessTo<'_>));
-
-/// Whether the arguments use data that do not live everywhere in this process.
-#[inline]
-pub(crate) fn is_bound<A: Arg>(arguments: &mut A) -> bool {
-    let mut is_bound = false;
-    accesses_of(arguments, &mut |access| is_bound |= access.lives().is_some());
-    is_bound
-}
 
 /// Where the data of a task live, as far as that narrows the scope that it asks for; or why there is no such place. Chooses the
 /// pieces of shards.
-pub(crate) fn place(asked: &TaskOptions, accesses: Accesses<'_>) -> Result<Option<Scope>, String> {
+pub(crate) fn place(asked: &TaskOptions, data: &[Lives]) -> Result<Option<Scope>, String> {
     let mut homes: Vec<Scope> = Vec::new();
     let mut shards: Vec<Arc<Pieces>> = Vec::new();
-    let mut is_bound = false;
-    accesses(&mut |access| {
-        let lives = access.lives().cloned();
-        is_bound |= lives.is_some();
-        let shard = lives.as_ref().and_then(|lives| lives.clone().downcast::<Pieces>().ok());
-        match shard {
-            Some(shard) => shards.push(shard),
-            None => {
-                let home = lives.and_then(|lives| lives.downcast::<Scope>().ok());
-                let home = home.map_or_else(|| Scope::worker(WorkerId::FIRST), |home| (*home).clone());
-                if !homes.contains(&home) {
-                    homes.push(home);
-                }
-            }
+    for datum in data {
+        if let Some(shard) = pieces_of(datum) {
+            shards.push(shard);
+            continue;
         }
-    });
+        let home = datum.place().and_then(|place| place.downcast_ref::<Scope>().cloned());
+        let home = home.unwrap_or_else(|| Scope::worker(WorkerId::FIRST));
+        if !homes.contains(&home) {
+            homes.push(home);
+        }
+    }
+    let is_bound = data.iter().any(|datum| datum.place().is_some());
     let asked = options::scope_of(asked);
     if !is_bound && (asked.is_none() || homes.is_empty()) {
         return Ok(None);
@@ -52,8 +37,13 @@ pub(crate) fn place(asked: &TaskOptions, accesses: Accesses<'_>) -> Result<Optio
     if let Some(reason) = all.why_empty(&topology) {
         return Err(if homes.is_empty() { reason } else { clash(asked.as_ref(), &homes, &reason) });
     }
-    let chosen = choose(&shards, &all, &topology, accesses)?;
+    let chosen = choose(&shards, &all, &topology, data)?;
     Ok(homes.into_iter().chain(chosen).reduce(|left, right| left & right))
+}
+
+/// The pieces from which this datum is chosen, if it is a shard's.
+fn pieces_of(datum: &Lives) -> Option<Arc<Pieces>> {
+    datum.place()?.clone().downcast::<Pieces>().ok()
 }
 
 /// Why nothing fits a task and its data together.
@@ -76,7 +66,7 @@ fn choose(
     shards: &[Arc<Pieces>],
     scope: &Scope,
     topology: &Topology,
-    accesses: Accesses<'_>,
+    data: &[Lives],
 ) -> Result<Option<Scope>, String> {
     let Some(first) = shards.first() else { return Ok(None) };
     let processors = topology.processors.iter().filter(|processor| scope.contains(processor, topology));
@@ -108,14 +98,10 @@ fn choose(
     };
     let least = groups.into_iter().min_by_key(|(pieces, _)| users(pieces));
     let (pieces, processors) = least.expect("there is one, see above");
-    let mut chosen = shards.iter().zip(pieces);
-    accesses(&mut |access| {
-        if access.lives().is_some_and(|lives| lives.is::<Pieces>())
-            && let Some((shard, piece)) = chosen.next()
-        {
-            access.choose(shard.datum(piece));
-        }
-    });
+    let chosen = shards.iter().zip(pieces);
+    for (datum, (shard, piece)) in data.iter().filter(|datum| pieces_of(datum).is_some()).zip(chosen) {
+        datum.choose(shard.datum(piece));
+    }
     let exactly = processors.into_iter().map(Scope::exact).reduce(|left, right| left | right);
     Ok(exactly.filter(|_| !is_everywhere))
 }

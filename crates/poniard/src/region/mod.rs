@@ -14,10 +14,10 @@ pub use sync::sync;
 
 use crate::cluster;
 use crate::options::{self, Options};
-use crate::place::{self, Accesses};
+use crate::place;
 use crate::task::AnyTask;
 use poniard_model::{Data, Site, TaskOptions};
-use poniard_pool::{Arg, Extra, Function, Handle, Held, accesses_of, current};
+use poniard_pool::{Arg, Extra, Function, Handle, Held, Lives, current, lives_of};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -136,25 +136,29 @@ pub(crate) struct Asked {
     options: TaskOptions,
     after: Vec<AnyTask>,
     handed_down: TaskOptions,
+    /// Where the data live that the task uses.
+    data: Vec<Lives>,
 }
 
 impl Asked {
     /// Nothing but these options.
     pub(crate) fn only(options: Options) -> Asked {
-        Asked { options: options.asked, after: options.after, handed_down: TaskOptions::default() }
+        let handed_down = TaskOptions::default();
+        Asked { options: options.asked, after: options.after, handed_down, data: Vec::new() }
     }
 
-    /// What the engine needs to know of a task with these arguments.
-    pub(crate) fn resolve<A: Arg>(self, arguments: &mut A) -> Option<Extra> {
-        self.resolve_with(&mut |visit| accesses_of(arguments, visit))
+    /// With the data that these arguments give access to.
+    pub(crate) fn using<A: Arg>(mut self, arguments: &mut A) -> Asked {
+        self.data = lives_of(arguments);
+        self
     }
 
-    /// What the engine needs to know of a task that uses these data.
-    pub(crate) fn resolve_with(self, accesses: Accesses<'_>) -> Option<Extra> {
+    /// What the engine needs to know.
+    pub(crate) fn resolve(self) -> Option<Extra> {
         let plain =
             self.after.is_empty() && !options::is_set(&self.options) && !options::is_set(&self.handed_down);
         let refused = settle().err();
-        let (data, nowhere) = match place::place(&self.options, accesses) {
+        let (data, nowhere) = match place::place(&self.options, &self.data) {
             Ok(data) => (data, None),
             Err(reason) => (None, Some(reason)),
         };
@@ -190,7 +194,7 @@ pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
         options = options.or(&inherited);
         handed_down = handed_down.or(&inherited);
     }
-    Asked { options, after, handed_down }
+    Asked { options, after, handed_down, data: Vec::new() }
 }
 
 /// Spawns a task that regions or options have to do with.
@@ -203,7 +207,7 @@ pub(crate) fn spawn<A: Arg, R: Data>(
     site: &'static Site,
     form: Form,
 ) -> Handle<R> {
-    let extra = asked(options).resolve(&mut arguments);
+    let extra = asked(options).using(&mut arguments).resolve();
     if !in_region() {
         return match extra {
             Some(extra) => poniard_pool::spawn_with(arguments, body, site, extra),

@@ -4,10 +4,10 @@
 //! `status` may look at them at any time.
 
 use super::lease::Lease;
-use super::{Engine, inject};
+use super::{Engine, inject, queue};
 use crate::deque::{Deque, Stolen};
 use crate::epoch::{self, Epoch};
-use crate::task::{Header, Identity, TaskRef};
+use crate::task::{Header, Identity, PLACED, TaskRef};
 use poniard_model::{Site, TaskId};
 use std::cell::Cell;
 use std::fmt;
@@ -47,6 +47,8 @@ pub(crate) struct Context {
     random: Cell<u32>,
     /// Tasks that the thread has run.
     turns: Cell<u32>,
+    /// A task whose turn at a datum has come by the end of the one that the thread runs.
+    handed_on: Cell<Option<TaskRef>>,
     stack_limit: Cell<usize>,
     pub(crate) counts: Counts,
     shown: Shown,
@@ -157,6 +159,7 @@ impl Context {
             ids: Cell::new((0, 0)),
             random: Cell::new(0x9E37_79B9 ^ (number as u32 + 1).wrapping_mul(7919)),
             turns: Cell::new(0),
+            handed_on: Cell::new(None),
             stack_limit: Cell::new(0),
             counts: Counts::default(),
             shown: Shown {
@@ -280,6 +283,29 @@ impl Context {
     /// The processor that the thread holds, or held last.
     pub(crate) fn home(&self) -> Option<u32> {
         Some(self.home.load(Ordering::Relaxed)).filter(|held| *held != NONE)
+    }
+
+    /// Leaves a ready task to the end of the one that the thread runs; queues it when there is one already.
+    pub(super) fn hand_on(&self, task: TaskRef) {
+        if task.flags() & PLACED != 0 {
+            return queue(task);
+        }
+        if let Some(other) = self.handed_on.replace(Some(task)) {
+            queue(other);
+        }
+    }
+
+    /// What runs next on this thread: `next`, or else the task that was handed on.
+    #[inline]
+    pub(super) fn next_or_handed_on(&self, next: Option<TaskRef>) -> Option<TaskRef> {
+        match self.handed_on.take() {
+            None => next,
+            Some(handed_on) if next.is_none() => Some(handed_on),
+            Some(handed_on) => {
+                queue(handed_on);
+                next
+            }
+        }
     }
 
     pub(crate) fn set_processor(&self, processor: u32) {

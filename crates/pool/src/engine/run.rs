@@ -141,7 +141,7 @@ impl Engine {
             }
             context.show_name(context.running().and_then(|task| task.extra()?.name.clone()));
         }
-        match ran {
+        let next = match ran {
             Ran::Done if !task.is_halted() => {
                 Counts::add_one(&context.counts.done);
                 finish::done(task)
@@ -150,7 +150,8 @@ impl Engine {
                 after_unusual(task, ran);
                 None
             }
-        }
+        };
+        context.next_or_handed_on(next)
     }
 }
 

@@ -5,10 +5,10 @@
 //! of those back whose turn has come. So a turn is never given to a task whose predecessor is still at the datum, however that
 //! one ended.
 
-use super::circles;
+use super::{circles, context};
 use super::{finish, queue};
 use crate::task::TaskRef;
-use crate::task::access::{InLine, TaskTurns};
+use crate::task::access::{InLine, TaskTurns, is_ending};
 use crate::task::arg::Wiring;
 use crate::turns::Usage;
 use poniard_model::Cause;
@@ -93,8 +93,11 @@ fn pop(later: &Cell<Option<Vec<InLine>>>) -> Option<InLine> {
 
 /// Takes the queue's edge of a task back.
 fn come(next: InLine) {
-    if let Some(ready) = finish::satisfy(next.task) {
-        queue(ready);
+    let Some(ready) = finish::satisfy(next.task) else { return };
+    match context::current() {
+        // The body before it has just returned here, and what both use is in this thread's cache.
+        Some(context) if is_ending() => context.hand_on(ready),
+        _ => queue(ready),
     }
 }
 

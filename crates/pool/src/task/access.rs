@@ -17,11 +17,11 @@ use crate::panics;
 use crate::turns::{Turns, Usage};
 use poniard_model::TaskError;
 use std::any::Any;
-use std::cell::{OnceCell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A task in the queue of a datum. Until its turn has come, the queue has an edge of it, which keeps it alive.
 #[derive(Clone, Copy)]
@@ -35,6 +35,23 @@ pub(crate) struct InLine {
 unsafe impl Send for InLine {}
 
 pub(crate) type TaskTurns = Turns<InLine>;
+
+thread_local! {
+    /// Whether this thread drops the arguments of a task whose body has returned.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops the arguments of a task whose body has returned: what they make ready may run next on this thread.
+pub(super) fn ending(drop_arguments: impl FnOnce()) {
+    let outer = ENDING.replace(true);
+    drop_arguments();
+    ENDING.set(outer);
+}
+
+/// Whether this thread drops the arguments of a task whose body has returned.
+pub(crate) fn is_ending() -> bool {
+    ENDING.get()
+}
 
 /// Ends a turn, and tells those whose turn has come.
 fn leave(turns: &TaskTurns, usage: Usage) {
@@ -119,7 +136,7 @@ impl<T: Send + Sync + 'static> Datum<T> {
     }
 }
 
-/// A datum whose type is forgotten: [`AccessTo::choose`] remembers it.
+/// A datum whose type is forgotten: [`Lives::choose`] remembers it.
 pub trait AnyDatum: Any + Send + Sync {
     /// How many tasks use it or wait for it.
     fn users(&self) -> usize;
@@ -133,15 +150,60 @@ impl<T: Send + Sync + 'static> AnyDatum for Datum<T> {
 
 /// The argument that gives a task access to a datum: alone with it if `ALONE`.
 pub struct Access<T: Send + Sync + 'static, const ALONE: bool> {
-    /// Set before the task is wired.
-    datum: OnceCell<Datum<T>>,
-    /// What the datum is chosen from.
-    choice: Option<Arc<dyn Any + Send + Sync>>,
+    target: Target<T>,
     /// The number of the turn, or 0 while there is none: before the task has entered, or when another argument of the task
     /// has a turn to read the same datum.
     turn: AtomicU64,
     /// The turn, where it is shared with the arguments of another attempt: it ends with the last of them.
     shared: OnceCell<Arc<Turn<T>>>,
+}
+
+/// What an access is to.
+enum Target<T> {
+    This(Datum<T>),
+    OneOf(Arc<Choice<T>>),
+}
+
+/// A datum that is chosen before the task is launched.
+struct Choice<T> {
+    from: Arc<dyn Any + Send + Sync>,
+    chosen: OnceLock<Datum<T>>,
+}
+
+/// Where the datum of an access lives, for those who place its task.
+#[derive(Clone)]
+pub struct Lives {
+    place: Option<Arc<dyn Any + Send + Sync>>,
+    choice: Option<Arc<dyn Choose>>,
+}
+
+/// A [`Choice`] whose type is forgotten.
+trait Choose: Send + Sync {
+    fn choose(&self, datum: &dyn AnyDatum);
+}
+
+impl<T: Send + Sync + 'static> Choose for Choice<T> {
+    fn choose(&self, datum: &dyn AnyDatum) {
+        let datum: &dyn Any = datum;
+        if let Some(datum) = datum.downcast_ref::<Datum<T>>() {
+            // A choice that was made stays.
+            let _ = self.chosen.set(datum.clone());
+        }
+    }
+}
+
+impl Lives {
+    /// What the datum's owner has to say of its place; or what the datum is chosen from.
+    pub fn place(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.place.as_ref()
+    }
+
+    /// Chooses the datum. Nothing happens if it is no choice, was chosen before, or is of another type.
+    pub fn choose(&self, datum: &dyn AnyDatum) {
+        if let Some(choice) = &self.choice {
+            choice.choose(datum);
+        }
+    }
 }
 
 /// A task's turn, from its start to its end.
@@ -167,26 +229,28 @@ impl<T: Send + Sync + 'static, const ALONE: bool> Access<T, ALONE> {
     /// Access to this datum.
     #[inline]
     pub fn to(datum: Datum<T>) -> Access<T, ALONE> {
-        Access {
-            datum: OnceCell::from(datum),
-            choice: None,
-            turn: AtomicU64::new(0),
-            shared: OnceCell::new(),
+        Access { target: Target::This(datum), turn: AtomicU64::new(0), shared: OnceCell::new() }
+    }
+
+    /// Access to a datum that is chosen from these before the task is launched: see [`Lives::choose`].
+    pub fn to_one_of(from: Arc<dyn Any + Send + Sync>) -> Access<T, ALONE> {
+        let target = Target::OneOf(Arc::new(Choice { from, chosen: OnceLock::new() }));
+        Access { target, turn: AtomicU64::new(0), shared: OnceCell::new() }
+    }
+
+    fn datum(&self) -> Option<&Datum<T>> {
+        match &self.target {
+            Target::This(datum) => Some(datum),
+            Target::OneOf(choice) => choice.chosen.get(),
         }
     }
 
-    /// Access to a datum that is chosen from `choice` before the task is launched: see [`AccessTo::choose`].
-    pub fn to_one_of(choice: Arc<dyn Any + Send + Sync>) -> Access<T, ALONE> {
-        let (datum, shared) = (OnceCell::new(), OnceCell::new());
-        Access { datum, choice: Some(choice), turn: AtomicU64::new(0), shared }
-    }
-
     fn chosen(&self) -> &Datum<T> {
-        self.datum.get().expect("a task is launched when all its data are chosen")
+        self.datum().expect("a task is launched when all its data are chosen")
     }
 
     fn wire(&self, wiring: &mut Wiring) {
-        match self.datum.get() {
+        match self.datum() {
             None => wiring.refuse("uses a datum that was not chosen".to_owned()),
             Some(datum) => match datum.error() {
                 Some(error) => wiring.fail(error),
@@ -207,25 +271,28 @@ impl<T: Send + Sync + 'static, const ALONE: bool> Access<T, ALONE> {
             let ours = || Arc::new(Turn { datum: self.chosen().clone(), usage: Self::USAGE });
             OnceCell::from(self.shared.get_or_init(ours).clone())
         };
-        Access { datum: self.datum.clone(), choice: self.choice.clone(), turn: AtomicU64::new(turn), shared }
+        Access { target: self.target.clone(), turn: AtomicU64::new(turn), shared }
     }
 
     fn visited(&self, visit: &mut dyn FnMut(&AccessTo<'_>)) {
-        let choose = |datum: &dyn AnyDatum| {
-            let datum: &dyn Any = datum;
-            if let Some(datum) = datum.downcast_ref::<Datum<T>>() {
-                // A choice that was made stays.
-                let _ = self.datum.set(datum.clone());
-            }
+        let turns = self.datum().map(Datum::turns);
+        let turn = self.turn.load(Ordering::Relaxed);
+        visit(&AccessTo { turns, turn, usage: Self::USAGE, place: self.place(), lives: &|| self.lives() });
+    }
+
+    fn place(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        match &self.target {
+            Target::This(datum) => datum.lives(),
+            Target::OneOf(choice) => Some(&choice.from),
+        }
+    }
+
+    fn lives(&self) -> Lives {
+        let choice = match &self.target {
+            Target::This(_) => None,
+            Target::OneOf(choice) => Some(choice.clone() as Arc<dyn Choose>),
         };
-        let datum = self.datum.get();
-        visit(&AccessTo {
-            turns: datum.map(Datum::turns),
-            turn: self.turn.load(Ordering::Relaxed),
-            usage: Self::USAGE,
-            lives: self.choice.as_ref().or_else(|| datum.and_then(Datum::lives)),
-            choose: &choose,
-        });
+        Lives { place: self.place().cloned(), choice }
     }
 }
 
@@ -295,33 +362,37 @@ unsafe impl<T: Send + Sync + 'static> Arg for Access<T, false> {
     }
 }
 
-/// An access of a task, as those see it who place the task.
+/// An access of a task, as those see it who look for circles or place the task.
 pub struct AccessTo<'a> {
     pub(crate) turns: Option<&'a TaskTurns>,
     pub(crate) turn: u64,
     pub(crate) usage: Usage,
-    lives: Option<&'a Arc<dyn Any + Send + Sync>>,
-    choose: &'a dyn Fn(&dyn AnyDatum),
-}
-
-impl AccessTo<'_> {
-    /// What the datum's owner has to say of its place; or what the datum is chosen from.
-    pub fn lives(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.lives
-    }
-
-    /// Chooses the datum, unless it was chosen before, or is of another type.
-    pub fn choose(&self, datum: &dyn AnyDatum) {
-        (self.choose)(datum);
-    }
+    place: Option<&'a Arc<dyn Any + Send + Sync>>,
+    lives: &'a dyn Fn() -> Lives,
 }
 
 /// Visits the accesses among arguments that are in no task yet.
-pub fn accesses_of<A: Arg>(arguments: &mut A, visit: &mut dyn FnMut(&AccessTo<'_>)) {
+#[inline]
+fn accesses_of<A: Arg>(arguments: &mut A, visit: &mut dyn FnMut(&AccessTo<'_>)) {
     if A::ACCESSES {
         // SAFETY: the caller lends the arguments, and nobody else touches them.
         unsafe { A::accesses(NonNull::from(arguments), visit) }
     }
+}
+
+/// Where the data live to which these arguments give access, in their order.
+pub fn lives_of<A: Arg>(arguments: &mut A) -> Vec<Lives> {
+    let mut all = Vec::new();
+    accesses_of(arguments, &mut |access| all.push((access.lives)()));
+    all
+}
+
+/// Whether the owner of one of these data has something to say of its place.
+#[inline]
+pub fn are_placed<A: Arg>(arguments: &mut A) -> bool {
+    let mut are_placed = false;
+    accesses_of(arguments, &mut |access| are_placed |= access.place.is_some());
+    are_placed
 }
 
 /// A task's way into the queue of one datum.
@@ -413,6 +484,21 @@ impl<T> Clone for Datum<T> {
     #[inline]
     fn clone(&self) -> Datum<T> {
         Datum(self.0.clone())
+    }
+}
+
+impl<T> Clone for Target<T> {
+    fn clone(&self) -> Target<T> {
+        match self {
+            Target::This(datum) => Target::This(datum.clone()),
+            Target::OneOf(choice) => Target::OneOf(choice.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for Lives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lives").field("is_chosen", &self.choice.is_some()).finish_non_exhaustive()
     }
 }
 

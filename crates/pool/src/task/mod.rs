@@ -344,7 +344,7 @@ impl TaskRef {
     /// Visits the data that the arguments of `task` give access to.
     ///
     /// # Safety
-    /// The task is alive, and its arguments stay where they are: it is held, waits, or is in the middle of its function. Of a
+    /// The task is alive, and its arguments stay where they are: it waits, or is in the middle of its function. Of a
     /// task whose arguments have left with its body nothing is visited.
     pub(crate) unsafe fn accesses(task: NonNull<Header>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
         // SAFETY: the caller's promise.
@@ -635,7 +635,8 @@ unsafe fn attempt<A: Arg, R: Data, B: Body<A, R>>(
     }));
     if !B::DETACHES {
         // SAFETY: values moved out when the arguments were opened; what is left is dropped once.
-        unsafe { arguments.drop_in_place() };
+        let drop_rest = || unsafe { arguments.drop_in_place() };
+        if A::ACCESSES { access::ending(drop_rest) } else { drop_rest() }
     }
     match result {
         Ok(result) => result,
