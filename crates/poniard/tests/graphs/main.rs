@@ -3,3 +3,4 @@
 
 mod huge;
 mod random;
+mod turns;

@@ -1,0 +1,7 @@
+//! Something to make.
+
+use poniard::prelude::*;
+
+fn main() {
+    let _nothing: Mutable<()> = mutable!(());
+}

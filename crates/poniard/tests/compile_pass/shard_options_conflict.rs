@@ -1,0 +1,8 @@
+//! A piece for each of these processors.
+
+use poniard::prelude::*;
+
+fn main() {
+    let here = poniard::ProcessorId { worker: WorkerId(1), index: 0 };
+    let _bins = shard!(vec![0; 10], procs = [here]);
+}
