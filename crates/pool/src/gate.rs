@@ -90,6 +90,12 @@ impl Gate {
         self.0.compare_exchange(HELD, WIRING | BIAS, Acquire, Relaxed).is_ok()
     }
 
+    /// Holds a task back again that was launched, and hung on nothing yet.
+    pub(crate) fn hold(&self) {
+        // Nobody else changes the word of a task that is being wired and has no edge out. Release: as for a new task.
+        self.0.store(HELD, Release);
+    }
+
     /// Ends wiring with `edges` edges out, unless the task is poisoned.
     #[inline]
     pub(crate) fn wired(&self, edges: u32) -> Wired {

@@ -56,6 +56,7 @@ pub use task::access::{Access, AnyDatum, Datum, Lent, Lives, Read, Write, are_pl
 pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};
+pub use task::told::{Part, Told};
 pub use task::weak::WeakHandle;
 #[doc(hidden)]
 pub use task::{Header, TaskRef};

@@ -5,11 +5,14 @@ use crate::engine::launch::{launch, launch_held};
 use crate::engine::promise::{HandOver, Starter};
 use crate::engine::{cancel, context, finish};
 use crate::gate::Gate;
+use crate::panics;
 use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
-use crate::task::{Body, Call, Function, GATED, TaskRef};
+use crate::task::told::Part;
+use crate::task::{Body, CANCELLED, Call, Function, GATED, TaskRef};
 use poniard_model::{Data, Site};
+use std::sync::atomic::{Ordering, fence};
 
 /// Spawns a task: `body` runs with the opened `arguments` once all their inputs have ended well.
 #[inline]
@@ -120,6 +123,23 @@ impl Held {
         if let Some(task) = self.task.take() {
             let extra = extra.or_else(|| self.is_detached.then(Extra::default));
             launch_held(&task, extra.map(Box::new));
+        }
+    }
+
+    /// Tells what the arguments of the task are; opaque when it was cancelled.
+    pub fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        let task = self.task.as_ref().expect("it goes with `launch` only");
+        // As if it were launched: meanwhile a cancel leaves the arguments alone.
+        if !task.gate.launch() {
+            return visit(Part::Opaque);
+        }
+        // SAFETY: nobody else opens, drops or wires the arguments of a task whose gate is wiring.
+        panics::contain(|| unsafe { task.parts(visit) });
+        task.gate.hold();
+        // A cancel that came meanwhile has left its mark and nothing else. SeqCst: pairs with the fence in `cancel`.
+        fence(Ordering::SeqCst);
+        if task.flags() & CANCELLED != 0 {
+            cancel(task);
         }
     }
 

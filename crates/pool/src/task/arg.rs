@@ -13,10 +13,12 @@
 
 use super::access::{AccessTo, Entrances};
 use super::handle::{AnyHandle, Handle};
+use super::told::{Part, encoded};
 use super::watch::{Parked, Watcher};
 use super::{Header, KEPT, TAKEN, TaskRef};
 use crate::edge::{Dependents, Edge, Ended, Waiter};
 use crate::kept::{self, Pins};
+use poniard_model::codec::Encoded;
 use poniard_model::{Data, TaskError};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
@@ -80,6 +82,21 @@ pub unsafe trait Arg: Send + Sized + 'static {
     #[doc(hidden)]
     unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
         let _ = (this, visit);
+    }
+
+    /// Tells what the argument is, so that the same call is known again.
+    #[doc(hidden)]
+    fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        visit(Part::Opaque);
+    }
+
+    /// Tells the results that the argument refers to, in the order of [`Arg::parts`], as bytes.
+    ///
+    /// # Safety
+    /// Every task that it refers to has ended well, its value is in memory, and the argument is not opened.
+    #[doc(hidden)]
+    unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
+        let _ = visit;
     }
 }
 
@@ -177,6 +194,9 @@ unsafe impl<T: Data> Arg for Value<T> {
         copy.ok().map(Value::new)
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        visit(encoded(&*self.0).map_or(Part::Opaque, Part::Value));
+    }
 }
 
 /// A closure with captures; it runs once, in this process.
@@ -252,7 +272,7 @@ impl<T> Dep<T> {
 }
 
 // SAFETY: the reference to the task keeps the value in place for as long as the argument stays.
-unsafe impl<T: Send + Sync + 'static> Arg for Dep<T> {
+unsafe impl<T: Data> Arg for Dep<T> {
     type Out<'a> = &'a T;
     const WAITS: bool = true;
     #[inline]
@@ -276,6 +296,15 @@ unsafe impl<T: Send + Sync + 'static> Arg for Dep<T> {
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
         visit(&self.task);
     }
+    fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        visit(Part::Result(AnyHandle::new(self.task.clone())));
+    }
+    unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
+        // SAFETY: the caller's promise.
+        let value = unsafe { self.task.value::<T>() };
+        // SAFETY: while we refer to the task nobody takes the value.
+        visit(encoded(unsafe { value.as_ref() }));
+    }
 }
 
 /// The result of a task, by value.
@@ -291,7 +320,7 @@ impl<T> Own<T> {
 }
 
 // SAFETY: the value moves out only when nobody else refers to the task, and is marked as taken.
-unsafe impl<T: Clone + Send + Sync + 'static> Arg for Own<T> {
+unsafe impl<T: Data + Clone> Arg for Own<T> {
     type Out<'a> = T;
     const WAITS: bool = true;
     #[inline]
@@ -321,6 +350,13 @@ unsafe impl<T: Clone + Send + Sync + 'static> Arg for Own<T> {
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
         self.0.inputs(visit);
     }
+    fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        self.0.parts(visit);
+    }
+    unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.contents(visit) }
+    }
 }
 
 /// The results of several tasks of one type, by reference.
@@ -342,7 +378,7 @@ impl<T> Many<T> {
 }
 
 // SAFETY: as for `Dep`; the slice lies in the argument's own vector.
-unsafe impl<T: Send + Sync + 'static> Arg for Many<T> {
+unsafe impl<T: Data> Arg for Many<T> {
     type Out<'a> = &'a [&'a T];
     const WAITS: bool = true;
     unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
@@ -372,6 +408,15 @@ unsafe impl<T: Send + Sync + 'static> Arg for Many<T> {
     fn inputs(&self, visit: &mut dyn FnMut(&TaskRef)) {
         self.deps.iter().for_each(|dep| visit(&dep.task));
     }
+    fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        self.deps.iter().for_each(|dep| dep.parts(visit));
+    }
+    unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
+        for dep in &self.deps {
+            // SAFETY: the caller's promise.
+            unsafe { dep.contents(visit) }
+        }
+    }
 }
 
 /// A task that must have ended, and whose handle, as an `H`, the function receives instead of the value.
@@ -389,7 +434,7 @@ impl<T, H: Clone> Hold<T, H> {
 }
 
 // SAFETY: the edge is the dependency's, which lies inside.
-unsafe impl<T: Send + Sync + 'static, H: Clone + Send + Sync + 'static> Arg for Hold<T, H> {
+unsafe impl<T: Data, H: Clone + Send + Sync + 'static> Arg for Hold<T, H> {
     type Out<'a> = &'a H;
     const WAITS: bool = true;
     unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
@@ -429,7 +474,7 @@ impl<T, H: Clone> HoldMany<T, H> {
 }
 
 // SAFETY: the edges are the dependencies', which lie in a box of theirs.
-unsafe impl<T: Send + Sync + 'static, H: Clone + Send + Sync + 'static> Arg for HoldMany<T, H> {
+unsafe impl<T: Data, H: Clone + Send + Sync + 'static> Arg for HoldMany<T, H> {
     type Out<'a> = &'a [H];
     const WAITS: bool = true;
     unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
@@ -477,6 +522,10 @@ unsafe impl<F: Clone + Send + 'static> Arg for Code<F> {
         Some(Code(self.0.clone()))
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        let name = std::any::type_name::<F>();
+        visit(if size_of::<F>() == 0 { Part::Code(name) } else { Part::Opaque });
+    }
 }
 
 /// The tasks that an argument, or a tuple of them, refers to.
@@ -568,6 +617,15 @@ macro_rules! tuples {
                     // SAFETY: the caller's promise.
                     unsafe { $name::accesses(part, visit) };
                 })*
+            }
+            fn parts(&self, visit: &mut dyn FnMut(Part)) {
+                $(self.$place.parts(visit);)*
+            }
+            unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
+                $(
+                    // SAFETY: the caller's promise.
+                    unsafe { self.$place.contents(visit) };
+                )*
             }
         }
     )*};

@@ -3,6 +3,7 @@
 use super::TaskRef;
 use crate::edge::Ended;
 use poniard_model::{Site, TaskError, TaskId};
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -84,6 +85,11 @@ impl AnyHandle {
     /// The error of a task that has failed.
     pub fn error(&self) -> Option<&TaskError> {
         self.0.error()
+    }
+
+    /// What is known of the task above, from its launch on.
+    pub fn note(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0.extra()?.note.clone()
     }
 
     /// Whether a region holds the task back.

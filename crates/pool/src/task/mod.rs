@@ -13,6 +13,7 @@ pub(crate) mod arg;
 pub(crate) mod extra;
 pub(crate) mod handle;
 mod keep;
+pub(crate) mod told;
 pub(crate) mod watch;
 pub(crate) mod weak;
 
@@ -39,6 +40,7 @@ use std::ptr::{NonNull, addr_of_mut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use told::Part;
 
 /// Somebody wants the task to stop.
 pub(crate) const CANCELLED: u32 = 1;
@@ -111,6 +113,7 @@ struct VTable {
     drop_value: Option<unsafe fn(NonNull<Header>)>,
     inputs: unsafe fn(NonNull<Header>, Visit<'_>),
     reads: unsafe fn(NonNull<Header>, Visit<'_>),
+    parts: unsafe fn(NonNull<Header>, &mut dyn FnMut(Part)),
     /// `None` when results hold no memory outside of the task.
     keep: Option<&'static KeepTable>,
     /// Whether the body leaves its processor.
@@ -200,6 +203,7 @@ impl<A: Arg, R: Data, B: Body<A, R>> Table<A, R, B> {
         drop_value: if std::mem::needs_drop::<R>() { Some(drop_value::<R>) } else { None },
         inputs: inputs::<A, R, B>,
         reads: reads::<A, R, B>,
+        parts: parts::<A, R, B>,
         keep: KeepTable::of::<R>(),
         detaches: B::DETACHES,
         accesses: if A::ACCESSES { Some(accesses::<A, R, B>) } else { None },
@@ -333,6 +337,15 @@ impl TaskRef {
     /// Whether the task mostly waits: it holds no processor while it does.
     pub(crate) fn is_beside(&self) -> bool {
         self.vtable.detaches || self.extra().is_some_and(|extra| extra.demand.share == 0)
+    }
+
+    /// Tells what the arguments are.
+    ///
+    /// # Safety
+    /// As for [`TaskRef::inputs`].
+    pub(crate) unsafe fn parts(&self, visit: &mut dyn FnMut(Part)) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.vtable.parts)(self.0, visit) }
     }
 
     /// Whether the result may hold memory outside of the task.
@@ -752,6 +765,15 @@ unsafe fn accesses<A: Arg, R, B>(task: NonNull<Header>, visit: VisitAccess<'_>) 
     let arguments = unsafe { arguments::<A, R, B>(task) };
     // SAFETY: the caller's promise.
     unsafe { A::accesses(arguments, visit) }
+}
+
+/// # Safety
+/// As for [`TaskRef::inputs`]; the task is a `Task<A, R, B>`.
+unsafe fn parts<A: Arg, R, B>(task: NonNull<Header>, visit: &mut dyn FnMut(Part)) {
+    // SAFETY: the caller's promise.
+    let arguments = unsafe { arguments::<A, R, B>(task) };
+    // SAFETY: the caller's promise.
+    unsafe { arguments.as_ref() }.parts(visit);
 }
 
 /// An edge for waiting without using the result.

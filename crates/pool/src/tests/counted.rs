@@ -64,6 +64,9 @@ unsafe impl Arg for Copied {
         Some(Copied(self.0.clone()))
     }
     fn inputs(&self, _: &mut dyn FnMut(&crate::TaskRef)) {}
+    fn parts(&self, visit: &mut dyn FnMut(crate::Part)) {
+        visit(crate::Part::Opaque);
+    }
 }
 
 pub(super) fn none_left(alive: &'static AtomicIsize) {
