@@ -65,6 +65,7 @@ fn expand(spawn: Spawn, verb: Verb) -> Result<TokenStream> {
     let name = call::name(&spawn.work);
     let (arguments, parameters, result) = parts(&spawn, verb, meta)?;
     let keywords = import_of_keywords(&spawn.work)?;
+    let checkpoint = checkpoint_of(&spawn)?;
     let options = options(&spawn.options);
     let method = format_ident!(
         "{}{}",
@@ -73,6 +74,8 @@ fn expand(spawn: Spawn, verb: Verb) -> Result<TokenStream> {
             "_async"
         } else if spawn.captures {
             "_local"
+        } else if checkpoint.is_some() {
+            "_kept"
         } else {
             ""
         }
@@ -109,6 +112,20 @@ fn meta_of(options: &[Named]) -> Result<bool> {
         meta.value.span(),
         "`meta` changes what the function receives, so it is `true` or `false` as written",
     ))
+}
+
+/// The option that keeps the result for the next run: for tasks whose arguments are all declared.
+fn checkpoint_of(spawn: &Spawn) -> Result<Option<&Named>> {
+    let checkpoint = |option: &&Named| option.name == "checkpoint" || option.name == "checkpoint_with";
+    let Some(option) = spawn.options.iter().find(checkpoint) else { return Ok(None) };
+    let why = match (spawn.is_async, spawn.captures) {
+        (false, false) => return Ok(Some(option)),
+        (true, _) => "async tasks have no checkpoints",
+        (_, true) => {
+            "a task with real captures cannot be known again: declare them, `spawn!(x = x.clone() => f(&x))`"
+        }
+    };
+    Err(Error::new(option.name.span(), why))
 }
 
 fn options(options: &[Named]) -> Option<TokenStream> {

@@ -1,5 +1,6 @@
 //! How large the runtime is: threads, labels, memory.
 
+use crate::checkpoints::set_folder;
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
 use poniard_runtime::machine::available_memory;
@@ -38,6 +39,7 @@ pub struct LocalCluster {
     memory: Option<Memory>,
     spill_dirs: Vec<PathBuf>,
     spill_limit: Option<Memory>,
+    checkpoints: Option<PathBuf>,
     labels: Vec<String>,
 }
 
@@ -53,6 +55,7 @@ impl Cluster {
             memory: None,
             spill_dirs: Vec::new(),
             spill_limit: None,
+            checkpoints: None,
             labels: Vec::new(),
         }
     }
@@ -153,6 +156,15 @@ impl LocalCluster {
         self
     }
 
+    /// Where results with a `checkpoint` lie between runs: a folder, or with the feature `object-store` an address such as
+    /// `s3://bucket/folder`. The environment's `PONIARD_CHECKPOINTS`, else `.poniard/checkpoints` in the working directory,
+    /// unless set; it is made when something is kept.
+    #[must_use]
+    pub fn checkpoints(mut self, folder: impl Into<PathBuf>) -> LocalCluster {
+        self.checkpoints = Some(folder.into());
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -162,7 +174,8 @@ impl LocalCluster {
     }
 
     /// Starts it; or tells in a line why not.
-    fn begin(self) -> Result<Cluster, String> {
+    fn begin(mut self) -> Result<Cluster, String> {
+        let checkpoints = self.checkpoints.take();
         let Settled { config, memory, topology } =
             self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
         let mut current = lock();
@@ -171,6 +184,9 @@ impl LocalCluster {
             configured.map_err(|why| format!("cannot start the runtime: {why}"))?;
         }
         poniard_pool::start(config).map_err(|runs| format!("cannot start a cluster: {runs}"))?;
+        if let Some(folder) = checkpoints {
+            set_folder(folder);
+        }
         *current = Some(Arc::new(topology));
         poniard_pool::set_default(start_again);
         drop(current);

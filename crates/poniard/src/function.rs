@@ -31,7 +31,15 @@ where
     F: Apply<X::Arguments, R>,
     R: Data,
 {
-    spawn_with(Options::new(), function, arguments)
+    let site = site::<F>(Location::caller());
+    let arguments = (Code::new(function), arguments.into_arguments());
+    DTask(region::spawn(
+        arguments,
+        None,
+        |(function, arguments)| Ok(function.apply(arguments)),
+        site,
+        Form::Function,
+    ))
 }
 
 /// As [`spawn`], with options.
@@ -51,8 +59,7 @@ where
 {
     let site = site::<F>(Location::caller());
     let arguments = (Code::new(function), arguments.into_arguments());
-    let options = Some(Box::new(options));
-    DTask(region::spawn(
+    DTask(region::spawn_kept(
         arguments,
         options,
         |(function, arguments)| Ok(function.apply(arguments)),

@@ -5,6 +5,7 @@
 //! results and run beside each other, and tasks of a graph may spawn more.
 
 use crate::call::Call;
+use crate::checkpoints::{self, Key, PartKey, noted, of_call, part_keys};
 use crate::chunk::Chunk;
 use crate::function::{self, Apply, IntoArgument, IntoArguments, OneResult};
 use crate::options::Options;
@@ -15,7 +16,7 @@ use poniard_pool::{AnyHandle, Arg, Code, Dep, Function, Held, Local, WeakHandle,
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// A task that runs when its result, or that of a task that needs it, is asked for. It runs once; its result is kept as
 /// long as there is a handle.
@@ -44,6 +45,8 @@ struct Node {
     inputs: Vec<Arc<Node>>,
     /// What is needed to launch it; gone once it is launched.
     waiting: Mutex<Option<(Held, Asked)>>,
+    /// What its result is known by in the next run, once somebody has asked; `None` inside when it is not known again.
+    lineage: OnceLock<Option<Key>>,
 }
 
 /// Lazy tasks by their id, so that a task finds the nodes of those that it takes as arguments.
@@ -58,6 +61,14 @@ enum Found {
 }
 
 impl Found {
+    /// The node, which stays where it is.
+    fn node(&self) -> Option<Arc<Node>> {
+        match self {
+            Found::Elsewhere(node) => node.upgrade(),
+            Found::Here(node) => Some(node.clone()),
+        }
+    }
+
     fn take(&mut self) -> Option<Arc<Node>> {
         let node = match self {
             Found::Elsewhere(node) => return node.upgrade(),
@@ -76,6 +87,38 @@ impl<T: Data> Lazy<T> {
     pub(crate) fn new<A: Arg>(mut call: Call<A>, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
         let asked = region::asked(call.options).using(&mut call.arguments);
         Lazy::of(call.arguments, asked, body, site)
+    }
+
+    /// A lazy task that looks for its result first. Where that is found by how the inputs are made, these are not run.
+    fn kept<A: Arg>(call: Call<A>, body: Function<A, T>, site: &'static Site) -> Lazy<T> {
+        let Call { mut arguments, options } = call;
+        let mut options = *options.unwrap_or_default();
+        let Some(how) = options.checkpoint.take() else {
+            let asked = region::asked(Some(Box::new(options))).using(&mut arguments);
+            return Lazy::of(arguments, asked, body, site);
+        };
+        let mut prepared = checkpoints::prepare(how, arguments, body, site, &mut |input| lineage_of(input));
+        options.key = prepared.key;
+        let found = prepared.found();
+        let reading = region::reading(&options);
+        let asked = region::asked(Some(Box::new(options))).using(&mut prepared.arguments);
+        let running = Lazy::of(
+            prepared.arguments,
+            asked,
+            |(plan, (contents, arguments))| plan.run(contents, arguments),
+            site,
+        );
+        let _ = running.node.lineage.set(prepared.key);
+        let Some(found) = found else { return running };
+        let read = move || match found() {
+            Some(value) => Ok(value),
+            // It was there, and cannot be read: the graph behind it runs after all.
+            None => checkpoints::copy(running.launch().0),
+        };
+        let asked = region::asked(Some(Box::new(reading)));
+        let reading = Lazy::of((Local::new(read),), asked, |(read,)| read(), site);
+        let _ = reading.node.lineage.set(prepared.key);
+        reading
     }
 
     /// A lazy task that asks for what `options` say, wherever it is made.
@@ -97,7 +140,7 @@ impl<T: Data> Lazy<T> {
         let mut find = |input: &AnyHandle| nodes.get_mut(&input.id())?.take();
         let inputs = inputs.iter().filter_map(&mut find).collect();
         let waiting = Mutex::new(Some((held, asked)));
-        let node = Arc::new(Node { handle: erased, inputs, waiting });
+        let node = Arc::new(Node { handle: erased, inputs, waiting, lineage: OnceLock::new() });
         nodes.insert(node.handle.id(), Found::Elsewhere(Arc::downgrade(&node)));
         Lazy { task: DTask(handle), node }
     }
@@ -193,8 +236,14 @@ impl<T: Data> Lazy<T> {
 }
 
 impl Node {
-    /// This node and all that it needs, inputs first. Not by recursion: a graph may be a long chain.
+    /// This node and all that it needs, inputs first.
     fn needed(self: &Arc<Node>) -> Vec<Arc<Node>> {
+        self.needed_unless(|_| false)
+    }
+
+    /// The same without the nodes that `is_left_out` names, and what only they need. Not by recursion: a graph may be a
+    /// long chain.
+    fn needed_unless(self: &Arc<Node>, is_left_out: impl Fn(&Node) -> bool) -> Vec<Arc<Node>> {
         enum Step {
             Enter(Arc<Node>),
             Leave(Arc<Node>),
@@ -204,7 +253,7 @@ impl Node {
         let mut steps = vec![Step::Enter(self.clone())];
         while let Some(step) = steps.pop() {
             match step {
-                Step::Enter(node) if seen.insert(node.handle.id()) => {
+                Step::Enter(node) if seen.insert(node.handle.id()) && !is_left_out(&node) => {
                     let inputs = node.inputs.clone();
                     steps.push(Step::Leave(node));
                     steps.extend(inputs.into_iter().rev().map(Step::Enter));
@@ -223,13 +272,40 @@ impl Node {
         for node in self.needed() {
             let waiting = node.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some((held, asked)) = waiting {
-                let extra = asked.or(for_all).resolve();
+                let key = node.lineage.get().copied().flatten();
+                let extra = asked.or(for_all).known_by(key).resolve();
                 group.push(Caught { held, extra, form: Form::Function });
                 launched.push(node.handle.clone());
             }
         }
         region::submit(group);
         launched
+    }
+}
+
+/// What the result of a task is known by in the next run, if that is known without the result.
+fn lineage_of(task: &AnyHandle) -> Option<Key> {
+    let found = nodes().as_mut().and_then(|nodes| nodes.get(&task.id())?.node());
+    let Some(node) = found else { return noted(task) };
+    for node in node.needed_unless(|node| node.lineage.get().is_some()) {
+        let lineage = node.find_lineage();
+        let _ = node.lineage.set(lineage);
+    }
+    node.lineage.get().copied().flatten()
+}
+
+impl Node {
+    /// By the function and the arguments; those that are lazy tasks have been asked before.
+    fn find_lineage(&self) -> Option<Key> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((held, _)) = &*waiting else { return noted(&self.handle) };
+        let mut lineage = |input: &AnyHandle| {
+            let node = self.inputs.iter().find(|node| node.handle.id() == input.id());
+            node.map_or_else(|| noted(input), |node| node.lineage.get().copied().flatten())
+        };
+        let parts = part_keys(|visit| held.parts(visit), &mut lineage)?;
+        let known: Option<Vec<Key>> = parts.into_iter().map(PartKey::ahead).collect();
+        Some(of_call("", self.handle.site(), "", known?))
     }
 }
 
@@ -291,6 +367,15 @@ impl<A> Call<A> {
         R: Data,
     {
         Lazy::new(self, body, site)
+    }
+
+    /// Makes a lazy task that has a checkpoint.
+    pub fn lazy_kept<R>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R>
+    where
+        A: Arg,
+        R: Data,
+    {
+        Lazy::kept(self, body, site)
     }
 
     /// Makes a lazy task with real captures.
@@ -383,6 +468,6 @@ impl<F> Delayed<F> {
         let site = function::site::<F>(Location::caller());
         let arguments = (Code::new(self.function.clone()), arguments.into_arguments());
         let call = Call { arguments, options: Some(Box::new(self.options.clone())) };
-        call.lazy(site, |(function, arguments)| Ok(function.apply(arguments)))
+        call.lazy_kept(site, |(function, arguments)| Ok(function.apply(arguments)))
     }
 }

@@ -43,9 +43,11 @@ mod awaiting;
 #[cfg(any(feature = "async", feature = "object-store"))]
 mod background;
 mod call;
+pub mod checkpoints;
 mod chunk;
 mod cluster;
 mod context;
+mod disk;
 mod file;
 mod function;
 mod keywords;
@@ -64,10 +66,14 @@ mod task;
 pub mod trace;
 
 pub use awaiting::TaskFuture;
+pub use checkpoints::Checkpoint;
 pub use chunk::{Chunk, put};
 pub use cluster::{Cluster, LocalCluster, Memory, memory_usage, workers};
 pub use context::{
     CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
+};
+pub use disk::{
+    Binary, ByPath, ByReader, FileError, Format, Functions, Reason, Source, Target, by_path, by_reader,
 };
 #[cfg(feature = "json")]
 pub use file::Json;
@@ -75,12 +81,9 @@ pub use file::Json;
 pub use file::to_file_in;
 #[cfg(feature = "arrow")]
 pub use file::{ArrowIpc, ArrowStream, Parquet, Table};
-pub use file::{
-    Binary, ByPath, ByReader, File, FileError, Format, Functions, Npy, Raw, RawTile, Reason, Source, Target,
-    by_path, by_reader, to_file, to_file_with,
-};
 #[cfg(feature = "csv")]
 pub use file::{Csv, Separated};
+pub use file::{File, Npy, Raw, RawTile, to_file, to_file_with};
 pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
 pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};

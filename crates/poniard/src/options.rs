@@ -1,5 +1,6 @@
 //! What a task asks for: on its call, for a region, or handed down by the task that spawns it.
 
+use crate::checkpoints::{Checkpoint, Keep, Key};
 use crate::cluster;
 use crate::task::{AnyTask, DTask};
 use poniard_model::{Data, Occupancy, Retries, Scope, TaskOptions, WorkerId};
@@ -22,6 +23,9 @@ use std::time::Duration;
 pub struct Options {
     pub(crate) asked: TaskOptions,
     pub(crate) after: Vec<AnyTask>,
+    pub(crate) checkpoint: Option<Keep>,
+    /// What the task's result is known by in the next run.
+    pub(crate) key: Option<Key>,
 }
 
 impl Options {
@@ -119,6 +123,24 @@ impl Options {
     #[must_use]
     pub fn get_result(mut self, get_result: bool) -> Options {
         self.asked.get_result = Some(get_result);
+        self
+    }
+
+    /// Keeps the result for the next run, which finds it instead of running the task: it is known by this name, the function,
+    /// the type of the result and the arguments. Only on the call itself, not for a block. What fails is told once on the
+    /// standard error, and the work goes on as if there were no checkpoint.
+    ///
+    /// A task with real captures, and one whose argument has no bytes, cannot be known again, and runs.
+    #[must_use]
+    pub fn checkpoint(mut self, name: impl Into<Arc<str>>) -> Options {
+        self.checkpoint = Some(Keep::Named(name.into()));
+        self
+    }
+
+    /// Keeps and finds the result by functions of one's own: see [`Checkpoint`].
+    #[must_use]
+    pub fn checkpoint_with(mut self, hooks: Checkpoint) -> Options {
+        self.checkpoint = Some(Keep::Hooks(hooks));
         self
     }
 

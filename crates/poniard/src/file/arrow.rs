@@ -1,8 +1,8 @@
 //! Arrow's and Parquet's files (feature `arrow`).
 
-use crate::file::error::{Reason, Unfit};
-use crate::file::format::Format;
-use crate::file::source::{Source, Target};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::format::Format;
+use crate::disk::source::{Source, Target};
 use crate::file::table::{Table, guarded};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};

@@ -1,8 +1,8 @@
 //! Tables as text, a record a line (feature `csv`).
 
-use crate::file::error::{Reason, Unfit};
-use crate::file::format::Format;
-use crate::file::source::{Source, Target};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::format::Format;
+use crate::disk::source::{Source, Target};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Records as lines of fields with commas between, after a line with the names of the fields: for `Vec<R>`, where `R` is

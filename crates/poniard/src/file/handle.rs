@@ -1,11 +1,11 @@
 //! Handles of files.
 
-use crate::file::binary::Binary;
-use crate::file::error::{FileError, Reason};
-use crate::file::format::{Format, by_path, by_reader};
+use crate::disk::binary::Binary;
+use crate::disk::error::{FileError, Reason};
+use crate::disk::format::{Format, by_path, by_reader};
 #[cfg(feature = "object-store")]
-use crate::file::object::ObjectPlace;
-use crate::file::place::Place;
+use crate::disk::object::ObjectPlace;
+use crate::disk::place::Place;
 use crate::lazy::{Lazy, WeakLazy};
 use crate::options::Options;
 use crate::task::{DTask, Ref};

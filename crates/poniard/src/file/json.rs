@@ -1,8 +1,8 @@
 //! JSON (feature `json`).
 
-use crate::file::error::{Reason, Unfit};
-use crate::file::format::Format;
-use crate::file::source::{Source, Target};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::format::Format;
+use crate::disk::source::{Source, Target};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// JSON, for every type that serde knows; nested at most 128 deep.

@@ -3,9 +3,9 @@
 //! A magic number, a version, the length of the header, the header (a Python dictionary as text, padded to 64 bytes), and
 //! the elements.
 
-use crate::file::error::{Reason, Unfit};
-use crate::file::format::Format;
-use crate::file::source::{Source, Target};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::format::Format;
+use crate::disk::source::{Source, Target};
 use poniard_store::{DIMS_MAX, DType, Elem, Order, Tile};
 use std::io::Write;
 

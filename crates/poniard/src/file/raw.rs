@@ -1,8 +1,8 @@
 //! Bytes as they are, mapped.
 
-use crate::file::error::{Reason, Unfit};
-use crate::file::format::Format;
-use crate::file::source::{Source, Target};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::format::Format;
+use crate::disk::source::{Source, Target};
 use poniard_store::{Blob, Buf, Elem, Order, Tile};
 use std::io::Write;
 

@@ -1,12 +1,12 @@
 //! How a handle of a file is written: by path and format, or, where the format is a user's, beside the bytes.
 
+use crate::disk::binary::Binary;
+use crate::disk::format::Format;
+use crate::disk::place::Place;
 #[cfg(feature = "arrow")]
 use crate::file::arrow;
-use crate::file::binary::Binary;
-use crate::file::format::Format;
 use crate::file::handle::File;
 use crate::file::npy::Npy;
-use crate::file::place::Place;
 use crate::file::raw::Raw;
 use poniard_model::Data;
 use poniard_model::codec::{carried, carry};

@@ -5,13 +5,16 @@
 //! on the same thread meanwhile, because the thread waits, does not see the regions of the code that it interrupts.
 
 mod bulk;
+mod kept;
 mod sequence;
 mod sync;
 
 pub use bulk::spawn_bulk;
+pub(crate) use kept::{reading, spawn_kept};
 pub use sequence::spawn_sequential;
 pub use sync::sync;
 
+use crate::checkpoints::Key;
 use crate::cluster;
 use crate::options::{self, Options};
 use crate::place;
@@ -138,13 +141,15 @@ pub(crate) struct Asked {
     handed_down: TaskOptions,
     /// Where the data live that the task uses.
     data: Vec<Lives>,
+    /// What the task's result is known by in the next run.
+    key: Option<Key>,
 }
 
 impl Asked {
     /// Nothing but these options.
     pub(crate) fn only(options: Options) -> Asked {
         let handed_down = TaskOptions::default();
-        Asked { options: options.asked, after: options.after, handed_down, data: Vec::new() }
+        Asked { options: options.asked, after: options.after, handed_down, data: Vec::new(), key: options.key }
     }
 
     /// With the data that these arguments give access to.
@@ -155,8 +160,10 @@ impl Asked {
 
     /// What the engine needs to know.
     pub(crate) fn resolve(self) -> Option<Extra> {
-        let plain =
-            self.after.is_empty() && !options::is_set(&self.options) && !options::is_set(&self.handed_down);
+        let plain = self.after.is_empty()
+            && self.key.is_none()
+            && !options::is_set(&self.options)
+            && !options::is_set(&self.handed_down);
         let refused = settle().err();
         let (data, nowhere) = match place::place(&self.options, &self.data) {
             Ok(data) => (data, None),
@@ -167,7 +174,14 @@ impl Asked {
         }
         let mut extra = options::resolve(self.options, &self.after, self.handed_down, data);
         extra.impossible = refused.or(nowhere).or(extra.impossible);
+        extra.note = self.key.map(|key| Arc::new(key) as _);
         Some(extra)
+    }
+
+    /// The same for a task whose result is known by this key.
+    pub(crate) fn known_by(mut self, key: Option<Key>) -> Asked {
+        self.key = key.or(self.key);
+        self
     }
 
     /// The same with weaker options for what is not asked for.
@@ -179,7 +193,7 @@ impl Asked {
 
 /// What a spawn here asks for: its own options, then those of the regions, then what the running task hands down.
 pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
-    let Options { asked: mut options, mut after } = own.map(|own| *own).unwrap_or_default();
+    let Options { asked: mut options, mut after, key, .. } = own.map(|own| *own).unwrap_or_default();
     let mut handed_down = TaskOptions::default();
     for frame in frames() {
         if let Kind::Options(region) = frame {
@@ -194,7 +208,7 @@ pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
         options = options.or(&inherited);
         handed_down = handed_down.or(&inherited);
     }
-    Asked { options, after, handed_down, data: Vec::new() }
+    Asked { options, after, handed_down, data: Vec::new(), key }
 }
 
 /// Spawns a task that regions or options have to do with.

@@ -16,6 +16,7 @@ mod alone;
 mod asynchronous;
 mod bulk;
 mod cancelling;
+mod checkpoints;
 mod circles;
 mod clock;
 mod closures;

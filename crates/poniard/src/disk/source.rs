@@ -1,6 +1,6 @@
 //! What a format reads from, and what it writes to.
 
-use crate::file::error::{Reason, Unfit};
+use crate::disk::error::{Reason, Unfit};
 use poniard_store::{Arena, Buf, BufMut};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};

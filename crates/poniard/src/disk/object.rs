@@ -3,9 +3,9 @@
 //! Formats read and write files of this machine, so an object is copied to a temporary file first, and from one at last.
 
 use crate::background::runtime;
-use crate::file::atomic::{MODE_PRIVATE, write_aside};
-use crate::file::error::{Reason, Unfit};
-use crate::file::source::{Source, Target};
+use crate::disk::atomic::{MODE_PRIVATE, write_aside};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::source::{Source, Target};
 use object_store::path::Path as Key;
 use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, parse_url_opts};
 use std::fmt;

@@ -10,9 +10,9 @@
 //! Numbers are little-endian. Every byte is either under a checksum or must be zero, and the length is known: so whatever
 //! is cut off, appended or changed is found, and nothing is allocated that the file does not hold.
 
-use crate::file::error::{Reason, Unfit};
-use crate::file::format::Format;
-use crate::file::source::{Source, Target};
+use crate::disk::error::{Reason, Unfit};
+use crate::disk::format::Format;
+use crate::disk::source::{Source, Target};
 use poniard_model::Data;
 use poniard_model::codec::{Codec, Encoded, SharedBytes};
 use poniard_store::{Arena, Buf, BufMut};

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
-use crate::file::error::Reason;
-use crate::file::source::{Scratch, Target};
+use crate::disk::error::Reason;
+use crate::disk::source::{Scratch, Target};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

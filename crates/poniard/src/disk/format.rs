@@ -1,7 +1,7 @@
 //! How a value becomes the contents of a file, and back.
 
-use crate::file::error::Reason;
-use crate::file::source::{Source, Target};
+use crate::disk::error::Reason;
+use crate::disk::source::{Source, Target};
 use std::io::{Read, Write};
 use std::marker::PhantomData;
 use std::path::Path;

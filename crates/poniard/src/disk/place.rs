@@ -1,10 +1,10 @@
 //! Where a file is.
 
-use crate::file::atomic;
-use crate::file::error::{FileError, Reason, missing};
+use crate::disk::atomic;
+use crate::disk::error::{FileError, Reason, missing};
 #[cfg(feature = "object-store")]
-use crate::file::object::{Found, ObjectPlace};
-use crate::file::source::{Source, Target};
+use crate::disk::object::{Found, ObjectPlace};
+use crate::disk::source::{Source, Target};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
