@@ -53,9 +53,10 @@ pub use task::Function;
 #[doc(hidden)]
 pub use task::access::AccessTo;
 pub use task::access::{Access, AnyDatum, Datum, Lent, Lives, Read, Write, are_placed, lives_of};
-pub use task::arg::{Arg, Code, Dep, Hold, HoldMany, Local, Many, Opened, Own, Value, Wiring, inputs_of};
+pub use task::arg::{Arg, Code, Dep, Local, Many, Opened, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};
+pub use task::hold::{Hold, HoldMany};
 pub use task::told::{Part, Told};
 pub use task::weak::WeakHandle;
 #[doc(hidden)]

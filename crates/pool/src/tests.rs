@@ -12,6 +12,7 @@ mod place;
 mod races;
 mod retry;
 mod threads;
+mod told;
 mod turns;
 mod waits;
 mod weak;

@@ -2,10 +2,12 @@
 
 use super::arg::Wiring;
 use super::handle::AnyHandle;
-use super::{GATED, OrderEdge, PLACED};
+use super::{GATED, PLACED, TaskRef};
+use crate::edge::Edge;
 use crate::timer::Alarm;
 use poniard_model::Retries;
 use std::any::Any;
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -177,6 +179,24 @@ impl Extra {
         self.abort.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
+
+/// An edge for waiting without using the result.
+#[derive(Debug)]
+pub(crate) struct OrderEdge {
+    pub(crate) after: TaskRef,
+    pub(crate) edge: UnsafeCell<Edge>,
+}
+
+impl OrderEdge {
+    pub(crate) fn new(after: TaskRef) -> OrderEdge {
+        OrderEdge { after, edge: UnsafeCell::new(Edge::new()) }
+    }
+}
+
+// SAFETY: the edge is touched only through the list that it hangs in, as `Dependents` says.
+unsafe impl Send for OrderEdge {}
+// SAFETY: as above.
+unsafe impl Sync for OrderEdge {}
 
 impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,12 +12,13 @@ pub(crate) mod access;
 pub(crate) mod arg;
 pub(crate) mod extra;
 pub(crate) mod handle;
+pub(crate) mod hold;
 mod keep;
 pub(crate) mod told;
 pub(crate) mod watch;
 pub(crate) mod weak;
 
-use crate::edge::{Dependents, Edge, Ended};
+use crate::edge::{Dependents, Ended};
 use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
 use crate::kept;
@@ -775,24 +776,6 @@ unsafe fn parts<A: Arg, R, B>(task: NonNull<Header>, visit: &mut dyn FnMut(Part)
     // SAFETY: the caller's promise.
     unsafe { arguments.as_ref() }.parts(visit);
 }
-
-/// An edge for waiting without using the result.
-#[derive(Debug)]
-pub(crate) struct OrderEdge {
-    pub(crate) after: TaskRef,
-    pub(crate) edge: UnsafeCell<Edge>,
-}
-
-impl OrderEdge {
-    pub(crate) fn new(after: TaskRef) -> OrderEdge {
-        OrderEdge { after, edge: UnsafeCell::new(Edge::new()) }
-    }
-}
-
-// SAFETY: the edge is touched only through the list that it hangs in, as `Dependents` says.
-unsafe impl Send for OrderEdge {}
-// SAFETY: as above.
-unsafe impl Sync for OrderEdge {}
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
