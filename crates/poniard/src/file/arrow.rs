@@ -3,13 +3,18 @@
 use crate::disk::error::{Reason, Unfit};
 use crate::disk::format::Format;
 use crate::disk::source::{Source, Target};
-use crate::file::table::{Table, guarded};
-use arrow_ipc::reader::{FileReader, StreamReader};
+use crate::file::table::{Table, buffer_of, guarded, of_stream};
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_ipc::{Block, root_as_footer};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use poniard_store::Buf;
+use std::sync::Arc;
 
 /// Arrow's IPC format for files (Feather 2): for a [`Table`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,14 +28,17 @@ pub struct ArrowStream;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parquet;
 
+/// How many times the size of a file its contents may have: what grows more is made to fill memory.
+const RATIO_MAX: u64 = 1000;
+
 impl Format<Table> for ArrowIpc {
     fn name(&self) -> &str {
         "arrow"
     }
 
     fn read(&self, source: &Source) -> Result<Table, Reason> {
-        let read = guarded(|| FileReader::try_new_buffered(source.file(), None).and_then(Table::of));
-        read.map_err(Unfit::damaged)
+        let bytes = source.bytes()?;
+        guarded(|| of_file(bytes)).map_err(Unfit::damaged)
     }
 
     fn write(&self, table: &Table, target: &mut Target) -> Result<(), Reason> {
@@ -46,9 +54,8 @@ impl Format<Table> for ArrowStream {
     }
 
     fn read(&self, source: &Source) -> Result<Table, Reason> {
-        let reader = source.reader()?;
-        let read = guarded(|| StreamReader::try_new(reader, None).and_then(Table::of));
-        read.map_err(Unfit::damaged)
+        let bytes = source.bytes()?;
+        guarded(|| of_stream(bytes)).map_err(Unfit::damaged)
     }
 
     fn write(&self, table: &Table, target: &mut Target) -> Result<(), Reason> {
@@ -66,8 +73,16 @@ impl Format<Table> for Parquet {
     fn read(&self, source: &Source) -> Result<Table, Reason> {
         let file = source.file().try_clone()?;
         let read = guarded(|| -> Result<Table, Reason> {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
-            Ok(Table::of(reader)?)
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            let sizes = builder.metadata().row_groups().iter().map(|group| group.total_byte_size());
+            let bytes =
+                sizes.fold(0_u64, |sum, bytes| sum.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
+            if bytes > RATIO_MAX.saturating_mul(source.len()) {
+                let what =
+                    format!("it says that it grows to {bytes} bytes, more than {RATIO_MAX} times its own");
+                return Err(what.into());
+            }
+            Ok(Table::of(builder.build()?)?)
         });
         read.map_err(Unfit::damaged)
     }
@@ -79,4 +94,40 @@ impl Format<Table> for Parquet {
         writer.close()?;
         Ok(())
     }
+}
+
+/// Bytes of an Arrow file: how long its footer is, and a magic number.
+const END_BYTES: usize = 10;
+
+/// The table in an Arrow file that is in memory: the columns lie where the file lies, and nothing is allocated for them,
+/// whatever the lengths in the file say.
+fn of_file(bytes: Buf) -> Result<Table, Reason> {
+    let file = buffer_of(bytes);
+    let end = file.len().checked_sub(END_BYTES).ok_or("it is shorter than the end of such a file")?;
+    let footer_len = read_footer_length(file[end..].try_into()?)?;
+    let start = end.checked_sub(footer_len).ok_or("its footer is longer than the file")?;
+    let footer =
+        root_as_footer(&file[start..end]).map_err(|error| format!("its footer is damaged: {error:?}"))?;
+    let schema = Arc::new(fb_to_schema(footer.schema().ok_or("its footer has no schema")?));
+    let mut decoder = FileDecoder::new(schema.clone(), footer.version());
+    for block in footer.dictionaries().iter().flatten() {
+        decoder.read_dictionary(block, &slice(&file, block)?)?;
+    }
+    let blocks = footer.recordBatches().ok_or("its footer has no list of batches")?;
+    let mut batches = Vec::new();
+    for block in blocks {
+        batches.extend(decoder.read_record_batch(block, &slice(&file, block)?)?);
+    }
+    Ok(Table::new(schema, batches)?)
+}
+
+/// The part of the file that a block of its footer is.
+fn slice(file: &Buffer, block: &Block) -> Result<Buffer, Reason> {
+    let number = |number: i64| usize::try_from(number).ok();
+    let (start, head) = (number(block.offset()), number(block.metaDataLength().into()));
+    let len = head.zip(number(block.bodyLength())).and_then(|(head, body)| head.checked_add(body));
+    let part =
+        start.zip(len).filter(|(start, len)| start.checked_add(*len).is_some_and(|end| end <= file.len()));
+    let (start, len) = part.ok_or("a block of its footer is not within the file")?;
+    Ok(file.slice_with_length(start, len))
 }

@@ -1,10 +1,11 @@
 //! Tables of Arrow as values (feature `arrow`).
 
 use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_ipc::reader::StreamReader;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
-use poniard_store::Blob;
+use poniard_store::{Blob, Buf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::any::Any;
 use std::fmt;
@@ -104,7 +105,7 @@ impl Serialize for Table {
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Table, D::Error> {
         let bytes = Blob::deserialize(deserializer)?;
-        guarded(|| StreamReader::try_new(&bytes[..], None).and_then(Table::of)).map_err(de::Error::custom)
+        guarded(|| of_stream(bytes.into_buf())).map_err(de::Error::custom)
     }
 }
 
@@ -112,6 +113,24 @@ impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Table({} rows in {} batches: {})", self.rows(), self.batches.len(), self.schema)
     }
+}
+
+/// The same bytes as a buffer of Arrow.
+pub(crate) fn buffer_of(bytes: Buf) -> Buffer {
+    Buffer::from(bytes::Bytes::from_owner(bytes))
+}
+
+/// The table in a stream that is in memory: the columns lie where the stream lies.
+pub(crate) fn of_stream(bytes: Buf) -> Result<Table, ArrowError> {
+    let mut stream = buffer_of(bytes);
+    let mut decoder = StreamDecoder::new();
+    let mut batches = Vec::new();
+    while !stream.is_empty() {
+        batches.extend(decoder.decode(&mut stream)?);
+    }
+    decoder.finish()?;
+    let schema = decoder.schema().ok_or_else(|| ArrowError::IpcError("there is no schema".to_owned()))?;
+    Table::new(schema, batches)
 }
 
 /// Calls a reader of bytes that may be damaged: it panics on some of them, which is an error like the others.
