@@ -5,7 +5,7 @@ use crate::disk::format::Format;
 use crate::disk::source::{Source, Target};
 use crate::file::table::{Table, buffer_of, guarded, of_stream};
 use arrow_buffer::Buffer;
-use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_ipc::{Block, root_as_footer};
@@ -108,7 +108,7 @@ fn of_file(bytes: Buf) -> Result<Table, Reason> {
     let start = end.checked_sub(footer_len).ok_or("its footer is longer than the file")?;
     let footer =
         root_as_footer(&file[start..end]).map_err(|error| format!("its footer is damaged: {error:?}"))?;
-    let schema = Arc::new(fb_to_schema(footer.schema().ok_or("its footer has no schema")?));
+    let schema = Arc::new(try_fb_to_schema(footer.schema().ok_or("its footer has no schema")?)?);
     let mut decoder = FileDecoder::new(schema.clone(), footer.version());
     for block in footer.dictionaries().iter().flatten() {
         decoder.read_dictionary(block, &slice(&file, block)?)?;

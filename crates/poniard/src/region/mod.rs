@@ -149,7 +149,13 @@ impl Asked {
     /// Nothing but these options.
     pub(crate) fn only(options: Options) -> Asked {
         let handed_down = TaskOptions::default();
-        Asked { options: options.asked, after: options.after, handed_down, data: Vec::new(), key: options.key }
+        Asked {
+            options: options.asked,
+            after: options.after,
+            handed_down,
+            data: Vec::new(),
+            key: options.key,
+        }
     }
 
     /// With the data that these arguments give access to.
