@@ -153,8 +153,8 @@ fn read_header(source: &Source) -> Result<Header, Reason> {
         return Err(Unfit::damaged("its header has changed since it was written"));
     }
     let (header, rest): (Header, _) = postcard::take_from_bytes(&bytes)?;
-    let pieces = header.buffers.iter().map(|len| len.div_ceil(PIECE_BYTES as u64));
-    let pieces = pieces.fold(Some(0_u64), |sum, pieces| sum?.checked_add(pieces));
+    let mut pieces = header.buffers.iter().map(|len| len.div_ceil(PIECE_BYTES as u64));
+    let pieces = pieces.try_fold(0_u64, |sum, pieces| sum.checked_add(pieces));
     // Before a byte is allocated for them, the buffers are known to be as long as the file says.
     let is_whole =
         file_len(prefix.header_len, &header) == Some(len) && pieces == Some(header.checksums.len() as u64);
