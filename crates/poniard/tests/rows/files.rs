@@ -242,7 +242,7 @@ fn a35_a_task_writes_a_file_and_returns_it() {
         to_file(xs, path)
     }
     fn add_up(file: &File<Vec<f64>>) -> Result<f64, TaskError> {
-        Ok(sum(&*file.fetch_ref()?))
+        Ok(sum(&file.fetch_ref()?))
     }
     let folder = Folder::new();
     let xs = spawn!(|| vec![1.5; 1000]);
