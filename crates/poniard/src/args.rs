@@ -8,6 +8,7 @@ use crate::chunk::Chunk;
 use crate::file::File;
 use crate::lazy::Lazy;
 use crate::mutable::Mutable;
+use crate::refers::Refers;
 use crate::shard::Shard;
 use crate::task::DTask;
 use poniard_model::{Data, Site};
@@ -98,34 +99,6 @@ handles! {
     &Vec<File<T>> => FileSeveral;
     &[File<T>] => FileSeveral;
     #[N] &[File<T>; N] => FileSeveral;
-}
-
-/// What refers to the result of a task: [`DTask`] and [`Chunk`].
-pub trait Refers {
-    /// The type of the result.
-    type Value: Data;
-    /// The engine's handle.
-    fn handle(&self) -> &Handle<Self::Value>;
-    /// The same as a chunk.
-    fn as_chunk(&self) -> Chunk<Self::Value> {
-        Chunk(self.handle().clone())
-    }
-}
-
-impl<T: Data> Refers for DTask<T> {
-    type Value = T;
-    #[inline]
-    fn handle(&self) -> &Handle<T> {
-        &self.0
-    }
-}
-
-impl<T: Data> Refers for Chunk<T> {
-    type Value = T;
-    #[inline]
-    fn handle(&self) -> &Handle<T> {
-        &self.0
-    }
 }
 
 /// `&p`: the function receives `&T`.

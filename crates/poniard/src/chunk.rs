@@ -2,7 +2,8 @@
 
 use crate::cluster;
 use crate::passenger;
-use crate::task::Ref;
+use crate::region;
+use crate::task::{DTask, Ref};
 use poniard_model::{ChunkId, Data, Scope, Site, TaskError, WorkerId};
 use poniard_pool::Handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,12 +31,23 @@ pub struct Chunk<T>(pub(crate) Handle<T>);
 /// When there is no runtime, because the environment makes no sense.
 pub fn put<T: Data>(value: T) -> Result<Chunk<T>, TaskError> {
     static SITE: Site = Site::new("put", file!(), line!());
-    cluster::ready()?;
+    region::settle().map_err(cluster::refusal)?;
     let handle = poniard_pool::put(value, &SITE);
     if handle.is_kept() {
         poniard_pool::kept::await_room()?;
     }
     Ok(Chunk(handle))
+}
+
+impl<T: Data> DTask<T> {
+    /// Waits for the task, and gives its result as a chunk.
+    ///
+    /// # Errors
+    /// As for [`DTask::fetch`].
+    pub fn chunk(&self) -> Result<Chunk<T>, TaskError> {
+        self.0.erase().join()?;
+        Ok(Chunk(self.0.clone()))
+    }
 }
 
 impl<T: Data> Chunk<T> {

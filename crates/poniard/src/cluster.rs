@@ -259,11 +259,6 @@ pub(crate) fn topology() -> Result<Arc<Topology>, String> {
     Ok(lock().clone().expect("a runtime that was started has processors"))
 }
 
-/// Makes sure that a runtime runs.
-pub(crate) fn ready() -> Result<(), TaskError> {
-    crate::region::settle().map_err(refusal)
-}
-
 /// Starts the runtime that the environment describes, if none runs; or tells why it cannot, once to the user too: a program
 /// that only waits for its tasks would end as if all were well.
 #[cold]

@@ -1,8 +1,7 @@
 //! The function form: `spawn(f, (a, b))`.
 
-use crate::args::Refers;
-use crate::file::File;
 use crate::options::Options;
+use crate::refers::Refers;
 use crate::region::{self, Form};
 use crate::task::DTask;
 use poniard_model::{Data, Site};
@@ -134,27 +133,6 @@ impl<H: Refers> IntoArgument<SeveralResults> for &Vec<H> {
 impl<H: Refers, const N: usize> IntoArgument<SeveralResults> for &[H; N] {
     type Argument = Many<H::Value>;
     fn into_argument(self) -> Many<H::Value> {
-        self.as_slice().into_argument()
-    }
-}
-
-impl<T: Data> IntoArgument<OneResult> for &File<T> {
-    type Argument = Dep<T>;
-    fn into_argument(self) -> Dep<T> {
-        Dep::new(self.reading().0)
-    }
-}
-
-impl<T: Data> IntoArgument<SeveralResults> for &[File<T>] {
-    type Argument = Many<T>;
-    fn into_argument(self) -> Many<T> {
-        Many::new(self.iter().map(|file| file.reading().0))
-    }
-}
-
-impl<T: Data> IntoArgument<SeveralResults> for &Vec<File<T>> {
-    type Argument = Many<T>;
-    fn into_argument(self) -> Many<T> {
         self.as_slice().into_argument()
     }
 }

@@ -58,6 +58,7 @@ mod options;
 mod passenger;
 mod place;
 pub mod prelude;
+mod refers;
 mod region;
 mod shard;
 #[cfg(feature = "signal")]

@@ -1,6 +1,5 @@
 //! Handles of tasks.
 
-use crate::chunk::Chunk;
 use crate::passenger;
 use poniard_model::{Data, Site, TaskError, TaskId};
 use poniard_pool::{AnyHandle, Handle, Shared};
@@ -79,15 +78,6 @@ impl<T: Data> DTask<T> {
     /// The task's name: the option `name`, else its function.
     pub fn name(&self) -> Arc<str> {
         self.0.name()
-    }
-
-    /// Waits for the task, and gives its result as a chunk.
-    ///
-    /// # Errors
-    /// As for [`DTask::fetch`].
-    pub fn chunk(&self) -> Result<Chunk<T>, TaskError> {
-        self.0.erase().join()?;
-        Ok(Chunk(self.0.clone()))
     }
 
     /// This handle without the type of the result.

@@ -6,7 +6,6 @@
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
 //! * `board`, `ready`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
-//! * [`kept`]: large results, which a budget may send to disk, and the tasks that read or make them.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
 //! * `spawn`, `borrow`: tasks, and turns at data without a task.
@@ -24,7 +23,6 @@ mod engine;
 mod epoch;
 mod fences;
 mod gate;
-pub mod kept;
 mod memory;
 mod panics;
 mod ready;
@@ -34,6 +32,14 @@ mod sync;
 mod task;
 mod timer;
 mod turns;
+
+/// Large results, which a budget may send to disk, and the tasks that read or make them.
+pub mod kept {
+    pub use crate::engine::admission::{admit, await_room, refuse};
+    pub use crate::task::kept::{
+        Contents, Held, KEPT_BYTES_MIN, Keeper, Made, Wish, contents, evict, free, restore, set_keeper,
+    };
+}
 
 #[cfg(all(test, loom))]
 mod loom;

@@ -10,7 +10,7 @@ use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::told::Part;
-use crate::task::{Body, CANCELLED, Call, Function, GATED, TaskRef};
+use crate::task::{Body, CANCELLED, Call, Function, TaskRef};
 use poniard_model::{Data, Site};
 use std::sync::atomic::{Ordering, fence};
 
@@ -21,19 +21,6 @@ pub fn spawn<A: Arg, R: Data>(arguments: A, body: Function<A, R>, site: &'static
     let gate = if A::WAITS { Gate::wiring() } else { Gate::ready() };
     let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), gate, None);
     launch(context, &task, A::WAITS);
-    Handle::from_task(task)
-}
-
-/// Spawns a task that runs when the keeper lets it in.
-pub(crate) fn spawn_gated<A: Arg, R: Data>(
-    arguments: A,
-    body: Function<A, R>,
-    site: &'static Site,
-) -> Handle<R> {
-    let context = context::get();
-    let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), Gate::wiring(), None);
-    task.set_flags(GATED);
-    launch(context, &task, true);
     Handle::from_task(task)
 }
 

@@ -292,7 +292,7 @@ impl Budget {
                 Err(error) => last = Some(error),
             }
         }
-        Err(Arc::new(last.unwrap_or_else(|| Error::no_folder())))
+        Err(Arc::new(last.unwrap_or_else(Error::no_folder)))
     }
 
     /// A transfer has ended, on a thread of the disk's.

@@ -1,8 +1,9 @@
 //! Files as arguments and results: read when a task needs them.
 //!
-//! * `handle`: the handle, and writing; `travel`: how a handle itself is written.
+//! * `handle`: the handle, and writing; `argument`: as what tasks take it; `travel`: how a handle itself is written.
 //! * `npy`, `raw`, `json`, `csv`, `arrow`, `table`: formats of others.
 
+mod argument;
 #[cfg(feature = "arrow")]
 mod arrow;
 #[cfg(feature = "csv")]

@@ -1,10 +1,9 @@
 //! The end of a task: its dependents become ready or fail, its waiters wake.
 
 use super::context::{self, Counts};
-use super::{circles, queue};
+use super::{admission, circles, queue};
 use crate::edge::{Chain, Ended, Waiter};
 use crate::gate::{Claim, Satisfied};
-use crate::kept;
 use crate::task::arg::TaskWaiter;
 use crate::task::watch::{Parked, Watcher};
 use crate::task::{GATED, Header, PLACED, TaskRef};
@@ -27,7 +26,7 @@ pub(crate) fn done_from_outside(task: TaskRef) -> Option<TaskRef> {
 fn finish_done(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Done });
     if task.may_be_large() || task.flags() & GATED != 0 {
-        return kept::finish(task, seal);
+        return admission::finish(task, seal);
     }
     let chain = seal(&task);
     // Before the dependents run: the last of them may want to take the value out.
@@ -83,7 +82,7 @@ pub(super) fn satisfy(dependent: NonNull<Header>) -> Option<TaskRef> {
             let spent = unsafe { TaskRef::from_raw(dependent.as_ptr()) };
             if spent.flags() & GATED != 0 {
                 // It may have been told of an input after the task had failed.
-                kept::failed(&spent);
+                admission::failed(&spent);
             }
             // SAFETY: the task ended without running, and its last edge is back.
             unsafe { spent.drop_arguments() };
@@ -135,7 +134,7 @@ fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Heade
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Failed });
     Counts::add_one(&context::get().counts.failed);
     if task.flags() & GATED != 0 {
-        kept::failed(task);
+        admission::failed(task);
     }
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };

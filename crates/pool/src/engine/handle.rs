@@ -1,10 +1,10 @@
 //! What a handle can do while the engine runs: wait, give the value, cancel.
 
-use super::{cancel, wait};
-use crate::kept::{self, Held};
+use super::{admission, cancel, wait};
 use crate::task::KEPT;
 use crate::task::arg::{Dep, Value};
 use crate::task::handle::{AnyHandle, Handle};
+use crate::task::kept::{self, Held};
 use crate::task::watch::Watcher;
 use poniard_model::{Cause, Data, Pinned, Site, TaskError};
 use std::fmt;
@@ -71,13 +71,14 @@ impl<T: Data> Handle<T> {
         }
         // As a task that reads it: it waits for its turn like others that need memory.
         let arguments = (Dep::new(self.clone()), Value::new(chunk));
-        let bring: Handle<Pinned<Arc<Held>>> = crate::spawn::spawn(
+        let bring: Handle<Pinned<Arc<Held>>> = admission::spawn(
             arguments,
             |(_, chunk)| match Held::of(chunk) {
                 Some(held) => Ok(Pinned(Arc::new(held))),
                 None => Err(Cause::scheduling(format!("{chunk} is not in memory, though its reader runs"))),
             },
             &SITE,
+            0,
         );
         bring.cloned().map(|held| held.0)
     }

@@ -1,9 +1,8 @@
 //! Launching: a task hangs itself on its inputs, and is queued when all have ended.
 
 use super::context::{self, Context};
-use super::{cancel, finish, get, queue, queue_plain, turns};
+use super::{admission, cancel, finish, get, queue, queue_plain, turns};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
-use crate::kept;
 use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
 use crate::task::{CANCELLED, TaskRef};
@@ -62,7 +61,7 @@ fn wire(task: &TaskRef) {
         extra.wire_order(&mut wiring);
     }
     if wiring.meets_kept {
-        kept::will_read(task);
+        admission::will_read(task);
     }
     assert!(wiring.edges < INPUTS_MAX, "a task has at most {INPUTS_MAX} inputs");
     let refused = wiring.failed.as_ref().map(Cause::upstream).or_else(|| why_impossible(task));

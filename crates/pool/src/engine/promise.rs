@@ -3,11 +3,11 @@
 use super::context::{self, Counts};
 use super::{cancel, finish, halt, outside, queue};
 use crate::gate::Gate;
-use crate::kept;
 use crate::panics;
 use crate::task::arg::{Arg, Opened};
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
+use crate::task::kept;
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
 use poniard_model::{Cause, Data, Site, TaskError, TaskId};
 use std::cell::Cell;

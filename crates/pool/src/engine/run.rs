@@ -1,9 +1,9 @@
 //! Running: what a thread does that holds a processor.
 
 use super::context::{Context, Counts};
-use super::{Engine, attempt, finish, is_turn_of_others, processor_id, queue};
+use super::{Engine, admission, attempt, finish, is_turn_of_others, processor_id, queue};
 use crate::board::{Assignment, NORMAL, Offer};
-use crate::kept;
+use crate::task::kept;
 use crate::task::{GATED, Ran, TaskRef};
 use poniard_model::Cause;
 use poniard_trace::{Event, note};
@@ -114,7 +114,7 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn execute_gated(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
-        let (task, pins) = kept::let_in(task)?;
+        let (task, pins) = admission::let_in(task)?;
         kept::holding(pins, || self.execute_now(context, task))
     }
 

@@ -10,9 +10,8 @@
 
 use super::circles::{Circular, Hanging};
 use super::context::{self, Context};
-use super::{Engine, circles, get, queue, turns};
+use super::{Engine, admission, circles, get, queue, turns};
 use crate::crew::THREADS_MAX;
-use crate::kept;
 use crate::task::watch::Parked;
 use crate::task::{Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
@@ -103,7 +102,7 @@ fn inside(
     if !context.begin_wait(engine) {
         return Err(WaitError::TooDeep);
     }
-    let paused = kept::Paused::now(context);
+    let paused = admission::Paused::now(context);
     let parked = Parked::new(context.frames().map(NonNull::from).collect(), turns::held_here());
     let mut held = None;
     let waited = circles::hang(&parked, task).and_then(|hangs| {

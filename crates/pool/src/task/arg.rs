@@ -13,11 +13,11 @@
 
 use super::access::{AccessTo, Entrances};
 use super::handle::{AnyHandle, Handle};
+use super::kept::{self, Pins};
 use super::told::{Part, encoded};
 use super::watch::{Parked, Watcher};
 use super::{Header, KEPT, TAKEN, TaskRef};
 use crate::edge::{Dependents, Edge, Ended, Waiter};
-use crate::kept::{self, Pins};
 use poniard_model::codec::Encoded;
 use poniard_model::{Data, TaskError};
 use std::cell::{Cell, UnsafeCell};

@@ -1,7 +1,7 @@
 //! How the value in a task's slot is measured, written, and moved out and in again, whatever its type.
 
+use super::kept::Moved;
 use super::{Header, TaskRef};
-use crate::kept::Moved;
 use poniard_model::codec::{Encoded, Lend};
 use poniard_model::{CodecError, Data};
 use std::any::Any;

@@ -1,0 +1,272 @@
+//! Letting tasks in that read or make large values: the keeper says when, and until then they are parked.
+//!
+//! A task asks once it is claimed, so nobody else runs it meanwhile. If it has to wait, it is parked like one that pauses before
+//! another attempt: with an edge of its own, which the keeper's answer takes back. Then it is queued, claimed and asks again,
+//! and is let in because it was let in before.
+
+use super::finish::{satisfy_all, satisfy_each};
+use super::launch::launch;
+use super::{attempt, cancel_because, context, inject, outside, queue};
+use crate::edge::{Chain, Waiter};
+use crate::gate::{Gate, Satisfied};
+use crate::task::arg::{Arg, TaskWaiter};
+use crate::task::handle::Handle;
+use crate::task::kept::{KEPT_BYTES_MIN, Keeper, Pin, Wish, keep, keeper};
+use crate::task::{Call, Function, GATED, Header, KEPT, PLACED, TaskRef};
+use poniard_model::{Cause, ChunkId, Data, Site, TaskError, TaskId};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+/// A task that has asked to be let in.
+enum Waiting {
+    /// It is just asking.
+    Asking,
+    /// It was let in before it was here.
+    Admitted,
+    /// It was refused before it was here.
+    Refused(Cause),
+    /// It lies here, with the engine's reference.
+    Parked(TaskRef),
+}
+
+static WAITING: Mutex<Option<HashMap<TaskId, Waiting>>> = Mutex::new(None);
+
+fn with<R>(work: impl FnOnce(&mut HashMap<TaskId, Waiting>) -> R) -> R {
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    work(waiting.get_or_insert_default())
+}
+
+/// Spawns a task of the engine's own.
+pub(super) fn spawn<A: Arg, R: Data>(
+    arguments: A,
+    body: Function<A, R>,
+    site: &'static Site,
+    flags: u32,
+) -> Handle<R> {
+    let context = context::get();
+    let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), Gate::wiring(), None);
+    task.set_flags(flags);
+    launch(context, &task, true);
+    Handle::from_task(task)
+}
+
+/// Waits until what is in memory is within the budget.
+///
+/// # Errors
+/// When it cannot be brought there.
+pub fn await_room() -> Result<(), TaskError> {
+    static SITE: Site = Site::new("wait for memory", file!(), line!());
+    // It asks for one byte: none is always there.
+    SITE.learn_result(1);
+    let task: Handle<()> = spawn((), |()| Ok(()), &SITE, GATED);
+    task.cloned()
+}
+
+/// Lets a task in that had to wait.
+pub fn admit(task: TaskId) {
+    settle(task, Waiting::Admitted);
+}
+
+/// Ends a task that had to wait and cannot be let in.
+pub fn refuse(task: TaskId, cause: Cause) {
+    settle(task, Waiting::Refused(cause));
+}
+
+/// Tells a task that asked what came of it, now or when it is parked.
+fn settle(task: TaskId, answer: Waiting) {
+    let parked = with(|waiting| {
+        let asked = waiting.get_mut(&task)?;
+        match std::mem::replace(asked, answer) {
+            Waiting::Parked(parked) => Some((parked, waiting.remove(&task)?)),
+            _ => None,
+        }
+    });
+    if let Some((parked, answer)) = parked {
+        go_on(parked, answer);
+    }
+}
+
+/// Goes on with a task that was parked.
+fn go_on(task: TaskRef, answer: Waiting) {
+    if let Waiting::Refused(cause) = answer {
+        let cause = Cell::new(Some(cause));
+        cancel_because(&task, || cause.take().expect("a task fails once"), 0);
+    }
+    outside::forget(&task);
+    match task.gate.satisfy() {
+        // At the end of a common queue: this thread may be no worker.
+        Satisfied::Ready if task.flags() & PLACED == 0 => inject(task),
+        Satisfied::Ready => queue(task),
+        // SAFETY: the task ended while it was parked, and the pause was its only edge.
+        Satisfied::Spent => unsafe { task.drop_arguments() },
+        Satisfied::Waiting => unreachable!("a parked task has one edge"),
+    }
+}
+
+/// Lets a claimed task in, with what it reads pinned; or parks it.
+#[cold]
+pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
+    let Some(keeper) = keeper() else { return Some((task, Vec::new())) };
+    task.set_flags(GATED);
+    let id = task.id();
+    let declared = task.extra().map_or(0, |extra| extra.demand.memory);
+    with(|waiting| waiting.insert(id, Waiting::Asking));
+    let wish = Wish { result: task.site.result_bytes().max(declared), is_beside: task.is_beside() };
+    if !keeper.asks(id, wish) {
+        park(task);
+        return None;
+    }
+    with(|waiting| waiting.remove(&id));
+    let (mut pins, mut missing) = (Vec::new(), None);
+    let mut pin = |input: &TaskRef| {
+        if input.flags() & KEPT != 0 {
+            match Pin::of(input.id().into()) {
+                Some(pin) => pins.push(pin),
+                None => missing = Some(input.id()),
+            }
+        }
+    };
+    // SAFETY: the caller has claimed the task, and it has not run.
+    unsafe { task.reads(&mut pin) };
+    let Some(missing) = missing else { return Some((task, pins)) };
+    debug_assert!(false, "{id} was let in without its input {missing}");
+    drop(pins);
+    let reason = format!("its input {} is not in memory, though the keeper says so", ChunkId::from(missing));
+    if task.resolve() {
+        super::finish::fail(&task, 0, Cause::scheduling(reason));
+    }
+    // SAFETY: the claim is the caller's, and the task has not run.
+    unsafe { task.drop_arguments() };
+    None
+}
+
+/// Parks a claimed task until it is let in.
+fn park(task: TaskRef) {
+    let id = task.id();
+    // An edge of the task, like an input: queue entries that are left do not start it.
+    outside::show(&task);
+    task.gate.pause();
+    let again = task.clone();
+    let answered = with(|waiting| match waiting.remove(&id) {
+        Some(answer @ (Waiting::Admitted | Waiting::Refused(_))) => Some((task, answer)),
+        _ => {
+            waiting.insert(id, Waiting::Parked(task));
+            None
+        }
+    });
+    match answered {
+        Some((task, answer)) => go_on(task, answer),
+        // A cancel or a halt that came before it was parked found it running, and left.
+        None => drop(attempt::end_if_asked(&again)),
+    }
+}
+
+/// Tells the keeper that a task has failed that it knows of, and lets go of it if it was parked.
+#[cold]
+pub(crate) fn failed(task: &Header) {
+    if let Some(keeper) = keeper() {
+        keeper.ended(task.id(), None);
+    }
+    let parked = with(|waiting| match waiting.entry(task.id()) {
+        Entry::Occupied(entry) if matches!(entry.get(), Waiting::Parked(_)) => Some(entry.remove()),
+        _ => None,
+    });
+    if let Some(Waiting::Parked(parked)) = parked {
+        go_on(parked, Waiting::Admitted);
+    }
+}
+
+/// Told of a task that was being wired and met values that are kept: it will read them.
+#[cold]
+pub(crate) fn will_read(task: &TaskRef) {
+    let Some(keeper) = keeper() else { return };
+    task.set_flags(GATED);
+    let mut tell = |input: &TaskRef| {
+        if input.dependents.ended().is_some() && input.flags() & KEPT != 0 {
+            keeper.reads(task.id(), input.id().into());
+        }
+    };
+    // SAFETY: the caller is wiring the task.
+    unsafe { task.reads(&mut tell) };
+}
+
+/// Ends a task that has asked, or whose result may be large: the keeper learns of it before anybody else.
+#[cold]
+#[inline(never)]
+pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
+    let made = keeper().and_then(|keeper| {
+        // SAFETY: the value was put into its slot, and nobody takes it before the seal.
+        let bytes = unsafe { task.heap_bytes() };
+        let is_large = bytes >= KEPT_BYTES_MIN;
+        if is_large {
+            task.site.learn_result(bytes as u64);
+        } else if task.site.result_bytes() >= KEPT_BYTES_MIN as u64 {
+            task.site.learn_result(0);
+        }
+        let made = is_large.then(|| keep(&task, bytes));
+        match made {
+            _ if task.flags() & GATED != 0 => keeper.ended(task.id(), made),
+            Some(made) => keeper.made(made),
+            None => {}
+        }
+        made.map(|made| (keeper, made))
+    });
+    let mut chain = seal(&task);
+    let Some((keeper, made)) = made else {
+        drop(task);
+        return satisfy_all(chain);
+    };
+    let waiters: Vec<TaskWaiter> = std::iter::from_fn(|| chain.pop()).collect();
+    for waiter in &waiters {
+        if let Waiter::Task(dependent) = waiter {
+            // SAFETY: its edge keeps it and its arguments, and is not taken back yet.
+            unsafe { tell_reader(keeper, *dependent, &task) };
+        }
+    }
+    keeper.unpin(made.chunk);
+    // Before the dependents run: the last of them may want to take the value out.
+    drop(task);
+    satisfy_each(waiters)
+}
+
+/// Tells the keeper that `dependent` will read the value of `task`, if it will.
+///
+/// # Safety
+/// The dependent hangs on the task by an edge that is not taken back.
+unsafe fn tell_reader(keeper: &dyn Keeper, dependent: NonNull<Header>, task: &TaskRef) {
+    // SAFETY: the caller's promise; the reference is not used beyond that.
+    let dependent = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(dependent.as_ptr()) });
+    let mut is_read = false;
+    // SAFETY: a task keeps its arguments until all its edges are back.
+    unsafe { dependent.reads(&mut |input| is_read |= input == task) };
+    if is_read {
+        dependent.set_flags(GATED);
+        keeper.reads(dependent.id(), task.id().into());
+    }
+}
+
+/// Tells the keeper that the tasks which a thread is in the middle of wait, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Paused(Vec<TaskId>);
+
+impl Paused {
+    pub(crate) fn now(context: &context::Context) -> Paused {
+        let gated = context.frames().filter(|task| task.flags() & GATED != 0);
+        let tasks: Vec<TaskId> = gated.map(Header::id).collect();
+        if let Some(keeper) = keeper() {
+            tasks.iter().for_each(|task| keeper.paused(*task));
+        }
+        Paused(tasks)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        if let Some(keeper) = keeper() {
+            self.0.iter().for_each(|task| keeper.resumed(*task));
+        }
+    }
+}
