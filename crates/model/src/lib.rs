@@ -29,7 +29,7 @@ pub mod value;
 pub use codec::{Codec, CodecError};
 pub use failure::{Cause, FailedTask, TaskError};
 pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
-pub use options::{Occupancy, Retries, TaskOptions};
+pub use options::{Occupancy, Retries, Storage, TaskOptions};
 pub use scope::{Narrow, Scope};
 pub use site::Site;
 pub use topology::{Processor, ProcessorKind, Topology};

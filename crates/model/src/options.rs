@@ -33,6 +33,23 @@ pub struct TaskOptions {
     pub propagates: Option<Arc<[&'static str]>>,
     /// Keep the result as a raw value rather than behind a handle; never changes what is seen.
     pub get_result: Option<bool>,
+    /// Keep the result until it is released by hand.
+    pub persist: Option<bool>,
+    /// Where a large result may be.
+    pub storage: Option<Storage>,
+}
+
+/// Where a large result may be while nobody uses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Storage {
+    /// In memory as long as there is room, else on disk.
+    #[default]
+    Any,
+    /// In memory, whatever else has to go for it.
+    Memory,
+    /// On disk: it leaves memory whenever nobody uses it, and others have the room.
+    Disk,
 }
 
 impl TaskOptions {
@@ -46,7 +63,7 @@ impl TaskOptions {
         }
         merged!(
             name, scope, single, priority, occupancy, threads, memory, time, retries, timeout, propagates,
-            get_result
+            get_result, persist, storage
         )
     }
 
@@ -66,7 +83,7 @@ impl TaskOptions {
         }
         for name in self.propagates.iter().flat_map(|names| names.iter()) {
             hand!(*name; name, scope, single, priority, occupancy, threads, memory, time, retries, timeout,
-                  propagates, get_result);
+                  propagates, get_result, persist, storage);
         }
         Ok(handed)
     }

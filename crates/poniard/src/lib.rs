@@ -93,8 +93,8 @@ pub use options::{After, Options};
 pub use poniard_macros::{lazy, mutable, shard, spawn, task};
 pub use poniard_model::scope::Narrow;
 pub use poniard_model::{
-    ChunkId, Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, TaskError, TaskId,
-    WorkerId,
+    ChunkId, Data, FailedTask, Occupancy, Pinned, ProcessorId, Retries, Scope, Site, Storage, TaskError,
+    TaskId, WorkerId,
 };
 pub use poniard_pool::{Running, Status};
 pub use poniard_runtime::MemoryUsage;

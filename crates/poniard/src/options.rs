@@ -3,7 +3,7 @@
 use crate::checkpoints::{Checkpoint, Keep, Key};
 use crate::cluster;
 use crate::task::{AnyTask, DTask};
-use poniard_model::{Data, Occupancy, Retries, Scope, TaskOptions, WorkerId};
+use poniard_model::{Data, Occupancy, Retries, Scope, Storage, TaskOptions, WorkerId};
 use poniard_pool::{AnyHandle, Demand, Extra, WHOLE};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,6 +144,28 @@ impl Options {
         self
     }
 
+    /// Keeps the result although nobody has a handle of it, until [`AnyTask::release`] or the end of the runtime.
+    #[must_use]
+    pub fn persist(mut self, persist: bool) -> Options {
+        self.asked.persist = Some(persist);
+        self
+    }
+
+    /// Where the result may be while nobody uses it, if it is large.
+    ///
+    /// ```
+    /// use poniard::prelude::*;
+    /// use poniard::Storage;
+    /// let table = spawn!((|n: u64| (0..n).collect::<Vec<u64>>())(10_000), storage = Storage::Memory);
+    /// assert_eq!(table.fetch_ref()?.len(), 10_000);
+    /// # Ok::<(), TaskError>(())
+    /// ```
+    #[must_use]
+    pub fn storage(mut self, storage: Storage) -> Options {
+        self.asked.storage = Some(storage);
+        self
+    }
+
     /// Names of options that this task hands to the tasks which it spawns, and they to theirs. An unknown name fails the task.
     #[must_use]
     pub fn propagates<const N: usize>(mut self, names: [&'static str; N]) -> Options {
@@ -236,6 +258,8 @@ pub(crate) fn resolve(
     extra.name = asked.name.clone();
     extra.retries = asked.retries.clone();
     extra.timeout = asked.timeout;
+    extra.is_persistent = asked.persist.unwrap_or(false);
+    extra.storage = asked.storage.unwrap_or_default();
     extra.inherited = is_set(&inherited).then(|| Arc::new(inherited) as _);
     match demand(&asked, data) {
         Ok(demand) => extra.demand = demand,
@@ -261,6 +285,8 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
         timeout,
         propagates,
         get_result,
+        persist,
+        storage,
     } = options;
     name.is_some()
         || scope.is_some()
@@ -274,6 +300,8 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
         || timeout.is_some()
         || propagates.is_some()
         || get_result.is_some()
+        || persist.is_some()
+        || storage.is_some()
 }
 
 /// Where and with how much of the machine the task runs; or why it cannot.

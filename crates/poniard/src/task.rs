@@ -70,6 +70,11 @@ impl<T: Data> DTask<T> {
         self.0.erase().cancel();
     }
 
+    /// Ends what the option `persist` has begun: the result goes with the last handle.
+    pub fn release(&self) {
+        self.0.erase().release();
+    }
+
     /// The task's id.
     pub fn id(&self) -> TaskId {
         self.0.id()
@@ -116,6 +121,11 @@ impl AnyTask {
     /// The task's name: the option `name`, else its function.
     pub fn name(&self) -> Arc<str> {
         self.0.name()
+    }
+
+    /// Ends what the option `persist` has begun: the result goes with the last handle.
+    pub fn release(&self) {
+        self.0.release();
     }
 
     /// The function and the place of the spawn.

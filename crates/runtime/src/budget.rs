@@ -8,7 +8,7 @@ mod incoming;
 
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ChunkId, TaskId};
+use poniard_model::{Cause, ChunkId, Storage, TaskId};
 use poniard_pool::kept::{self, Contents, Keeper, Wish};
 use poniard_store::spill::{
     Action, Completion, Error, Event, FileOptions, Haste, Lane, Limits, Made, Naming, Outcome, Parts, Policy,
@@ -428,7 +428,12 @@ impl Keeper for Budget {
 }
 
 fn announced(made: kept::Made) -> Made {
-    Made { chunk: made.chunk, bytes: made.bytes, spill: Spill::Allowed, is_held: true }
+    let spill = match made.storage {
+        Storage::Memory => Spill::Never,
+        Storage::Disk => Spill::Eager,
+        _ => Spill::Allowed,
+    };
+    Made { chunk: made.chunk, bytes: made.bytes, spill, is_held: true }
 }
 
 /// Why a task cannot run, as its error: the reason can be downcast to [`Why`].

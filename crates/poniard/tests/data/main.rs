@@ -10,6 +10,7 @@
 mod alone;
 mod chunks;
 mod faults;
+mod keeping;
 mod random;
 #[path = "../rows/signals.rs"]
 #[allow(dead_code, reason = "shared with the other binary")]

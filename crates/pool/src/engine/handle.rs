@@ -1,6 +1,6 @@
 //! What a handle can do while the engine runs: wait, give the value, cancel.
 
-use super::{admission, cancel, wait};
+use super::{admission, cancel, persistent, wait};
 use crate::task::KEPT;
 use crate::task::arg::{Dep, Value};
 use crate::task::handle::{AnyHandle, Handle};
@@ -138,6 +138,11 @@ impl AnyHandle {
     /// Asks the task to stop: at once when it does not run, else when its function looks.
     pub fn cancel(&self) {
         cancel(self.task());
+    }
+
+    /// Lets go of a result that was to be kept until now.
+    pub fn release(&self) {
+        persistent::release(self.task());
     }
 
     /// Does `work` when the task has ended, on whichever thread ends it; at once if it has.

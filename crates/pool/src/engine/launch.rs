@@ -1,7 +1,7 @@
 //! Launching: a task hangs itself on its inputs, and is queued when all have ended.
 
 use super::context::{self, Context};
-use super::{admission, cancel, finish, get, queue, queue_plain, turns};
+use super::{admission, cancel, finish, get, persistent, queue, queue_plain, turns};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
 use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
@@ -59,6 +59,7 @@ fn wire(task: &TaskRef) {
     unsafe { task.wire(&mut wiring) };
     if let Some(extra) = task.extra() {
         extra.wire_order(&mut wiring);
+        persistent::keep(task);
     }
     if wiring.meets_kept {
         admission::will_read(task);

@@ -10,6 +10,7 @@ pub(crate) mod handle;
 pub(crate) mod launch;
 mod lease;
 pub(crate) mod outside;
+mod persistent;
 pub(crate) mod promise;
 mod run;
 pub(crate) mod status;
@@ -137,6 +138,7 @@ pub fn stop(patience: std::time::Duration) {
     // What ends now may have watchers, and they may spawn.
     drop(past);
     halt::clear(Some(engine));
+    persistent::release_all();
     engine.crew.stop(patience);
 }
 

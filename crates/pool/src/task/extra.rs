@@ -5,7 +5,7 @@ use super::handle::AnyHandle;
 use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
-use poniard_model::Retries;
+use poniard_model::{Retries, Storage};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -25,6 +25,10 @@ pub struct Extra {
     pub retries: Option<Retries>,
     /// How long one attempt may run.
     pub timeout: Option<Duration>,
+    /// Whether the result is kept until it is released.
+    pub is_persistent: bool,
+    /// Where a large result may be.
+    pub storage: Storage,
     /// What the tasks inherit that it spawns; the pool only carries it.
     pub inherited: Option<Arc<dyn Any + Send + Sync>>,
     /// What is known of the task above; the pool only carries it.

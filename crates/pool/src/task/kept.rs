@@ -15,7 +15,7 @@ mod slot;
 
 use super::{Header, KEPT, TaskRef};
 use poniard_model::codec::{Encoded, SharedBytes};
-use poniard_model::{ChunkId, CodecError, TaskId};
+use poniard_model::{ChunkId, CodecError, Storage, TaskId};
 use slot::{Next, Place, Slot};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -67,6 +67,8 @@ pub struct Made {
     pub chunk: ChunkId,
     /// Bytes of memory that it holds.
     pub bytes: u64,
+    /// Where it may be while nobody uses it.
+    pub storage: Storage,
 }
 
 static KEEPER: OnceLock<&'static dyn Keeper> = OnceLock::new();
@@ -252,7 +254,8 @@ pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
     let kept = Kept { task: task.as_non_null(), bytes: bytes as u64, slot: Slot::new() };
     with(|table| table.insert(chunk, kept));
     task.set_flags(KEPT);
-    Made { chunk, bytes: bytes as u64 }
+    let storage = task.extra().map(|extra| extra.storage).unwrap_or_default();
+    Made { chunk, bytes: bytes as u64, storage }
 }
 
 /// The last handle of a kept value is gone.

@@ -10,6 +10,8 @@ use std::cmp::Reverse;
 pub enum Spill {
     /// It may be written to disk and read again.
     Allowed,
+    /// It leaves whenever nobody uses it, whether there is room or not.
+    Eager,
     /// It stays where it is: mutable or borrowed data, or a value without a codec.
     Never,
 }
@@ -103,7 +105,7 @@ impl Chunk {
     /// What the sums and orders should hold of it.
     pub(super) fn seat(&self, id: ChunkId) -> Seat {
         let next = self.uses.next();
-        let may_leave = self.pins == 0 && self.spill == Spill::Allowed && !self.is_doomed;
+        let may_leave = self.pins == 0 && self.spill != Spill::Never && !self.is_doomed;
         let is_awaited = self.is_ahead && self.pins == 0 && next != NextUse::Unknown;
         let ahead = if is_awaited { self.bytes } else { 0 };
         let doomed = if self.is_doomed { self.bytes } else { 0 };

@@ -259,6 +259,8 @@ impl Policy {
                 }
                 _ => self.free(id, out),
             }
+        } else if chunk.spill == Spill::Eager && chunk.pins == 0 {
+            self.send_away(id, out);
         }
     }
 

@@ -132,6 +132,17 @@ impl Policy {
         out.push(Action::Drop(id));
     }
 
+    /// Sends a chunk away that nobody uses, as far as the disk takes it now.
+    pub(super) fn send_away(&mut self, id: ChunkId, out: &mut Vec<Action>) {
+        let State::Resident { stored } = self.chunks[&id].state else { return };
+        let may_write = self.refusal.is_none() && self.transfers < self.limits.transfers;
+        if stored.is_some() {
+            self.evict(id, out);
+        } else if may_write && self.has_place(id, Purpose::Behind, out) {
+            self.begin_write(id, out);
+        }
+    }
+
     fn begin_write(&mut self, id: ChunkId, out: &mut Vec<Action>) {
         let stored = self.stored_size(id);
         self.change(id, |chunk| chunk.state = State::Spilling { stored });
@@ -154,16 +165,16 @@ impl Policy {
             }
         };
         let refusal = self.refusal.take();
-        let (is_doomed, may_go) = self.change(id, |chunk| {
+        let (is_doomed, may_go, is_eager) = self.change(id, |chunk| {
             assert!(matches!(chunk.state, State::Spilling { .. }), "{id} was not being written");
             chunk.state = State::Resident { stored };
-            (chunk.is_doomed, chunk.pins == 0)
+            (chunk.is_doomed, chunk.pins == 0, chunk.spill == Spill::Eager)
         });
         // What the failed write gave up is no room on the disk.
         self.refusal = refusal;
         if is_doomed {
             self.free(id, out);
-        } else if stored.is_some() && may_go && self.excess(self.headroom()) > 0 {
+        } else if stored.is_some() && may_go && (is_eager || self.excess(self.headroom()) > 0) {
             // It was written to leave, though a task may have ended since whose chunks are needed later still.
             self.evict(id, out);
         }

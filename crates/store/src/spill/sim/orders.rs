@@ -406,7 +406,7 @@ impl Engine {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let spill = || prop_oneof![9 => Just(Spill::Allowed), 1 => Just(Spill::Never)];
+    let spill = || prop_oneof![8 => Just(Spill::Allowed), 1 => Just(Spill::Eager), 1 => Just(Spill::Never)];
     let bytes = || prop_oneof![4 => Just(4096u64), 2 => 0u64..20_000, 1 => Just(0)];
     let fate = || prop_oneof![8 => Just(Fate::Done), 1 => Just(Fate::Full), 1 => Just(Fate::Refused)];
     let makes =
