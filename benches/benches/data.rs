@@ -11,7 +11,7 @@ use std::hint::black_box;
 const SMALL: usize = 1_000_000;
 const LARGE: usize = 10_000;
 /// Numbers of a value that is just large enough to count for the budget.
-const KEPT: usize = 2048;
+const KEPT: usize = 4096;
 
 fn main() -> poniard::Result<()> {
     let _cluster = Cluster::local().threads(threads()).start()?;
@@ -23,14 +23,14 @@ fn main() -> poniard::Result<()> {
             black_box(*chunk.fetch_ref().expect("it is there"));
         }
     });
-    measure("put + fetch_ref of 16 KiB, shared", LARGE, repetitions, || {
+    measure("put + fetch_ref of 32 KiB, shared", LARGE, repetitions, || {
         let tile = Tile::from_vec(vec![1.0; KEPT], &[KEPT], Order::Col).expect("the shape fits");
         for _ in 0..LARGE {
             let chunk = put(tile.clone()).expect("there is memory");
             black_box(chunk.fetch_ref().expect("it is there").len());
         }
     });
-    measure("task that makes 16 KiB, shared, and one that reads it", LARGE, repetitions, || {
+    measure("task that makes 32 KiB, shared, and one that reads it", LARGE, repetitions, || {
         let tile = put(Tile::from_vec(vec![1.0; KEPT], &[KEPT], Order::Col).expect("the shape fits"))
             .expect("there is memory");
         let made: Vec<_> = (0..LARGE).map(|_| spawn!((|tile: &Tile<f64>| tile.clone())(&tile))).collect();

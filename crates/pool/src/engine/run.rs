@@ -104,7 +104,7 @@ impl Engine {
         if task.is_halted() {
             return stop_halted(&task);
         }
-        if task.flags() & GATED != 0 || task.site.result_bytes() != 0 {
+        if task.flags() & GATED != 0 || task.makes_much() {
             return self.execute_gated(context, task);
         }
         self.execute_now(context, task)
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// Runs a claimed task.
-    #[inline]
+    #[inline(always)]
     fn execute_now(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
         context.take_turn();
         note(|| Event::Started { task: task.id(), on: context.processor().map(processor_id) });

@@ -371,6 +371,13 @@ impl TaskRef {
         }
     }
 
+    /// Whether the last result from where this task was spawned was large. Of most types no result is, and the site, whose
+    /// memory is written to now and then, is not looked at.
+    #[inline]
+    pub(crate) fn makes_much(&self) -> bool {
+        self.may_be_large() && self.site.result_bytes() != 0
+    }
+
     /// The result of a task that has ended well.
     ///
     /// # Safety
