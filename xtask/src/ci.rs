@@ -37,6 +37,8 @@ pub(crate) const CHECKS: &[Step] = &[
     step("quickstart, 3 threads", THREE, &example("quickstart")),
     step("nested_loops, 1 thread", ONE, &example("nested_loops")),
     step("nested_loops, 3 threads", THREE, &example("nested_loops")),
+    step("out_of_core, 1 thread", ONE, &OUT_OF_CORE),
+    step("out_of_core, 3 threads", THREE, &OUT_OF_CORE),
     step("flights, 1 thread", ONE, &flights("target/ci/flights-1.svg")),
     step("flights, 3 threads", THREE, &flights("target/ci/flights-3.svg")),
 ];
@@ -55,6 +57,21 @@ const fn step(name: &'static str, environment: Environment, command: Words) -> S
 const fn example(name: &'static str) -> [&'static str; 6] {
     ["cargo", "run", "-p", "poniard-examples", "--example", name]
 }
+
+/// More data than memory, and not too much for an afternoon.
+const OUT_OF_CORE: [&str; 11] = [
+    "cargo",
+    "run",
+    "-p",
+    "poniard-examples",
+    "--example",
+    "out_of_core",
+    "--",
+    "--memory",
+    "512MiB",
+    "--blocks",
+    "16",
+];
 
 /// The example that draws; git ignores the folder it draws into.
 const fn flights(svg: &'static str) -> [&'static str; 9] {

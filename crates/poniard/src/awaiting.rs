@@ -1,8 +1,10 @@
 //! Handles in async code: `(&task).await`.
 
 use crate::chunk::Chunk;
-use crate::task::{DTask, Ref};
+use crate::task::{AnyTask, DTask, Ref};
 use poniard_model::{Data, TaskError};
+use poniard_pool::Bringing;
+use poniard_pool::kept::Paused;
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -12,8 +14,18 @@ use std::task::{Context, Poll, Waker};
 /// Waits for a task without holding a thread; made by `(&task).await`.
 pub struct TaskFuture<T> {
     task: DTask<T>,
+    /// Brings the value into memory, if the task has ended and it is on disk.
+    brings: Option<Bringing>,
     /// Who is to be woken; shared with the watcher, which is hung up by the first poll.
     waker: Option<Arc<Mutex<Waker>>>,
+    /// Tells the memory budget that whoever awaits it waits.
+    paused: Option<Paused>,
+}
+
+impl<T> TaskFuture<T> {
+    fn new(task: DTask<T>) -> TaskFuture<T> {
+        TaskFuture { task, brings: None, waker: None, paused: None }
+    }
 }
 
 impl<T: Data> IntoFuture for &DTask<T> {
@@ -21,7 +33,7 @@ impl<T: Data> IntoFuture for &DTask<T> {
     type IntoFuture = TaskFuture<T>;
 
     fn into_future(self) -> TaskFuture<T> {
-        TaskFuture { task: self.clone(), waker: None }
+        TaskFuture::new(self.clone())
     }
 }
 
@@ -30,7 +42,7 @@ impl<T: Data> IntoFuture for DTask<T> {
     type IntoFuture = TaskFuture<T>;
 
     fn into_future(self) -> TaskFuture<T> {
-        TaskFuture { task: self, waker: None }
+        TaskFuture::new(self)
     }
 }
 
@@ -39,7 +51,7 @@ impl<T: Data> IntoFuture for &Chunk<T> {
     type IntoFuture = TaskFuture<T>;
 
     fn into_future(self) -> TaskFuture<T> {
-        TaskFuture { task: DTask(self.0.clone()), waker: None }
+        TaskFuture::new(DTask(self.0.clone()))
     }
 }
 
@@ -47,22 +59,50 @@ impl<T: Data> Future for TaskFuture<T> {
     type Output = Result<Ref<T>, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.task.is_ready() {
-            return Poll::Ready(self.task.fetch_ref());
+        let result = self.look(context);
+        match result {
+            Poll::Pending if self.paused.is_none() => self.paused = Some(Paused::here()),
+            Poll::Pending => {}
+            Poll::Ready(_) => self.paused = None,
         }
+        result
+    }
+}
+
+impl<T: Data> TaskFuture<T> {
+    fn look(&mut self, context: &mut Context<'_>) -> Poll<Result<Ref<T>, TaskError>> {
+        if self.brings.is_none() {
+            if !self.task.is_ready() && !self.is_told(context, self.task.any()) {
+                return Poll::Pending;
+            }
+            match self.task.0.clone().try_share() {
+                Ok(Ok(shared)) => return Poll::Ready(Ok(Ref(shared))),
+                Ok(Err(brings)) => (self.brings, self.waker) = (Some(brings), None),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let brings = self.brings.clone().expect("just set");
+        if !brings.is_ended() && !self.is_told(context, AnyTask(brings.erase())) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.task.0.clone().share_brought(&brings).map(Ref))
+    }
+
+    /// Has the waker woken when `task` ends; true when it has ended already.
+    fn is_told(&mut self, context: &mut Context<'_>, task: AnyTask) -> bool {
         match &self.waker {
             Some(waker) => waker.lock().unwrap_or_else(PoisonError::into_inner).clone_from(context.waker()),
             None => {
                 let waker = Arc::new(Mutex::new(context.waker().clone()));
                 self.waker = Some(waker.clone());
-                self.task.0.erase().on_end(move || {
+                task.0.on_end(move || {
                     let waker = waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
                     waker.wake();
                 });
             }
         }
-        // It may have ended between the look above and the exchange of the waker.
-        if self.task.is_ready() { Poll::Ready(self.task.fetch_ref()) } else { Poll::Pending }
+        // It may have ended between the look before and the exchange of the waker.
+        task.is_ready()
     }
 }
 

@@ -35,7 +35,7 @@ mod turns;
 
 /// Large results, which a budget may send to disk, and the tasks that read or make them.
 pub mod kept {
-    pub use crate::engine::admission::{admit, await_room, refuse};
+    pub use crate::engine::admission::{Paused, admit, await_room, refuse};
     pub use crate::task::kept::{
         Contents, Held, KEPT_BYTES_MIN, Keeper, Made, Wish, contents, evict, free, restore, set_keeper,
     };
@@ -48,7 +48,7 @@ mod tests;
 
 pub use engine::context::current_task as current;
 pub use engine::halt::halt;
-pub use engine::handle::Shared;
+pub use engine::handle::{Bringing, Shared};
 pub use engine::promise::{Completion, Starter, promise};
 pub use engine::status::{Running, Status, status};
 pub use engine::wait::{Holding, WaitError};

@@ -8,6 +8,7 @@
 mod counted;
 mod ends;
 mod halts;
+mod kept;
 mod place;
 mod races;
 mod retry;

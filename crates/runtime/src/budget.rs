@@ -5,6 +5,7 @@
 //! another thread is at it already; so what is done stays behind what was decided by a little, and never overtakes it.
 
 mod incoming;
+mod unknown;
 
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
@@ -19,6 +20,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use unknown::Unknown;
 
 /// What a process may use for large results.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,10 @@ pub struct Budget {
 
 struct State {
     policy: Policy,
+    /// Bytes that there may be, as configured.
+    budget: u64,
+    /// Tasks that wait and whose results were not known when they asked.
+    unknown: Unknown,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Some thread is doing it.
@@ -73,6 +79,8 @@ struct State {
     folders: Vec<PathBuf>,
     /// Folders that are full, or refuse: the first so many.
     folders_given_up: usize,
+    /// Grows with each change of the folders or of the file.
+    generation: u64,
     /// The file that is written to, from the first write on.
     disk: Option<Arc<Disk>>,
     /// Bytes moved by files that were given up.
@@ -97,6 +105,11 @@ pub fn memory() -> &'static Budget {
     budget
 }
 
+/// What the disk's threads need for themselves is a part of the budget: for each two pieces of 4 MiB, and their stacks. Of a small
+/// budget no more than one part of so many.
+const DISK_BYTES: u64 = 32 << 20;
+const DISK_PART: u64 = 32;
+
 /// Transfers under way at a time.
 const TRANSFERS: usize = 64;
 
@@ -104,12 +117,15 @@ impl Budget {
     fn new() -> Budget {
         let state = State {
             policy: Policy::new(Limits { transfers: TRANSFERS, ..Limits::default() }),
+            budget: u64::MAX,
+            unknown: Unknown::default(),
             actions: VecDeque::new(),
             is_busy: false,
             cancelled: HashSet::new(),
             stored: HashMap::new(),
             folders: Vec::new(),
             folders_given_up: 0,
+            generation: 0,
             disk: None,
             past: Traffic::default(),
             peak: 0,
@@ -137,7 +153,7 @@ impl Budget {
         }
         Arena::global().set_resident_bytes_max(usize::try_from(config.budget).unwrap_or(usize::MAX));
         let limits = Limits {
-            budget: config.budget,
+            budget: config.budget - DISK_BYTES.min(config.budget / DISK_PART),
             alone: config.alone.max(config.budget),
             spill: config.spill_limit,
             transfers: TRANSFERS,
@@ -147,6 +163,7 @@ impl Budget {
         let old = {
             let mut state = self.lock();
             let keeps = state.folders == config.spill_folders;
+            state.budget = config.budget;
             (state.folders, state.folders_given_up) = (config.spill_folders, 0);
             if keeps { None } else { state.give_up_disk() }
         };
@@ -164,7 +181,7 @@ impl Budget {
             traffic.read += disk.traffic().read;
         }
         MemoryUsage {
-            budget_bytes: state.policy.limits().budget,
+            budget_bytes: state.budget,
             resident_bytes: state.policy.held(),
             stored_bytes: state.policy.stored(),
             peak_bytes: state.peak,
@@ -192,7 +209,8 @@ impl Budget {
         while let Some(action) = state.actions.pop_front() {
             state.is_busy = true;
             drop(state);
-            self.act(action);
+            // Whatever panics in there, others wait for what comes after it.
+            let _ = poniard_pool::caught(|| self.act(action));
             state = self.lock();
         }
         state.is_busy = false;
@@ -211,7 +229,11 @@ impl Budget {
             Action::Forget(chunk) => drop(self.take_stored(chunk)),
             Action::Free(chunk) => {
                 kept::free(chunk);
-                drop(self.take_stored(chunk));
+                let mut state = self.lock();
+                state.cancelled.remove(&chunk);
+                let stored = state.stored.remove(&chunk);
+                drop(state);
+                drop(stored);
             }
             Action::Admit(task) => kept::admit(task),
             Action::Fail(task, why) => kept::refuse(task, cause(why)),
@@ -273,20 +295,26 @@ impl Budget {
 
     /// The file that is written to, made when it is first needed: in the first folder that lets us.
     fn disk(&self) -> Result<Arc<Disk>, Arc<Error>> {
-        let (folders, limit) = {
+        let (folders, first, generation, limit) = {
             let state = self.lock();
             if let Some(disk) = &state.disk {
                 return Ok(disk.clone());
             }
-            (state.folders[state.folders_given_up..].to_vec(), state.policy.limits().spill)
+            (state.folders.clone(), state.folders_given_up, state.generation, state.policy.limits().spill)
         };
         let mut last = None;
-        for folder in folders {
+        for (place, folder) in folders.into_iter().enumerate().skip(first) {
             match SpillFile::create(FileOptions { folder, limit, naming: Naming::Unnamed }) {
                 Ok(file) => {
-                    let disk =
-                        Arc::new(Writer::new(file, TRANSFERS, |completion| memory().completed(completion)));
+                    let told = move |completion| memory().completed(completion, generation);
+                    let disk = Arc::new(Writer::new(file, TRANSFERS, told));
                     let mut state = self.lock();
+                    if state.generation != generation {
+                        // Other folders were named meanwhile.
+                        drop(state);
+                        return self.disk();
+                    }
+                    state.folders_given_up = place;
                     return Ok(state.disk.get_or_insert(disk).clone());
                 }
                 Err(error) => last = Some(error),
@@ -296,7 +324,7 @@ impl Budget {
     }
 
     /// A transfer has ended, on a thread of the disk's.
-    fn completed(&self, completion: Completion<Outgoing, Incoming>) {
+    fn completed(&self, completion: Completion<Outgoing, Incoming>, generation: u64) {
         let (Completion::Write { chunk, .. } | Completion::Read { chunk, .. }) = &completion;
         let is_cancelled = self.lock().cancelled.remove(chunk);
         let event = match completion {
@@ -311,7 +339,9 @@ impl Budget {
                     }
                     Outcome::Cancelled => Written::Cancelled,
                     // The next folder is tried before anybody fails.
-                    Outcome::Failed(error) if error.is_full() && self.change_folder() => Written::Cancelled,
+                    Outcome::Failed(error) if error.is_full() && self.change_folder(generation) => {
+                        Written::Cancelled
+                    }
                     Outcome::Failed(error) => Written::Failed(error),
                 };
                 Event::WriteEnded { chunk, outcome }
@@ -331,9 +361,13 @@ impl Budget {
         self.tell(event);
     }
 
-    /// Leaves a folder that is full; false when it is the last one.
-    fn change_folder(&self) -> bool {
+    /// Leaves the folder of this generation, which is full; false when it is the last one.
+    fn change_folder(&self, generation: u64) -> bool {
         let mut state = self.lock();
+        if state.generation != generation {
+            // The disk's other thread was faster.
+            return true;
+        }
         let is_last = state.folders_given_up + 1 >= state.folders.len();
         if is_last {
             return false;
@@ -360,8 +394,18 @@ impl State {
         self.peak = self.peak.max(self.policy.held());
     }
 
+    /// The size of a result is known now: others from the same place that wait will make as much.
+    fn learn(&mut self, made: kept::Made) {
+        for task in self.unknown.take(made.site) {
+            if self.policy.is_known(task) {
+                self.tell(Event::Makes(task, made.bytes));
+            }
+        }
+    }
+
     /// Another file is written to from now on. What is in this one is still read from there.
     fn give_up_disk(&mut self) -> Option<Arc<Disk>> {
+        self.generation += 1;
         let disk = self.disk.take()?;
         self.past.written += disk.traffic().written;
         self.past.read += disk.traffic().read;
@@ -388,6 +432,9 @@ impl Keeper for Budget {
         let place =
             state.actions.iter().rposition(|action| matches!(action, Action::Admit(id) if *id == task));
         let is_admitted = place.is_some();
+        if !is_admitted && wish.result == 0 {
+            state.unknown.insert(task, wish.site);
+        }
         if let Some(place) = place {
             // The answer is here already.
             state.actions.remove(place);
@@ -397,7 +444,13 @@ impl Keeper for Budget {
     }
 
     fn ended(&self, task: TaskId, made: Option<kept::Made>) {
-        self.tell(Event::Ended { task, result: made.map(announced) });
+        let mut state = self.lock();
+        state.unknown.forget(task);
+        state.tell(Event::Ended { task, result: made.map(announced) });
+        if let Some(made) = made {
+            state.learn(made);
+        }
+        self.perform(state);
     }
 
     fn paused(&self, task: TaskId) {

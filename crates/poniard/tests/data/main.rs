@@ -8,6 +8,8 @@
 
 #[path = "../rows/alone.rs"]
 mod alone;
+#[cfg(feature = "async")]
+mod asynchronous;
 mod chunks;
 mod faults;
 mod keeping;

@@ -114,7 +114,8 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     let id = task.id();
     let declared = task.extra().map_or(0, |extra| extra.demand.memory);
     with(|waiting| waiting.insert(id, Waiting::Asking));
-    let wish = Wish { result: task.site.result_bytes().max(declared), is_beside: task.is_beside() };
+    let result = task.site.result_bytes().max(declared);
+    let wish = Wish { result, site: task.site, is_beside: task.is_beside() };
     if !keeper.asks(id, wish) {
         park(task);
         return None;
@@ -172,7 +173,14 @@ pub(crate) fn failed(task: &Header) {
     }
     let parked = with(|waiting| match waiting.entry(task.id()) {
         Entry::Occupied(entry) if matches!(entry.get(), Waiting::Parked(_)) => Some(entry.remove()),
-        _ => None,
+        Entry::Occupied(mut entry) => {
+            // It is about to be parked, finds this, and goes on: there is nobody else to take its edge back.
+            if matches!(entry.get(), Waiting::Asking) {
+                entry.insert(Waiting::Admitted);
+            }
+            None
+        }
+        Entry::Vacant(_) => None,
     });
     if let Some(Waiting::Parked(parked)) = parked {
         go_on(parked, Waiting::Admitted);
@@ -248,14 +256,37 @@ unsafe fn tell_reader(keeper: &dyn Keeper, dependent: NonNull<Header>, task: &Ta
     }
 }
 
+/// A task that was let in waits for its next attempt.
+pub(super) fn pauses(task: &TaskRef) {
+    if let Some(keeper) = keeper().filter(|_| task.flags() & GATED != 0) {
+        keeper.paused(task.id());
+    }
+}
+
+/// Its next attempt begins.
+pub(super) fn resumes(task: &TaskRef) {
+    if let Some(keeper) = keeper().filter(|_| task.flags() & GATED != 0) {
+        keeper.resumed(task.id());
+    }
+}
+
 /// Tells the keeper that the tasks which a thread is in the middle of wait, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Paused(Vec<TaskId>);
+#[must_use = "they go on when this is dropped"]
+pub struct Paused(Vec<TaskId>);
 
 impl Paused {
-    pub(crate) fn now(context: &context::Context) -> Paused {
+    /// Those of the thread that calls this.
+    pub fn here() -> Paused {
+        Paused::now(context::get())
+    }
+
+    pub(super) fn now(context: &context::Context) -> Paused {
         let gated = context.frames().filter(|task| task.flags() & GATED != 0);
-        let tasks: Vec<TaskId> = gated.map(Header::id).collect();
+        let mut tasks: Vec<TaskId> = gated.map(Header::id).collect();
+        // A task that is polled has two frames.
+        tasks.sort_unstable();
+        tasks.dedup();
         if let Some(keeper) = keeper() {
             tasks.iter().for_each(|task| keeper.paused(*task));
         }

@@ -1,6 +1,6 @@
 //! Attempts: their time limit, and what follows when they fail.
 
-use super::{Engine, cancel, cancel_because, context, finish, outside, queue};
+use super::{Engine, admission, cancel, cancel_because, context, finish, outside, queue};
 use crate::gate::Satisfied;
 use crate::task::extra::Attempt;
 use crate::task::{CANCELLED, DETACHED, HALTED, TIMED_OUT, TaskRef};
@@ -86,6 +86,7 @@ pub(super) fn try_again(task: TaskRef, cause: Cause) {
     }
     // The timer has an edge of the task, like an input: queue entries that are left of earlier attempts do not start it.
     outside::show(&task);
+    admission::pauses(&task);
     task.gate.pause();
     if end_if_asked(&task) { go_on(task) } else { timer::after(pause, Box::new(move || go_on(task))) }
 }
@@ -107,6 +108,7 @@ pub(crate) fn end_if_asked(task: &TaskRef) -> bool {
 /// Ends the pause of a task, with the engine's reference.
 fn go_on(task: TaskRef) {
     outside::forget(&task);
+    admission::resumes(&task);
     match task.gate.satisfy() {
         Satisfied::Ready => queue(task),
         // SAFETY: the task ended while it paused, and the timer's was its only edge.

@@ -64,14 +64,18 @@ impl<T: Data> Handle<T> {
 
     /// Keeps the value in memory, where it is brought if need be.
     fn hold(&self) -> Result<Arc<Held>, TaskError> {
+        match Held::of(self.id().into()) {
+            Some(held) => Ok(Arc::new(held)),
+            None => self.bring().cloned().map(|held| held.0),
+        }
+    }
+
+    /// Brings the value into memory, by a task that reads it: it waits for its turn like others that need memory.
+    fn bring(&self) -> Bringing {
         static SITE: Site = Site::new("bring back", file!(), line!());
         let chunk = self.id().into();
-        if let Some(held) = Held::of(chunk) {
-            return Ok(Arc::new(held));
-        }
-        // As a task that reads it: it waits for its turn like others that need memory.
         let arguments = (Dep::new(self.clone()), Value::new(chunk));
-        let bring: Handle<Pinned<Arc<Held>>> = admission::spawn(
+        admission::spawn(
             arguments,
             |(_, chunk)| match Held::of(chunk) {
                 Some(held) => Ok(Pinned(Arc::new(held))),
@@ -79,14 +83,39 @@ impl<T: Data> Handle<T> {
             },
             &SITE,
             0,
-        );
-        bring.cloned().map(|held| held.0)
+        )
     }
 
     /// Whether the value is large enough to count for the budget.
     #[inline]
     pub fn is_kept(&self) -> bool {
         self.task().flags() & KEPT != 0
+    }
+
+    /// As [`Handle::share`] of a task that has ended, without waiting: what is to be waited for when the value is on disk.
+    ///
+    /// # Errors
+    /// The task's error.
+    pub fn try_share(self) -> Result<Result<Shared<T>, Bringing>, TaskError> {
+        if let Some(error) = self.task().error() {
+            return Err(error.clone());
+        }
+        if !self.is_kept() {
+            return Ok(Ok(Shared { handle: self, _held: None }));
+        }
+        match Held::of(self.id().into()) {
+            Some(held) => Ok(Ok(Shared { handle: self, _held: Some(Arc::new(held)) })),
+            None => Ok(Err(self.bring())),
+        }
+    }
+
+    /// The value that was brought.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    pub fn share_brought(self, brought: &Bringing) -> Result<Shared<T>, TaskError> {
+        let held = brought.cloned()?.0;
+        Ok(Shared { handle: self, _held: Some(held) })
     }
 
     /// Bytes of memory that the value holds outside of itself, on disk or not; `None` until the task has ended well.
@@ -152,6 +181,9 @@ impl AnyHandle {
         Watcher::hang(self.task(), Box::new(work));
     }
 }
+
+/// A task that brings a value into memory.
+pub type Bringing = Handle<Pinned<Arc<Held>>>;
 
 /// A result that is kept in memory while this is held.
 pub struct Shared<T> {

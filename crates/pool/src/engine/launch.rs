@@ -5,7 +5,7 @@ use super::{admission, cancel, finish, get, persistent, queue, queue_plain, turn
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
 use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
-use crate::task::{CANCELLED, TaskRef};
+use crate::task::{CANCELLED, GATED, TaskRef};
 use poniard_model::Cause;
 use poniard_trace::{Event, note};
 use std::sync::atomic::{Ordering, fence};
@@ -90,6 +90,10 @@ fn reject(task: &TaskRef, cause: Cause, edges: u32) {
         finish::fail(task, 0, cause);
     }
     if task.gate.unwire(edges) == Satisfied::Spent {
+        if task.flags() & GATED != 0 {
+            // It may have been told of an input after it had failed.
+            admission::failed(task);
+        }
         // SAFETY: no edge is out, and the task did not run.
         unsafe { task.drop_arguments() };
         drop_engine_reference(task);

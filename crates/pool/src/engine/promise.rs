@@ -42,7 +42,7 @@ impl<A: Arg, R: Data> Body<A, R> for HandOver<A, R> {
 
     unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
         // SAFETY: the arguments move out here; `DETACHED` keeps the task from dropping them again.
-        let arguments = Opened::new(unsafe { arguments.read() }).with_pins(kept::pins());
+        let arguments = Opened::new(unsafe { arguments.read() }).with_pins(kept::pins_of(task));
         task.set_flags(DETACHED);
         let completion = Completion::of(task.clone());
         let outer = STARTING.replace(Some(Starting { task: task.id(), is_abandoned: false }));

@@ -133,6 +133,10 @@ impl Engine {
         }
         // SAFETY: the caller has claimed it, and a ready task's inputs have ended well.
         let ran = unsafe { task.run() };
+        if task.flags() & GATED != 0 {
+            // Before its end is told: who takes a value over must be its only reader.
+            kept::let_go();
+        }
         context.leave(&frame);
         context.show(context.running());
         if let Some(extra) = task.extra() {

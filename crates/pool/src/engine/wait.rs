@@ -99,10 +99,10 @@ fn inside(
         }
         std::hint::spin_loop();
     }
+    let paused = admission::Paused::now(context);
     if !context.begin_wait(engine) {
         return Err(WaitError::TooDeep);
     }
-    let paused = admission::Paused::now(context);
     let parked = Parked::new(context.frames().map(NonNull::from).collect(), turns::held_here());
     let mut held = None;
     let waited = circles::hang(&parked, task).and_then(|hangs| {

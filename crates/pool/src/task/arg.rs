@@ -382,9 +382,9 @@ unsafe impl<T: Data> Arg for Many<T> {
     type Out<'a> = &'a [&'a T];
     const WAITS: bool = true;
     unsafe fn wire(this: NonNull<Self>, wiring: &mut Wiring) {
-        // SAFETY: nobody else touches the argument yet.
-        let many = unsafe { &mut *this.as_ptr() };
-        for dep in &mut many.deps {
+        // SAFETY: others only look at it meanwhile: an input that ends asks whether it is read.
+        let many = unsafe { this.as_ref() };
+        for dep in &many.deps {
             // SAFETY: the edges lie in the argument's own box, which stays until they are back.
             unsafe { Dep::hang(NonNull::from(dep), wiring) }
         }

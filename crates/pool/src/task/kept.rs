@@ -13,9 +13,9 @@
 
 mod slot;
 
-use super::{Header, KEPT, TaskRef};
+use super::{GATED, Header, KEPT, TaskRef};
 use poniard_model::codec::{Encoded, SharedBytes};
-use poniard_model::{ChunkId, CodecError, Storage, TaskId};
+use poniard_model::{ChunkId, CodecError, Site, Storage, TaskId};
 use slot::{Next, Place, Slot};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -54,8 +54,10 @@ pub trait Keeper: Send + Sync {
 /// What a task asks for that is about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// Bytes that it may make.
+    /// Bytes that it may make; 0 when that is not known.
     pub result: u64,
+    /// Where it was spawned.
+    pub site: &'static Site,
     /// Whether it holds no processor while it runs.
     pub is_beside: bool,
 }
@@ -67,6 +69,8 @@ pub struct Made {
     pub chunk: ChunkId,
     /// Bytes of memory that it holds.
     pub bytes: u64,
+    /// Where the task was spawned that made it.
+    pub site: &'static Site,
     /// Where it may be while nobody uses it.
     pub storage: Storage,
 }
@@ -112,7 +116,8 @@ pub(crate) struct Pin(ChunkId);
 impl Pin {
     /// None when the value is not in its slot.
     pub(crate) fn of(chunk: ChunkId) -> Option<Pin> {
-        with(|table| table.get_mut(&chunk)?.slot.pin().then_some(Pin(chunk)))
+        // Made only if it is there: a pin that is dropped takes the lock.
+        with(|table| table.get_mut(&chunk)?.slot.pin().then(|| Pin(chunk)))
     }
 }
 
@@ -132,9 +137,14 @@ pub(crate) fn holding<R>(pins: Vec<Pin>, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// What the task has pinned that this thread runs: whoever goes on with its arguments elsewhere keeps it.
-pub(crate) fn pins() -> Pins {
-    PINS.with_borrow(Clone::clone)
+/// What the task has pinned, which this thread runs: whoever goes on with its arguments elsewhere keeps it.
+pub(crate) fn pins_of(task: &TaskRef) -> Pins {
+    if task.flags() & GATED != 0 { PINS.with_borrow(Clone::clone) } else { None }
+}
+
+/// The body of the task that this thread runs is over, and its arguments are gone.
+pub(crate) fn let_go() {
+    drop(PINS.take());
 }
 
 impl Drop for Pin {
@@ -255,7 +265,7 @@ pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
     with(|table| table.insert(chunk, kept));
     task.set_flags(KEPT);
     let storage = task.extra().map(|extra| extra.storage).unwrap_or_default();
-    Made { chunk, bytes: bytes as u64, storage }
+    Made { chunk, bytes: bytes as u64, site: task.site, storage }
 }
 
 /// The last handle of a kept value is gone.

@@ -476,8 +476,9 @@ impl TaskRef {
         }
         let extra = task.extra.0.load(Acquire);
         if !extra.is_null() {
+            // What the user asked for may have destructors, too.
             // SAFETY: it came from `Box::into_raw`, and the last reference is gone.
-            drop(unsafe { Box::from_raw(extra) });
+            panics::contain(|| drop(unsafe { Box::from_raw(extra) }));
         }
         // SAFETY: it came from `memory::take` with this class, and the last reference is gone.
         unsafe { memory::give(task.0.cast(), table.class) };

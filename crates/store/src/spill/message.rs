@@ -68,7 +68,7 @@ pub enum Event {
     },
     /// A task that has not asked yet will read one more chunk. A task that is not known is submitted by this.
     Reads(TaskId, ChunkId),
-    /// A task that has not asked yet will make about so many bytes. A task that is not known is submitted by this.
+    /// A task will make about so many bytes. One that is not known is submitted by this.
     Makes(TaskId, u64),
     /// The limits are others from now on.
     Limits(Limits),

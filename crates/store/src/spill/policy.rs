@@ -120,7 +120,10 @@ impl Policy {
             Event::Submitted { task, inputs, result } => self.on_submitted(task, inputs, result),
             Event::Reads(task, chunk) => self.on_reads(task, chunk),
             Event::Makes(task, result) => self.on_makes(task, result),
-            Event::Limits(limits) => self.limits = limits,
+            Event::Limits(limits) => {
+                // Another folder may take what the last one refused.
+                (self.limits, self.refusal) = (limits, None);
+            }
             Event::Asked(task, lane) => {
                 self.on_asked(task, lane);
                 self.overtake(task, out);
@@ -143,9 +146,14 @@ impl Policy {
         self.chunks.get(&chunk).is_some_and(Chunk::is_in_memory)
     }
 
+    /// Whether the task was told of and has not ended.
+    pub fn is_known(&self, task: TaskId) -> bool {
+        self.tasks.contains_key(&task)
+    }
+
     /// Whether the task was let in and has not ended.
     pub fn is_running(&self, task: TaskId) -> bool {
-        self.tasks.get(&task).is_some_and(|task| matches!(task.stage, Stage::Running | Stage::Paused))
+        self.tasks.get(&task).is_some_and(|task| matches!(task.stage, Stage::Running | Stage::Paused(_)))
     }
 
     /// Bytes that there may be in memory.

@@ -93,7 +93,7 @@ impl Policy {
         let on_processors =
             on_processors.filter(|task| matches!(task.stage, Stage::Fetching(_) | Stage::Running));
         assert_eq!(self.on_processors, on_processors.count());
-        assert_eq!(self.paused, count(|stage| matches!(stage, Stage::Paused)));
+        assert_eq!(self.paused, count(|stage| matches!(stage, Stage::Paused(_))));
         assert_eq!(self.queue.len(), count(|stage| matches!(stage, Stage::Queued)));
         let promised: u64 =
             self.tasks.values().filter(|task| task.is_admitted()).map(|task| task.result).sum();

@@ -245,7 +245,11 @@ impl Policy {
     /// Nothing runs and nothing moves, and the head does not fit: it is let in alone, or fails.
     fn break_stall(&mut self, head: TaskId, need: u64, out: &mut Vec<Action>) {
         let lacks = self.excess(need);
-        if let Some(error) = self.refusal.take() {
+        let is_reader = self.tasks[&head].result == 0;
+        if is_reader && self.used().saturating_add(need) <= self.limits.alone {
+            // What it reads is on disk, and leaves again when it ends: better than to keep somebody from his own values.
+            self.let_in_alone(head, need, out);
+        } else if let Some(error) = self.refusal.take() {
             // The next one that lacks memory tries the disk again.
             self.fail(head, Why::Disk(error), out);
         } else if !self.orders.victims.is_empty() {
@@ -255,9 +259,13 @@ impl Policy {
             let why = Why::TooLarge { need, used: self.used(), limit: self.limits.alone };
             self.fail(head, why, out);
         } else {
-            self.ceiling = self.ceiling.max(self.used() + need);
-            self.admit(head, out);
-            self.begin_reads(out);
+            self.let_in_alone(head, need, out);
         }
+    }
+
+    fn let_in_alone(&mut self, head: TaskId, need: u64, out: &mut Vec<Action>) {
+        self.ceiling = self.ceiling.max(self.used() + need);
+        self.admit(head, out);
+        self.begin_reads(out);
     }
 }

@@ -37,8 +37,8 @@ pub(super) enum Stage {
     Fetching(usize),
     /// It runs.
     Running,
-    /// It waits for another task while it runs.
-    Paused,
+    /// It waits for others while it runs: so many of its waits are under way.
+    Paused(u32),
 }
 
 impl Policy {
@@ -80,7 +80,13 @@ impl Policy {
         if !self.tasks.contains_key(&id) {
             self.on_submitted(id, Vec::new(), 0);
         }
-        self.tasks.get_mut(&id).expect("just seen").result = result;
+        let task = self.tasks.get_mut(&id).expect("just seen");
+        let old = std::mem::replace(&mut task.result, result);
+        if let Stage::Head(need) = &mut task.stage {
+            *need = *need + result - old;
+        } else if task.is_admitted() {
+            self.promised = self.promised + result - old;
+        }
     }
 
     pub(super) fn on_asked(&mut self, id: TaskId, lane: Lane) {
@@ -115,8 +121,9 @@ impl Policy {
     }
 
     pub(super) fn on_paused(&mut self, task: TaskId) {
-        if let Some(task) = self.tasks.get_mut(&task) {
-            task.pause();
+        if let Some(task) = self.tasks.get_mut(&task)
+            && task.pause()
+        {
             let lane = task.lane;
             self.count_active(lane, false);
             self.paused += 1;
@@ -124,8 +131,9 @@ impl Policy {
     }
 
     pub(super) fn on_resumed(&mut self, task: TaskId) {
-        if let Some(task) = self.tasks.get_mut(&task) {
-            task.resume();
+        if let Some(task) = self.tasks.get_mut(&task)
+            && task.resume()
+        {
             let lane = task.lane;
             self.count_active(lane, true);
             self.paused -= 1;
@@ -149,7 +157,7 @@ impl Policy {
             Stage::Queued => drop(self.queue.remove(&(task.lane, id))),
             Stage::Head(_) => self.head = None,
             Stage::Fetching(_) | Stage::Running => self.count_active(task.lane, false),
-            Stage::Paused => self.paused -= 1,
+            Stage::Paused(_) => self.paused -= 1,
         }
         if task.is_admitted() {
             self.promised -= task.result;
@@ -306,17 +314,25 @@ impl Policy {
 
 impl Task {
     pub(super) fn is_admitted(&self) -> bool {
-        matches!(self.stage, Stage::Fetching(_) | Stage::Running | Stage::Paused)
+        matches!(self.stage, Stage::Fetching(_) | Stage::Running | Stage::Paused(_))
     }
 
-    fn pause(&mut self) {
-        assert_eq!(self.stage, Stage::Running, "only a running task waits");
-        self.stage = Stage::Paused;
+    /// Begins a wait; whether it is the first.
+    fn pause(&mut self) -> bool {
+        let waits = match self.stage {
+            Stage::Running => 0,
+            Stage::Paused(waits) => waits,
+            stage => panic!("only a running task waits, and this one is {stage:?}"),
+        };
+        self.stage = Stage::Paused(waits + 1);
+        waits == 0
     }
 
-    fn resume(&mut self) {
-        assert_eq!(self.stage, Stage::Paused, "only a waiting task resumes");
-        self.stage = Stage::Running;
+    /// Ends a wait; whether it was the last. A wait that began before the task was known is none.
+    fn resume(&mut self) -> bool {
+        let Stage::Paused(waits) = self.stage else { return false };
+        self.stage = if waits == 1 { Stage::Running } else { Stage::Paused(waits - 1) };
+        waits == 1
     }
 }
 
