@@ -101,7 +101,7 @@ fn report(way: &str, least: Duration, work: impl FnOnce() -> poniard::Result<usi
     let start = Instant::now();
     let sum = work()?;
     let time = start.elapsed().as_secs_f64();
-    assert_eq!(sum, (0..OUTER * INNER).sum(), "{way}: every call of g counts once");
+    assert_eq!(sum, (0..OUTER * INNER).sum::<usize>(), "{way}: every call of g counts once");
     println!("{way:<40} {time:>7.3} s {:>11.2}x", time / least.as_secs_f64());
     Ok(())
 }
