@@ -1,11 +1,11 @@
 use poniard::prelude::*;
 
-fn id(task: &DTask<i64>) -> String {
-    task.id().to_string()
+fn bytes(chunk: &Chunk<i64>) -> u64 {
+    chunk.bytes()
 }
 
 fn main() {
     let p = spawn!(|| 1);
     let flag = true;
-    spawn!(id(&p), meta = flag);
+    spawn!(bytes(&p), meta = flag);
 }

@@ -1,10 +1,10 @@
 use poniard::prelude::*;
 
-fn id(task: &DTask<i64>) -> String {
-    task.id().to_string()
+fn bytes(chunk: &Chunk<i64>) -> u64 {
+    chunk.bytes()
 }
 
 fn main() {
     let p = spawn!(|| 1);
-    assert_eq!(spawn!(id(&p), meta = true).fetch().unwrap(), p.id().to_string());
+    assert_eq!(spawn!(bytes(&p), meta = true).fetch().unwrap(), 0);
 }
