@@ -64,8 +64,6 @@ pub struct Budget {
 
 struct State {
     policy: Policy,
-    /// Bytes that there may be, as configured.
-    budget: u64,
     /// Tasks that wait and whose results were not known when they asked.
     unknown: Unknown,
     /// What is to be done, in order.
@@ -105,11 +103,6 @@ pub fn memory() -> &'static Budget {
     budget
 }
 
-/// What the disk's threads need for themselves is a part of the budget: for each two pieces of 4 MiB, and their stacks. Of a small
-/// budget no more than one part of so many.
-const DISK_BYTES: u64 = 32 << 20;
-const DISK_PART: u64 = 32;
-
 /// Transfers under way at a time.
 const TRANSFERS: usize = 64;
 
@@ -117,7 +110,6 @@ impl Budget {
     fn new() -> Budget {
         let state = State {
             policy: Policy::new(Limits { transfers: TRANSFERS, ..Limits::default() }),
-            budget: u64::MAX,
             unknown: Unknown::default(),
             actions: VecDeque::new(),
             is_busy: false,
@@ -153,7 +145,7 @@ impl Budget {
         }
         Arena::global().set_resident_bytes_max(usize::try_from(config.budget).unwrap_or(usize::MAX));
         let limits = Limits {
-            budget: config.budget - DISK_BYTES.min(config.budget / DISK_PART),
+            budget: config.budget,
             alone: config.alone.max(config.budget),
             spill: config.spill_limit,
             transfers: TRANSFERS,
@@ -163,7 +155,6 @@ impl Budget {
         let old = {
             let mut state = self.lock();
             let keeps = state.folders == config.spill_folders;
-            state.budget = config.budget;
             (state.folders, state.folders_given_up) = (config.spill_folders, 0);
             if keeps { None } else { state.give_up_disk() }
         };
@@ -181,7 +172,7 @@ impl Budget {
             traffic.read += disk.traffic().read;
         }
         MemoryUsage {
-            budget_bytes: state.budget,
+            budget_bytes: state.policy.limits().budget,
             resident_bytes: state.policy.held(),
             stored_bytes: state.policy.stored(),
             peak_bytes: state.peak,
