@@ -38,6 +38,24 @@ impl KeepTable {
 }
 
 impl TaskRef {
+    /// Whether the task mostly waits: it holds no processor while it does.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.vtable.detaches || self.extra().is_some_and(|extra| extra.demand.share == 0)
+    }
+
+    /// Whether the result may hold memory outside of the task.
+    #[inline]
+    pub(crate) fn may_be_large(&self) -> bool {
+        self.vtable.keep.is_some()
+    }
+
+    /// Whether the last result from where this task was spawned was large. Of most types no result is, and the site, whose
+    /// memory is written to now and then, is not looked at.
+    #[inline]
+    pub(crate) fn makes_much(&self) -> bool {
+        self.may_be_large() && self.site.result_bytes() != 0
+    }
+
     /// Bytes of memory that the result holds outside of the task, about.
     ///
     /// # Safety

@@ -335,11 +335,6 @@ impl TaskRef {
         unsafe { (self.vtable.reads)(self.0, visit) }
     }
 
-    /// Whether the task mostly waits: it holds no processor while it does.
-    pub(crate) fn is_beside(&self) -> bool {
-        self.vtable.detaches || self.extra().is_some_and(|extra| extra.demand.share == 0)
-    }
-
     /// Tells what the arguments are.
     ///
     /// # Safety
@@ -347,12 +342,6 @@ impl TaskRef {
     pub(crate) unsafe fn parts(&self, visit: &mut dyn FnMut(Part)) {
         // SAFETY: the caller's promise.
         unsafe { (self.vtable.parts)(self.0, visit) }
-    }
-
-    /// Whether the result may hold memory outside of the task.
-    #[inline]
-    pub(crate) fn may_be_large(&self) -> bool {
-        self.vtable.keep.is_some()
     }
 
     /// Visits the data that the arguments of `task` give access to.
@@ -369,13 +358,6 @@ impl TaskRef {
             // SAFETY: the caller's promise.
             unsafe { accesses(task, visit) }
         }
-    }
-
-    /// Whether the last result from where this task was spawned was large. Of most types no result is, and the site, whose
-    /// memory is written to now and then, is not looked at.
-    #[inline]
-    pub(crate) fn makes_much(&self) -> bool {
-        self.may_be_large() && self.site.result_bytes() != 0
     }
 
     /// The result of a task that has ended well.
