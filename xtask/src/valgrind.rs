@@ -16,9 +16,8 @@ const PACKAGES: &[(&str, Step)] = &[
     ("poniard-store", build(&["cargo", "test", "-p", "poniard-store", "--lib", "--no-run"])),
 ];
 
-/// The spill's random orders and its ten thousand flips take minutes here and have no `unsafe`; another test looks at the page
-/// cache, which is another one under valgrind.
-const SKIPPED: &[&str] = &["--skip=spill::sim", "--skip=ten_thousand_flips", "--skip=direct_io_leaves"];
+/// The spill's tests take minutes here, and one of them looks at the page cache, which is another one under valgrind.
+const SKIPPED: &[&str] = &["--skip=spill::"];
 
 /// Builds the tests with blocks from the system's allocator, since valgrind knows nothing of the pool's own reuse
 /// of blocks. Another flag means another build of everything, so it has a folder of its own.
