@@ -11,11 +11,11 @@ use incoming::Incoming;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ChunkId, Storage, TaskId};
 use poniard_pool::kept::{self, Contents, Keeper, Wish};
+use poniard_store::Arena;
 use poniard_store::spill::{
     Action, Completion, Error, Event, FileOptions, Haste, Lane, Limits, Made, Naming, Outcome, Parts, Policy,
-    Refused, Spill, SpillFile, Stored, Traffic, Transfer, Why, Writer, Written,
+    Spill, SpillFile, Stored, Traffic, Transfer, Why, Writer, Written,
 };
-use poniard_store::{Arena, TakeError};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
@@ -152,14 +152,16 @@ impl Budget {
             processors: config.processors,
             ..Limits::default()
         };
-        let old = {
-            let mut state = self.lock();
-            let keeps = state.folders == config.spill_folders;
+        let mut state = self.lock();
+        let is_new =
+            state.folders != config.spill_folders || state.policy.limits().spill != config.spill_limit;
+        let old = if is_new { state.give_up_disk() } else { None };
+        if is_new {
             (state.folders, state.folders_given_up) = (config.spill_folders, 0);
-            if keeps { None } else { state.give_up_disk() }
-        };
+        }
+        state.tell(Event::Limits(limits));
+        self.perform(state);
         drop(old);
-        self.tell(Event::Limits(limits));
         Ok(())
     }
 
@@ -244,13 +246,13 @@ impl Budget {
 
     fn write(&self, chunk: ChunkId) {
         let outcome = match kept::contents(chunk) {
-            Some(Ok(contents)) => match self.disk().and_then(|disk| {
+            Some(Ok(contents)) => {
                 let memory = Outgoing(contents);
-                disk.submit(Transfer::Write { chunk, memory }).map_err(|refused| Arc::new(refusal(&refused)))
-            }) {
-                Ok(()) => return,
-                Err(error) => Written::Failed(error),
-            },
+                let begun =
+                    self.disk().and_then(|disk| self.submit(&disk, Transfer::Write { chunk, memory }));
+                let Err(error) = begun else { return };
+                Written::Failed(error)
+            }
             // A value that cannot be written stays, and so does one that somebody has just taken.
             Some(Err(_)) | None => Written::Unfit,
         };
@@ -258,60 +260,51 @@ impl Budget {
     }
 
     fn read(&self, chunk: ChunkId, haste: Haste) {
-        let stored = self.take_stored(chunk).expect("what is read is on disk");
-        let outcome = match Incoming::new(stored.lengths()) {
-            Ok(memory) => {
-                let transfer = Transfer::Read { chunk, stored, memory, haste };
-                let submitted = self.disk().and_then(|disk| {
-                    disk.submit(transfer).map_err(|refused| {
-                        let error = Arc::new(refusal(&refused));
-                        if let Transfer::Read { stored, .. } = refused.transfer {
-                            self.lock().stored.insert(chunk, stored);
-                        }
-                        error
-                    })
-                });
-                match submitted {
-                    Ok(()) => return,
-                    Err(error) => error,
-                }
-            }
-            Err(error) => {
-                self.lock().stored.insert(chunk, stored);
-                Arc::new(no_memory(&error))
-            }
-        };
-        self.tell(Event::ReadEnded { chunk, outcome: Err(outcome) });
+        if let Err(error) = self.begin_read(chunk, haste) {
+            self.tell(Event::ReadEnded { chunk, outcome: Err(error) });
+        }
     }
 
-    /// The file that is written to, made when it is first needed: in the first folder that lets us.
-    fn disk(&self) -> Result<Arc<Disk>, Arc<Error>> {
-        let (folders, first, generation, limit) = {
-            let state = self.lock();
-            if let Some(disk) = &state.disk {
-                return Ok(disk.clone());
-            }
-            (state.folders.clone(), state.folders_given_up, state.generation, state.policy.limits().spill)
-        };
-        let mut last = None;
-        for (place, folder) in folders.into_iter().enumerate().skip(first) {
-            match SpillFile::create(FileOptions { folder, limit, naming: Naming::Unnamed }) {
-                Ok(file) => {
-                    let told = move |completion| memory().completed(completion, generation);
-                    let disk = Arc::new(Writer::new(file, TRANSFERS, told));
-                    let mut state = self.lock();
-                    if state.generation != generation {
-                        // Other folders were named meanwhile.
-                        drop(state);
-                        return self.disk();
-                    }
-                    state.folders_given_up = place;
-                    return Ok(state.disk.get_or_insert(disk).clone());
-                }
-                Err(error) => last = Some(error),
+    /// Begins a read; if it cannot begin, the chunk stays on disk.
+    fn begin_read(&self, chunk: ChunkId, haste: Haste) -> Result<(), Arc<Error>> {
+        let disk = self.disk()?;
+        let stored = self.take_stored(chunk).expect("what is read is on disk");
+        match Incoming::new(stored.lengths()) {
+            Ok(memory) => self.submit(&disk, Transfer::Read { chunk, stored, memory, haste }),
+            Err(error) => {
+                self.lock().stored.insert(chunk, stored);
+                Err(Arc::new(Error::refused(&error.to_string())))
             }
         }
-        Err(Arc::new(last.unwrap_or_else(Error::no_folder)))
+    }
+
+    fn submit(&self, disk: &Disk, transfer: Transfer<Outgoing, Incoming>) -> Result<(), Arc<Error>> {
+        disk.submit(transfer).map_err(|refused| {
+            if let Transfer::Read { chunk, stored, .. } = refused.transfer {
+                self.lock().stored.insert(chunk, stored);
+            }
+            Arc::new(Error::refused(&refused.why.to_string()))
+        })
+    }
+
+    /// The file that is written to, made when it is first needed.
+    fn disk(&self) -> Result<Arc<Disk>, Arc<Error>> {
+        loop {
+            let (next, generation) = {
+                let state = self.lock();
+                if let Some(disk) = &state.disk {
+                    return Ok(disk.clone());
+                }
+                (state.places(state.folders_given_up), state.generation)
+            };
+            let (disk, place) = open(next, generation).map_err(Arc::new)?;
+            let mut state = self.lock();
+            // Else other folders were named meanwhile.
+            if state.generation == generation {
+                state.folders_given_up = place;
+                return Ok(state.disk.get_or_insert(disk).clone());
+            }
+        }
     }
 
     /// A transfer has ended, on a thread of the disk's.
@@ -352,19 +345,23 @@ impl Budget {
         self.tell(event);
     }
 
-    /// Leaves the folder of this generation, which is full; false when it is the last one.
+    /// Leaves the folder of this generation, which is full, for the next one that lets us; false when there is none.
     fn change_folder(&self, generation: u64) -> bool {
+        let next = {
+            let state = self.lock();
+            if state.generation != generation {
+                // The disk's other thread was faster.
+                return true;
+            }
+            state.places(state.folders_given_up + 1)
+        };
+        let Ok((disk, place)) = open(next, generation + 1) else { return false };
         let mut state = self.lock();
         if state.generation != generation {
-            // The disk's other thread was faster.
             return true;
         }
-        let is_last = state.folders_given_up + 1 >= state.folders.len();
-        if is_last {
-            return false;
-        }
-        state.folders_given_up += 1;
         let old = state.give_up_disk();
+        (state.disk, state.folders_given_up) = (Some(disk), place);
         drop(state);
         drop(old);
         true
@@ -392,6 +389,15 @@ impl State {
                 self.tell(Event::Makes(task, made.bytes));
             }
         }
+    }
+
+    /// The folders from this one on, with the limit of a file there.
+    fn places(&self, first: usize) -> Vec<(usize, FileOptions)> {
+        let limit = self.policy.limits().spill;
+        let options =
+            |folder: &PathBuf| FileOptions { folder: folder.clone(), limit, naming: Naming::Unnamed };
+        let folders = self.folders.iter().enumerate().skip(first);
+        folders.map(|(place, folder)| (place, options(folder))).collect()
     }
 
     /// Another file is written to from now on. What is in this one is still read from there.
@@ -485,12 +491,19 @@ fn cause(why: Why) -> Cause {
     Cause::returned(Box::new(why))
 }
 
-fn refusal<W, R>(refused: &Refused<W, R>) -> Error {
-    Error::refused(&format!("{:?}", refused.why))
-}
-
-fn no_memory(error: &TakeError) -> Error {
-    Error::refused(&error.to_string())
+/// A file in the first of these places that lets us, and which one that is.
+fn open(places: Vec<(usize, FileOptions)>, generation: u64) -> Result<(Arc<Disk>, usize), Error> {
+    let mut refused = Error::no_folder();
+    for (place, options) in places {
+        match SpillFile::create(options) {
+            Ok(file) => {
+                let told = move |completion| memory().completed(completion, generation);
+                return Ok((Arc::new(Writer::new(file, TRANSFERS, told)), place));
+            }
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 impl fmt::Debug for Budget {

@@ -88,7 +88,7 @@ fn other_values_come_back_from_disk() {
 }
 
 #[test]
-fn results_beyond_the_budget_go_to_disk_and_tasks_read_them() {
+fn f16_results_of_many_budgets_go_to_disk_and_tasks_read_them() {
     alone_with(2, &[("PONIARD_MEMORY", "1MiB")], || {
         fn double(x: &Vec<u64>) -> Vec<u64> {
             x.iter().map(|x| x * 2).collect()

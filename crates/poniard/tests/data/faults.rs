@@ -121,6 +121,24 @@ fn f13_the_next_folder_takes_what_a_full_one_does_not() {
 }
 
 #[test]
+fn f13_a_next_folder_that_refuses_loses_nothing_of_the_full_one() {
+    alone(2, || {
+        let Some(disk) = Small::mount() else {
+            return eprintln!("SKIP: this user may not mount a file system of 8 MiB");
+        };
+        let other = Folder::new("closed-disk");
+        let cluster = Cluster::local().threads(2).memory("1MiB");
+        let _cluster = cluster.spill_dir(disk.0.path()).spill_dir(other.path()).start().unwrap();
+        // It was safe when the cluster started.
+        std::fs::set_permissions(other.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let (chunks, error) = fill(400);
+        assert!(error.expect("8 MiB of disk do not take 25 MiB").to_string().contains("no room to spill"));
+        assert!(chunks.len() >= 100, "{} blocks fit", chunks.len());
+        check(&chunks);
+    });
+}
+
+#[test]
 fn f13_the_spill_limit_is_told_with_its_numbers() {
     alone_with(2, &[("PONIARD_MEMORY", "1MiB"), ("PONIARD_SPILL_LIMIT", "2MiB")], || {
         let (chunks, error) = fill(400);

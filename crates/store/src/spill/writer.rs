@@ -122,6 +122,15 @@ pub enum Refusal {
     NoThread(io::Error),
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Busy => f.write_str("as many transfers as there may be are under way"),
+            Refusal::NoThread(error) => write!(f, "no thread can be started for it: {error}"),
+        }
+    }
+}
+
 /// Bytes moved, and under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Traffic {
