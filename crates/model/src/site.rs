@@ -12,26 +12,30 @@ pub struct Site {
     pub file: &'static str,
     /// The line of the spawn, from 1.
     pub line: u32,
-    /// Bytes of the large result that a task of this site made last; 0 before.
+    /// Bytes of the last result from here, 0 if it was small; [`UNKNOWN`] before the first.
     result_bytes: AtomicU64,
 }
+
+/// No task of a site has ended yet.
+const UNKNOWN: u64 = u64::MAX;
 
 impl Site {
     /// A site, usually a `static` made by the `spawn!` macro.
     pub const fn new(name: &'static str, file: &'static str, line: u32) -> Site {
-        Site { name, file, line, result_bytes: AtomicU64::new(0) }
+        Site { name, file, line, result_bytes: AtomicU64::new(UNKNOWN) }
     }
 
-    /// The size of the next result from here, in bytes, as far as can be told: that of the last one, if it was large.
+    /// The size of the next result from here, in bytes, as far as can be told: that of the last one, 0 if it was small; `None`
+    /// before the first.
     #[inline]
-    pub fn result_bytes(&self) -> u64 {
+    pub fn result_bytes(&self) -> Option<u64> {
         // Relaxed, here and below: a guess.
-        self.result_bytes.load(Ordering::Relaxed)
+        Some(self.result_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
     }
 
     /// Keeps the size of a result for the next guess.
     pub fn learn_result(&self, bytes: u64) {
-        if self.result_bytes() != bytes {
+        if self.result_bytes() != Some(bytes) {
             self.result_bytes.store(bytes, Ordering::Relaxed);
         }
     }

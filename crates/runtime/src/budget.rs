@@ -9,7 +9,7 @@ mod unknown;
 
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ChunkId, Storage, TaskId};
+use poniard_model::{Cause, ChunkId, Site, Storage, TaskId};
 use poniard_pool::kept::{self, Contents, Keeper, Wish};
 use poniard_store::Arena;
 use poniard_store::spill::{
@@ -382,15 +382,6 @@ impl State {
         self.peak = self.peak.max(self.policy.held());
     }
 
-    /// The size of a result is known now: others from the same place that wait will make as much.
-    fn learn(&mut self, made: kept::Made) {
-        for task in self.unknown.take(made.site) {
-            if self.policy.is_known(task) {
-                self.tell(Event::Makes(task, made.bytes));
-            }
-        }
-    }
-
     /// The folders from this one on, with the limit of a file there.
     fn places(&self, first: usize) -> Vec<(usize, FileOptions)> {
         let limit = self.policy.limits().spill;
@@ -424,12 +415,14 @@ impl Keeper for Budget {
         if state.policy.is_running(task) {
             return true;
         }
-        state.tell(Event::Makes(task, wish.result));
+        // Until the first result of its site is seen: as much as the largest value that it reads, as if it mapped that.
+        let result = wish.result.unwrap_or_else(|| state.policy.largest_input(task));
+        state.tell(Event::Makes(task, result));
         state.tell(Event::Asked(task, if wish.is_beside { Lane::Beside } else { Lane::Processor }));
         let place =
             state.actions.iter().rposition(|action| matches!(action, Action::Admit(id) if *id == task));
         let is_admitted = place.is_some();
-        if !is_admitted && wish.result == 0 {
+        if !is_admitted && wish.result.is_none() {
             state.unknown.insert(task, wish.site);
         }
         if let Some(place) = place {
@@ -440,13 +433,21 @@ impl Keeper for Budget {
         is_admitted
     }
 
+    fn learned(&self, site: &'static Site, bytes: u64) {
+        let mut state = self.lock();
+        // Others from there that wait will make as much.
+        for task in state.unknown.take(site) {
+            if state.policy.is_known(task) {
+                state.tell(Event::Makes(task, bytes));
+            }
+        }
+        self.perform(state);
+    }
+
     fn ended(&self, task: TaskId, made: Option<kept::Made>) {
         let mut state = self.lock();
         state.unknown.forget(task);
         state.tell(Event::Ended { task, result: made.map(announced) });
-        if let Some(made) = made {
-            state.learn(made);
-        }
         self.perform(state);
     }
 

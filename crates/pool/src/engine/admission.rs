@@ -114,7 +114,8 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     let id = task.id();
     let declared = task.extra().map_or(0, |extra| extra.demand.memory);
     with(|waiting| waiting.insert(id, Waiting::Asking));
-    let result = task.site.result_bytes().max(declared);
+    let learned = task.site.result_bytes().or_else(|| (!task.may_be_large()).then_some(0));
+    let result = learned.or((declared > 0).then_some(0)).map(|learned| learned.max(declared));
     let wish = Wish { result, site: task.site, is_beside: task.is_beside() };
     if !keeper.asks(id, wish) {
         park(task);
@@ -209,10 +210,12 @@ pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Opt
         // SAFETY: the value was put into its slot, and nobody takes it before the seal.
         let bytes = unsafe { task.heap_bytes() };
         let is_large = bytes >= KEPT_BYTES_MIN;
-        if is_large {
-            task.site.learn_result(bytes as u64);
-        } else if task.site.result_bytes() >= KEPT_BYTES_MIN as u64 {
-            task.site.learn_result(0);
+        let (known, now) = (task.site.result_bytes(), if is_large { bytes as u64 } else { 0 });
+        if is_large || known.is_none_or(|known| known >= KEPT_BYTES_MIN as u64) {
+            task.site.learn_result(now);
+        }
+        if known.is_none() {
+            keeper.learned(task.site, now);
         }
         let made = is_large.then(|| keep(&task, bytes));
         match made {

@@ -53,7 +53,7 @@ impl TaskRef {
     /// memory is written to now and then, is not looked at.
     #[inline]
     pub(crate) fn makes_much(&self) -> bool {
-        self.may_be_large() && self.site.result_bytes() != 0
+        self.may_be_large() && self.site.result_bytes().is_some_and(|bytes| bytes != 0)
     }
 
     /// Bytes of memory that the result holds outside of the task, about.

@@ -37,6 +37,8 @@ pub trait Keeper: Send + Sync {
     /// A task that reads or makes large values is about to run. Whether it may now, with all that it reads in memory; if not,
     /// `admit` or `refuse` follows. A task that was let in before is let in again.
     fn asks(&self, task: TaskId, wish: Wish) -> bool;
+    /// The first task of a site has ended, with a result of so many bytes; 0 for a small one.
+    fn learned(&self, site: &'static Site, bytes: u64);
     /// A task that will read values, or has asked, has ended, and made this. Perhaps told twice.
     fn ended(&self, task: TaskId, made: Option<Made>);
     /// A task that was let in waits for another one.
@@ -54,8 +56,8 @@ pub trait Keeper: Send + Sync {
 /// What a task asks for that is about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// Bytes that it may make; 0 when that is not known.
-    pub result: u64,
+    /// Bytes that it may make; `None` as long as no task from its site has ended.
+    pub result: Option<u64>,
     /// Where it was spawned.
     pub site: &'static Site,
     /// Whether it holds no processor while it runs.
@@ -69,8 +71,6 @@ pub struct Made {
     pub chunk: ChunkId,
     /// Bytes of memory that it holds.
     pub bytes: u64,
-    /// Where the task was spawned that made it.
-    pub site: &'static Site,
     /// Where it may be while nobody uses it.
     pub storage: Storage,
 }
@@ -265,7 +265,7 @@ pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
     with(|table| table.insert(chunk, kept));
     task.set_flags(KEPT);
     let storage = task.extra().map(|extra| extra.storage).unwrap_or_default();
-    Made { chunk, bytes: bytes as u64, site: task.site, storage }
+    Made { chunk, bytes: bytes as u64, storage }
 }
 
 /// The last handle of a kept value is gone.

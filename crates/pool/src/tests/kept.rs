@@ -22,6 +22,7 @@ impl Keeper for Open {
     fn asks(&self, _: TaskId, _: Wish) -> bool {
         true
     }
+    fn learned(&self, _: &'static Site, _: u64) {}
     fn ended(&self, _: TaskId, _: Option<Made>) {}
     fn paused(&self, _: TaskId) {}
     fn resumed(&self, _: TaskId) {}

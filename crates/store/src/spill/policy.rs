@@ -151,6 +151,12 @@ impl Policy {
         self.tasks.contains_key(&task)
     }
 
+    /// Bytes of the largest chunk that the task reads, as far as they are made; 0 for a task that reads none.
+    pub fn largest_input(&self, task: TaskId) -> u64 {
+        let inputs = self.tasks.get(&task).map_or(&[][..], |task| &task.inputs);
+        inputs.iter().map(|input| self.chunks[input].bytes).max().unwrap_or(0)
+    }
+
     /// Whether the task was let in and has not ended.
     pub fn is_running(&self, task: TaskId) -> bool {
         self.tasks.get(&task).is_some_and(|task| matches!(task.stage, Stage::Running | Stage::Paused(_)))
