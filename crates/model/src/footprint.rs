@@ -163,22 +163,20 @@ impl<'a> Serializer for Scale<'a> {
         self.add(1)?;
         Ok(self)
     }
-    fn serialize_map(mut self, _: Option<usize>) -> Result<Elements<'a>, Stop> {
-        self.add(size_of::<Vec<u8>>())?;
-        Ok(Elements { bytes: self.bytes, own: 0, seen: 0 })
+    fn serialize_map(self, length: Option<usize>) -> Result<Elements<'a>, Stop> {
+        self.serialize_seq(length)
     }
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Scale<'a>, Stop> {
         Ok(self)
     }
     fn serialize_struct_variant(
-        mut self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        length: usize,
     ) -> Result<Scale<'a>, Stop> {
-        self.add(1)?;
-        Ok(self)
+        self.serialize_tuple_variant(name, index, variant, length)
     }
     fn is_human_readable(&self) -> bool {
         false

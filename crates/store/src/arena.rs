@@ -180,29 +180,24 @@ impl Arena {
 
     /// Sets the limit of bytes in use. What is in use beyond it stays until it is freed; warm slots beyond it go.
     pub fn set_in_use_bytes_max(&self, bytes: usize) {
-        let mut state = self.0.lock();
-        state.in_use_bytes_max = bytes;
-        let room = state.warm_room();
-        let aside = state.cool_to(room);
-        drop(state);
-        self.0.release(aside);
+        self.limit(|state| state.in_use_bytes_max = bytes);
     }
 
     /// Sets how many bytes may be in use and warm together: warm slots go as others come into use. What is in use beyond
     /// it is not refused.
     pub fn set_resident_bytes_max(&self, bytes: usize) {
-        let mut state = self.0.lock();
-        state.resident_bytes_max = bytes;
-        let room = state.warm_room();
-        let aside = state.cool_to(room);
-        drop(state);
-        self.0.release(aside);
+        self.limit(|state| state.resident_bytes_max = bytes);
     }
 
     /// Sets how many bytes of freed slots keep their memory; zero gives each back at once.
     pub fn set_warm_bytes_max(&self, bytes: usize) {
+        self.limit(|state| state.warm_bytes_max = bytes);
+    }
+
+    /// Changes a limit, and gives back what is warm beyond it.
+    fn limit(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.0.lock();
-        state.warm_bytes_max = bytes;
+        change(&mut state);
         let room = state.warm_room();
         let aside = state.cool_to(room);
         drop(state);

@@ -222,6 +222,13 @@ impl<W: Parts + 'static, R: PartsMut + 'static> Writer<W, R> {
         Traffic { written: read(written), read: read(was_read), in_flight: read(in_flight) }
     }
 
+    /// Tells whether the writer ends: also when it is being dropped.
+    #[cfg(test)]
+    pub(super) fn end(&self) -> impl Fn() -> bool + use<W, R> {
+        let shared = self.shared.clone();
+        move || shared.lock().is_closed()
+    }
+
     /// Starts the threads, if they have not been. One is enough if the system gives no more.
     fn start(&self) -> io::Result<()> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);

@@ -180,11 +180,15 @@ fn a_writer_that_is_dropped_ends_every_transfer_first() {
     for chunk in 0..10 {
         write(&writer, chunk, vec![noise(16 << 20, chunk)]);
     }
+    let ends = writer.end();
     std::thread::scope(|scope| {
         scope.spawn(|| drop(writer));
-        std::thread::sleep(Duration::from_millis(50));
+        while !ends() {
+            std::thread::yield_now();
+        }
         disk.release();
     });
+    drop(ends);
     let ends: Vec<_> = receive.try_iter().collect();
     assert_eq!(ends.len(), 10);
     let is_cancelled =
