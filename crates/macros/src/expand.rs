@@ -75,7 +75,7 @@ fn expand(spawn: Spawn, verb: Verb) -> Result<TokenStream> {
         } else if spawn.captures {
             "_local"
         } else if checkpoint.is_some() {
-            "_kept"
+            "_checkpointed"
         } else {
             ""
         }

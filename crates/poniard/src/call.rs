@@ -84,13 +84,13 @@ impl<A> Call<A> {
     }
 
     /// Spawns a task that has a checkpoint.
-    pub fn spawn_kept<R>(self, site: &'static Site, body: Function<A, R>) -> DTask<R>
+    pub fn spawn_checkpointed<R>(self, site: &'static Site, body: Function<A, R>) -> DTask<R>
     where
         A: Arg,
         R: Data,
     {
         let options = self.options.unwrap_or_default();
-        DTask(region::spawn_kept(self.arguments, *options, body, site, region::Form::Macro))
+        DTask(region::spawn_checkpointed(self.arguments, *options, body, site, region::Form::Macro))
     }
 
     /// Spawns a task with real captures: it stays in this process, and so does its result.

@@ -58,7 +58,7 @@ where
 {
     let site = site::<F>(Location::caller());
     let arguments = (Code::new(function), arguments.into_arguments());
-    DTask(region::spawn_kept(
+    DTask(region::spawn_checkpointed(
         arguments,
         options,
         |(function, arguments)| Ok(function.apply(arguments)),

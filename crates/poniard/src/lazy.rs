@@ -370,7 +370,7 @@ impl<A> Call<A> {
     }
 
     /// Makes a lazy task that has a checkpoint.
-    pub fn lazy_kept<R>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R>
+    pub fn lazy_checkpointed<R>(self, site: &'static Site, body: Function<A, R>) -> Lazy<R>
     where
         A: Arg,
         R: Data,
@@ -468,6 +468,6 @@ impl<F> Delayed<F> {
         let site = function::site::<F>(Location::caller());
         let arguments = (Code::new(self.function.clone()), arguments.into_arguments());
         let call = Call { arguments, options: Some(Box::new(self.options.clone())) };
-        call.lazy_kept(site, |(function, arguments)| Ok(function.apply(arguments)))
+        call.lazy_checkpointed(site, |(function, arguments)| Ok(function.apply(arguments)))
     }
 }

@@ -5,12 +5,12 @@
 //! on the same thread meanwhile, because the thread waits, does not see the regions of the code that it interrupts.
 
 mod bulk;
-mod kept;
+mod checkpointed;
 mod sequence;
 mod sync;
 
 pub use bulk::spawn_bulk;
-pub(crate) use kept::{reading, spawn_kept};
+pub(crate) use checkpointed::{reading, spawn_checkpointed};
 pub use sequence::spawn_sequential;
 pub use sync::sync;
 

@@ -4,20 +4,17 @@
 //! another attempt: with an edge of its own, which the keeper's answer takes back. Then it is queued, claimed and asks again,
 //! and is let in because it was let in before.
 
-use super::finish::{satisfy_all, satisfy_each};
 use super::launch::launch;
 use super::{attempt, cancel_because, context, inject, outside, queue};
-use crate::edge::{Chain, Waiter};
 use crate::gate::{Gate, Satisfied};
-use crate::task::arg::{Arg, TaskWaiter};
+use crate::task::arg::Arg;
 use crate::task::handle::Handle;
-use crate::task::kept::{KEPT_BYTES_MIN, Keeper, Pin, Wish, keep, keeper};
+use crate::task::kept::{Pin, Wish, keeper};
 use crate::task::{Call, Function, GATED, Header, KEPT, PLACED, TaskRef};
 use poniard_model::{Cause, ChunkId, Data, Site, TaskError, TaskId};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 /// A task that has asked to be let in.
@@ -185,77 +182,6 @@ pub(crate) fn failed(task: &Header) {
     });
     if let Some(Waiting::Parked(parked)) = parked {
         go_on(parked, Waiting::Admitted);
-    }
-}
-
-/// Told of a task that was being wired and met values that are kept: it will read them.
-#[cold]
-pub(crate) fn will_read(task: &TaskRef) {
-    let Some(keeper) = keeper() else { return };
-    task.set_flags(GATED);
-    let mut tell = |input: &TaskRef| {
-        if input.dependents.ended().is_some() && input.flags() & KEPT != 0 {
-            keeper.reads(task.id(), input.id().into());
-        }
-    };
-    // SAFETY: the caller is wiring the task.
-    unsafe { task.reads(&mut tell) };
-}
-
-/// Ends a task that has asked, or whose result may be large: the keeper learns of it before anybody else.
-#[cold]
-#[inline(never)]
-pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
-    let made = keeper().and_then(|keeper| {
-        // SAFETY: the value was put into its slot, and nobody takes it before the seal.
-        let bytes = unsafe { task.heap_bytes() };
-        let is_large = bytes >= KEPT_BYTES_MIN;
-        let (known, now) = (task.site.result_bytes(), if is_large { bytes as u64 } else { 0 });
-        if is_large || known.is_none_or(|known| known >= KEPT_BYTES_MIN as u64) {
-            task.site.learn_result(now);
-        }
-        if known.is_none() {
-            keeper.learned(task.site, now);
-        }
-        let made = is_large.then(|| keep(&task, bytes));
-        match made {
-            _ if task.flags() & GATED != 0 => keeper.ended(task.id(), made),
-            Some(made) => keeper.made(made),
-            None => {}
-        }
-        made.map(|made| (keeper, made))
-    });
-    let mut chain = seal(&task);
-    let Some((keeper, made)) = made else {
-        drop(task);
-        return satisfy_all(chain);
-    };
-    let waiters: Vec<TaskWaiter> = std::iter::from_fn(|| chain.pop()).collect();
-    for waiter in &waiters {
-        if let Waiter::Task(dependent) = waiter {
-            // SAFETY: its edge keeps it and its arguments, and is not taken back yet.
-            unsafe { tell_reader(keeper, *dependent, &task) };
-        }
-    }
-    keeper.unpin(made.chunk);
-    // Before the dependents run: the last of them may want to take the value out.
-    drop(task);
-    satisfy_each(waiters)
-}
-
-/// Tells the keeper that `dependent` will read the value of `task`, if it will.
-///
-/// # Safety
-/// The dependent hangs on the task by an edge that is not taken back.
-unsafe fn tell_reader(keeper: &dyn Keeper, dependent: NonNull<Header>, task: &TaskRef) {
-    // SAFETY: the caller's promise; the reference is not used beyond that.
-    let dependent = std::mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(dependent.as_ptr()) });
-    let mut is_read = false;
-    // SAFETY: a task keeps its arguments until all its edges are back.
-    unsafe { dependent.reads(&mut |input| is_read |= input == task) };
-    if is_read {
-        dependent.set_flags(GATED);
-        keeper.reads(dependent.id(), task.id().into());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The end of a task: its dependents become ready or fail, its waiters wake.
 
 use super::context::{self, Counts};
-use super::{admission, circles, queue};
+use super::{admission, circles, keeping, queue};
 use crate::edge::{Chain, Ended, Waiter};
 use crate::gate::{Claim, Satisfied};
 use crate::task::arg::TaskWaiter;
@@ -26,7 +26,7 @@ pub(crate) fn done_from_outside(task: TaskRef) -> Option<TaskRef> {
 fn finish_done(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Done });
     if task.may_be_large() || task.flags() & GATED != 0 {
-        return admission::finish(task, seal);
+        return keeping::finish(task, seal);
     }
     let chain = seal(&task);
     // Before the dependents run: the last of them may want to take the value out.

@@ -1,7 +1,7 @@
 //! Launching: a task hangs itself on its inputs, and is queued when all have ended.
 
 use super::context::{self, Context};
-use super::{admission, cancel, finish, get, persistent, queue, queue_plain, turns};
+use super::{admission, cancel, finish, get, keeping, persistent, queue, queue_plain, turns};
 use crate::gate::{INPUTS_MAX, Satisfied, Wired};
 use crate::task::arg::Wiring;
 use crate::task::extra::Extra;
@@ -62,7 +62,7 @@ fn wire(task: &TaskRef) {
         persistent::keep(task);
     }
     if wiring.meets_kept {
-        admission::will_read(task);
+        keeping::will_read(task);
     }
     assert!(wiring.edges < INPUTS_MAX, "a task has at most {INPUTS_MAX} inputs");
     let refused = wiring.failed.as_ref().map(Cause::upstream).or_else(|| why_impossible(task));

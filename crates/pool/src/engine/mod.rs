@@ -7,6 +7,7 @@ pub(crate) mod context;
 pub(crate) mod finish;
 pub(crate) mod halt;
 pub(crate) mod handle;
+mod keeping;
 pub(crate) mod launch;
 mod lease;
 pub(crate) mod outside;

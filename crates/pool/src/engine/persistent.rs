@@ -5,10 +5,10 @@ use poniard_model::TaskId;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-static KEPT: Mutex<BTreeMap<TaskId, TaskRef>> = Mutex::new(BTreeMap::new());
+static PERSISTENT: Mutex<BTreeMap<TaskId, TaskRef>> = Mutex::new(BTreeMap::new());
 
 fn lock() -> MutexGuard<'static, BTreeMap<TaskId, TaskRef>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    PERSISTENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps the task, if that was asked for. Told when it is launched.

@@ -8,7 +8,7 @@ use poniard_pool::{Arg, Function, Handle, Local};
 
 /// Spawns a task that looks for its result first. Where that is found by the arguments alone, a task that only reads it
 /// takes the place of this one, and waits for no input.
-pub(crate) fn spawn_kept<A: Arg, R: Data>(
+pub(crate) fn spawn_checkpointed<A: Arg, R: Data>(
     arguments: A,
     mut options: Options,
     body: Function<A, R>,
