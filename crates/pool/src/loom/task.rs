@@ -9,7 +9,7 @@ use crate::task::handle::Handle;
 use crate::task::{Call, Identity, Ran, TaskRef};
 use loom::sync::Arc;
 use loom::thread;
-use poniard_model::{Site, TaskId};
+use poniard_model::{Codec, Data, Site, TaskId};
 use std::sync::Arc as Count;
 
 static SITE: Site = Site::new("loom", file!(), 0);
@@ -36,6 +36,16 @@ impl Clone for Result_ {
 impl Drop for Result_ {
     fn drop(&mut self) {
         self.0.change();
+    }
+}
+
+impl Data for Result_ {
+    fn codec() -> Option<Codec<Result_>> {
+        None
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
     }
 }
 

@@ -96,7 +96,8 @@ impl fmt::Display for Error {
             }
             Kind::Full { folder, need, free, limit } => {
                 let folder = folder.display();
-                write!(f, "no room to spill {need} bytes to {folder}: {free} are free, the limit is {limit}")
+                write!(f, "no room to spill {need} bytes to {folder}: {free} are free")?;
+                if *limit == u64::MAX { Ok(()) } else { write!(f, ", the limit is {limit}") }
             }
             Kind::Corrupt { chunk, path, offset, how } => {
                 write!(f, "cannot restore {chunk} from {} at offset {offset}: {how}", path.display())
