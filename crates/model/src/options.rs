@@ -35,6 +35,8 @@ pub struct TaskOptions {
     pub get_result: Option<bool>,
     /// Keep the result until it is released by hand.
     pub persist: Option<bool>,
+    /// Make a large result again instead of writing it to disk.
+    pub cache: Option<bool>,
     /// Where a large result may be.
     pub storage: Option<Storage>,
 }
@@ -63,7 +65,7 @@ impl TaskOptions {
         }
         merged!(
             name, scope, single, priority, occupancy, threads, memory, time, retries, timeout, propagates,
-            get_result, persist, storage
+            get_result, persist, cache, storage
         )
     }
 
@@ -83,7 +85,7 @@ impl TaskOptions {
         }
         for name in self.propagates.iter().flat_map(|names| names.iter()) {
             hand!(*name; name, scope, single, priority, occupancy, threads, memory, time, retries, timeout,
-                  propagates, get_result, persist, storage);
+                  propagates, get_result, persist, cache, storage);
         }
         Ok(handed)
     }

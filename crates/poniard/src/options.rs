@@ -151,6 +151,26 @@ impl Options {
         self
     }
 
+    /// Makes the result again when it is wanted, by running the function once more, instead of writing it to disk when there is
+    /// no room for it: for what is made faster than it is read. Only for a function that gives the same result each time.
+    ///
+    /// The arguments are kept for that, with the tasks that they refer to, for as long as the result. A result whose arguments
+    /// cannot be copied, or give access to a [`Mutable`](crate::Mutable), goes to disk like others; small results stay in memory.
+    /// The function's own error, when it fails the second time, is that of whoever wanted the result. While a result is made
+    /// again, what its function reads may take memory beyond the budget.
+    ///
+    /// ```
+    /// use poniard::prelude::*;
+    /// let table = spawn!((|n: u64| (0..n).map(|x| x * x).collect::<Vec<u64>>())(10_000), cache = true);
+    /// assert_eq!(table.fetch_ref()?[9], 81);
+    /// # Ok::<(), TaskError>(())
+    /// ```
+    #[must_use]
+    pub fn cache(mut self, cache: bool) -> Options {
+        self.asked.cache = Some(cache);
+        self
+    }
+
     /// Where the result may be while nobody uses it, if it is large.
     ///
     /// ```
@@ -259,6 +279,7 @@ pub(crate) fn resolve(
     extra.retries = asked.retries.clone();
     extra.timeout = asked.timeout;
     extra.is_persistent = asked.persist.unwrap_or(false);
+    extra.is_cached = asked.cache.unwrap_or(false);
     extra.storage = asked.storage.unwrap_or_default();
     extra.inherited = is_set(&inherited).then(|| Arc::new(inherited) as _);
     match demand(&asked, data) {
@@ -286,6 +307,7 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
         propagates,
         get_result,
         persist,
+        cache,
         storage,
     } = options;
     name.is_some()
@@ -301,6 +323,7 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
         || propagates.is_some()
         || get_result.is_some()
         || persist.is_some()
+        || cache.is_some()
         || storage.is_some()
 }
 

@@ -36,6 +36,7 @@ mod turns;
 /// Large results, which a budget may send to disk, and the tasks that read or make them.
 pub mod kept {
     pub use crate::engine::admission::{Paused, admit, await_room, refuse};
+    pub use crate::engine::again::remake;
     pub use crate::task::kept::{
         Contents, Held, KEPT_BYTES_MIN, Keeper, Made, Wish, contents, evict, free, restore, set_keeper,
     };

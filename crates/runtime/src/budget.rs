@@ -9,7 +9,7 @@ mod unknown;
 
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ChunkId, Site, Storage, TaskId};
+use poniard_model::{Cause, ChunkId, Site, Storage, TaskError, TaskId};
 use poniard_pool::kept::{self, Contents, Keeper, Wish};
 use poniard_store::Arena;
 use poniard_store::spill::{
@@ -53,6 +53,8 @@ pub struct MemoryUsage {
     pub written_bytes: u64,
     /// Bytes read back so far.
     pub read_bytes: u64,
+    /// Results that were dropped and made again so far.
+    pub remade: u64,
 }
 
 type Disk = Writer<Outgoing, Incoming>;
@@ -84,6 +86,8 @@ struct State {
     /// Bytes moved by files that were given up.
     past: Traffic,
     peak: u64,
+    /// Results that were made again.
+    remade: u64,
 }
 
 /// The bytes of a chunk on its way to disk, until they are there.
@@ -121,6 +125,7 @@ impl Budget {
             disk: None,
             past: Traffic::default(),
             peak: 0,
+            remade: 0,
         };
         Budget { state: Mutex::new(state) }
     }
@@ -180,6 +185,7 @@ impl Budget {
             peak_bytes: state.peak,
             written_bytes: traffic.written,
             read_bytes: traffic.read,
+            remade: state.remade,
         }
     }
 
@@ -214,6 +220,7 @@ impl Budget {
             Action::Write(chunk) => self.write(chunk),
             Action::Drop(chunk) => kept::evict(chunk),
             Action::Read(chunk, haste) => self.read(chunk, haste),
+            Action::Remake(chunk) => kept::remake(chunk),
             Action::Hurry(chunk) => self.with_disk(|disk| disk.hurry(chunk)),
             Action::Cancel(chunk) => {
                 self.lock().cancelled.insert(chunk);
@@ -416,9 +423,16 @@ impl Keeper for Budget {
             return true;
         }
         // Until the first result of its site is seen: as much as the largest value that it reads, as if it mapped that.
-        let result = wish.result.unwrap_or_else(|| state.policy.largest_input(task));
+        let (result, lane) = match wish {
+            // Its memory is that of those who wait for it.
+            Wish { is_again: true, .. } => (0, Lane::Again),
+            Wish { is_beside, .. } => (
+                wish.result.unwrap_or_else(|| state.policy.largest_input(task)),
+                if is_beside { Lane::Beside } else { Lane::Processor },
+            ),
+        };
         state.tell(Event::Makes(task, result));
-        state.tell(Event::Asked(task, if wish.is_beside { Lane::Beside } else { Lane::Processor }));
+        state.tell(Event::Asked(task, lane));
         let place =
             state.actions.iter().rposition(|action| matches!(action, Action::Admit(id) if *id == task));
         let is_admitted = place.is_some();
@@ -473,6 +487,14 @@ impl Keeper for Budget {
         self.tell(Event::Unpinned(chunk));
     }
 
+    fn remade(&self, chunk: ChunkId, outcome: Result<u64, TaskError>) {
+        let mut state = self.lock();
+        state.remade += u64::from(outcome.is_ok());
+        let outcome = outcome.map_err(|error| Arc::new(Error::unmade(chunk, error)));
+        state.tell(Event::Remade { chunk, outcome });
+        self.perform(state);
+    }
+
     fn released(&self, chunk: ChunkId) {
         self.tell(Event::Released(chunk));
     }
@@ -482,6 +504,7 @@ fn announced(made: kept::Made) -> Made {
     let spill = match made.storage {
         Storage::Memory => Spill::Never,
         Storage::Disk => Spill::Eager,
+        _ if made.is_cached => Spill::Remade,
         _ => Spill::Allowed,
     };
     Made { chunk: made.chunk, bytes: made.bytes, spill, is_held: true }

@@ -14,6 +14,7 @@ mod chunks;
 mod faults;
 mod keeping;
 mod random;
+mod remade;
 #[path = "../rows/signals.rs"]
 #[allow(dead_code, reason = "shared with the other binary")]
 mod signals;

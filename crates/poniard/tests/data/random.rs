@@ -13,10 +13,10 @@ use proptest::test_runner::{Config, TestRunner};
 enum Step {
     /// A value of so many numbers is put.
     Put(usize),
-    /// A task makes one of two.
-    Add(usize, usize),
+    /// A task makes one of two; perhaps one that is made again instead of being written.
+    Add(usize, usize, bool),
     /// A task takes one by value and changes it.
-    Own(usize),
+    Own(usize, bool),
     /// It is borrowed for a while.
     Hold(usize),
     LetGo(usize),
@@ -34,8 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
     let numbers = 500usize..6000;
     prop_oneof![
         4 => numbers.prop_map(Step::Put),
-        4 => (any.clone(), any.clone()).prop_map(|(a, b)| Step::Add(a, b)),
-        2 => any.clone().prop_map(Step::Own),
+        4 => (any.clone(), any.clone(), prop::bool::ANY).prop_map(|(a, b, cache)| Step::Add(a, b, cache)),
+        2 => (any.clone(), prop::bool::ANY).prop_map(|(which, cache)| Step::Own(which, cache)),
         2 => any.clone().prop_map(Step::Hold),
         2 => any.clone().prop_map(Step::LetGo),
         2 => any.clone().prop_map(Step::Fetch),
@@ -106,20 +106,20 @@ impl Program {
                 self.values.push((Handle::Put(put(value.clone()).expect("there is a disk")), value));
             }
             _ if len == 0 => {}
-            Step::Add(a, b) => {
+            &Step::Add(ref a, ref b, cache) => {
                 let ((a, x), (b, y)) = (&self.values[at(a)], &self.values[at(b)]);
                 let task = match (a, b) {
-                    (Handle::Made(a), Handle::Made(b)) => spawn!(add(a, b)),
-                    _ => spawn!(add(&a.chunk(), &b.chunk())),
+                    (Handle::Made(a), Handle::Made(b)) => spawn!(add(a, b), cache = cache),
+                    _ => spawn!(add(&a.chunk(), &b.chunk()), cache = cache),
                 };
                 let sum = add(x, y);
                 self.values.push((Handle::Made(task), sum));
             }
-            Step::Own(which) => {
+            &Step::Own(ref which, cache) => {
                 let (handle, value) = self.values.swap_remove(at(which));
                 let task = match handle {
-                    Handle::Put(chunk) => spawn!(bump(chunk)),
-                    Handle::Made(task) => spawn!(bump(task)),
+                    Handle::Put(chunk) => spawn!(bump(chunk), cache = cache),
+                    Handle::Made(task) => spawn!(bump(task), cache = cache),
                 };
                 self.values.push((Handle::Made(task), bump(value)));
             }

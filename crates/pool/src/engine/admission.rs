@@ -5,7 +5,7 @@
 //! and is let in because it was let in before.
 
 use super::launch::launch;
-use super::{attempt, cancel_because, context, inject, outside, queue};
+use super::{again, attempt, cancel_because, context, inject, outside, queue};
 use crate::gate::{Gate, Satisfied};
 use crate::task::arg::Arg;
 use crate::task::handle::Handle;
@@ -113,7 +113,8 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     with(|waiting| waiting.insert(id, Waiting::Asking));
     let learned = task.site.result_bytes().or_else(|| (!task.may_be_large()).then_some(0));
     let result = learned.or((declared > 0).then_some(0)).map(|learned| learned.max(declared));
-    let wish = Wish { result, site: task.site, is_beside: task.is_beside() };
+    let is_again = again::made_by(&task).is_some();
+    let wish = Wish { result, site: task.site, is_beside: task.is_beside(), is_again };
     if !keeper.asks(id, wish) {
         park(task);
         return None;

@@ -1,7 +1,7 @@
 //! The end of a task: its dependents become ready or fail, its waiters wake.
 
 use super::context::{self, Counts};
-use super::{admission, circles, keeping, queue};
+use super::{admission, again, circles, keeping, queue};
 use crate::edge::{Chain, Ended, Waiter};
 use crate::gate::{Claim, Satisfied};
 use crate::task::arg::TaskWaiter;
@@ -136,6 +136,7 @@ fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Heade
     if task.flags() & GATED != 0 {
         admission::failed(task);
     }
+    again::failed(task, &error);
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };
     let mut chain = circles::sealed(task, Ended::Failed);

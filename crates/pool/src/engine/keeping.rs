@@ -1,5 +1,6 @@
 //! What the keeper is told of large values: that one was made, and who will read it.
 
+use super::again;
 use super::finish::{satisfy_all, satisfy_each};
 use crate::edge::{Chain, Waiter};
 use crate::task::arg::TaskWaiter;
@@ -25,6 +26,9 @@ pub(crate) fn will_read(task: &TaskRef) {
 #[cold]
 #[inline(never)]
 pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
+    if let Some(chunk) = again::made_by(&task) {
+        return again::done(task, chunk, seal);
+    }
     let made = keeper().and_then(|keeper| {
         // SAFETY: the value was put into its slot, and nobody takes it before the seal.
         let bytes = unsafe { task.heap_bytes() };
@@ -44,6 +48,9 @@ pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Opt
         }
         made.map(|made| (keeper, made))
     });
+    if let Some(extra) = task.extra().filter(|_| made.is_none()) {
+        extra.forget_lineage();
+    }
     let mut chain = seal(&task);
     let Some((keeper, made)) = made else {
         drop(task);

@@ -1,6 +1,7 @@
 //! The pool of this process: queues ready tasks, finds the next one, runs it.
 
 pub(crate) mod admission;
+pub(crate) mod again;
 pub(crate) mod attempt;
 mod circles;
 pub(crate) mod context;

@@ -570,6 +570,11 @@ impl<A: Arg> Spare<A> {
         Spare(ManuallyDrop::new(arguments))
     }
 
+    /// A copy of them; `None` when they cannot be copied.
+    pub(crate) fn spare(&self) -> Option<A> {
+        self.0.spare()
+    }
+
     pub(crate) fn into_inner(self) -> A {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: it is not used or dropped again.

@@ -2,10 +2,11 @@
 
 use super::arg::Wiring;
 use super::handle::AnyHandle;
+use super::lineage::Lineage;
 use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
-use poniard_model::{Retries, Storage};
+use poniard_model::{ChunkId, Retries, Storage};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -29,6 +30,8 @@ pub struct Extra {
     pub is_persistent: bool,
     /// Where a large result may be.
     pub storage: Storage,
+    /// Whether a large result is made again instead of being written to disk.
+    pub is_cached: bool,
     /// What the tasks inherit that it spawns; the pool only carries it.
     pub inherited: Option<Arc<dyn Any + Send + Sync>>,
     /// What is known of the task above; the pool only carries it.
@@ -37,6 +40,10 @@ pub struct Extra {
     pub impossible: Option<String>,
     /// The tasks that it waits for without using their results, until it runs or its arguments are dropped.
     order: Mutex<Vec<OrderEdge>>,
+    /// The value that this task makes again.
+    pub(crate) makes_again: Option<ChunkId>,
+    /// What makes the result again.
+    lineage: Mutex<Option<Lineage>>,
     pub(crate) attempt: AtomicU32,
     resolved: AtomicBool,
     running: Mutex<Attempt>,
@@ -93,6 +100,39 @@ impl Extra {
     pub fn after<'a>(&mut self, tasks: impl IntoIterator<Item = &'a AnyHandle>) {
         let order = self.order.get_mut().unwrap_or_else(PoisonError::into_inner);
         order.extend(tasks.into_iter().map(|task| OrderEdge::new(task.task().clone())));
+    }
+
+    /// What a task asks for that makes the result of this one again.
+    pub(super) fn again(&self, chunk: ChunkId) -> Extra {
+        Extra {
+            name: self.name.clone(),
+            demand: self.demand.clone(),
+            retries: self.retries.clone(),
+            timeout: self.timeout,
+            inherited: self.inherited.clone(),
+            note: self.note.clone(),
+            makes_again: Some(chunk),
+            ..Extra::default()
+        }
+    }
+
+    /// What makes the result again.
+    pub(super) fn lineage(&self) -> MutexGuard<'_, Option<Lineage>> {
+        self.lineage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what makes the result again, if that was asked for. Another attempt makes it of the same.
+    pub(super) fn keep_lineage(&self, make: impl FnOnce() -> Option<Lineage>) {
+        if self.is_cached && self.lineage().is_none() {
+            let lineage = make();
+            *self.lineage() = lineage;
+        }
+    }
+
+    /// The result will not be made again.
+    pub(crate) fn forget_lineage(&self) {
+        let lineage = self.lineage().take();
+        crate::panics::contain(|| drop(lineage));
     }
 
     /// Whether the task cannot simply run on whichever processor is free.

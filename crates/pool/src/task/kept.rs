@@ -15,7 +15,7 @@ mod slot;
 
 use super::{GATED, Header, KEPT, TaskRef};
 use poniard_model::codec::{Encoded, SharedBytes};
-use poniard_model::{ChunkId, CodecError, Site, Storage, TaskId};
+use poniard_model::{ChunkId, CodecError, Site, Storage, TaskError, TaskId};
 use slot::{Next, Place, Slot};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -49,6 +49,8 @@ pub trait Keeper: Send + Sync {
     fn pin(&self, chunk: ChunkId) -> bool;
     /// Somebody holds the value no more.
     fn unpin(&self, chunk: ChunkId);
+    /// What [`remake`](crate::kept::remake) has begun has ended: the value is in memory, with so many bytes, or is not.
+    fn remade(&self, chunk: ChunkId, outcome: Result<u64, TaskError>);
     /// The last handle is gone: `free` follows.
     fn released(&self, chunk: ChunkId);
 }
@@ -62,6 +64,8 @@ pub struct Wish {
     pub site: &'static Site,
     /// Whether it holds no processor while it runs.
     pub is_beside: bool,
+    /// Whether it makes a kept value again: it makes no other.
+    pub is_again: bool,
 }
 
 /// A value that is kept from now on.
@@ -73,6 +77,8 @@ pub struct Made {
     pub bytes: u64,
     /// Where it may be while nobody uses it.
     pub storage: Storage,
+    /// Whether it may be dropped instead of written, and made again by [`remake`](crate::kept::remake).
+    pub is_cached: bool,
 }
 
 static KEEPER: OnceLock<&'static dyn Keeper> = OnceLock::new();
@@ -236,10 +242,20 @@ pub fn evict(chunk: ChunkId) {
 /// When the bytes are not those of such a value.
 pub fn restore(chunk: ChunkId, encoded: &Encoded) -> Result<(), CodecError> {
     // The keeper frees a value only after its read has ended, which is what happens here.
-    let Some(task) = with(|table| table.get(&chunk).map(Kept::task)) else { return Ok(()) };
-    let read = crate::panics::caught(|| task.decode_value(encoded));
-    let mut value =
-        Some(read.unwrap_or_else(|| Err(CodecError::other(task.site.name, "its code panicked")))?);
+    let decode = |task: &TaskRef| (crate::panics::caught(|| task.decode_value(encoded)), task.site.name);
+    let Some((read, name)) = with_task(chunk, decode) else { return Ok(()) };
+    let value = read.unwrap_or_else(|| Err(CodecError::other(name, "its code panicked")))?;
+    move_in(chunk, value, |_| {});
+    Ok(())
+}
+
+/// Puts a value that was made again into its slot. It may hold more or less than before.
+pub(crate) fn put_back(chunk: ChunkId, value: Moved, bytes: u64) {
+    move_in(chunk, value, |kept| kept.bytes = bytes);
+}
+
+fn move_in(chunk: ChunkId, value: Moved, then: impl FnOnce(&mut Kept)) {
+    let mut value = Some(value);
     with(|table| {
         let Some(kept) = table.get_mut(&chunk) else { return };
         if kept.slot.restore()
@@ -247,10 +263,16 @@ pub fn restore(chunk: ChunkId, encoded: &Encoded) -> Result<(), CodecError> {
         {
             // SAFETY: it was away, so the slot is empty, and the table's lock keeps others out.
             unsafe { kept.task().move_value_in(value) };
+            then(kept);
         }
     });
     crate::panics::contain(|| drop(value));
-    Ok(())
+}
+
+/// Does `work` with the task of a kept value. The keeper keeps the object meanwhile.
+pub(crate) fn with_task<R>(chunk: ChunkId, work: impl FnOnce(&TaskRef) -> R) -> Option<R> {
+    let task = with(|table| table.get(&chunk).map(Kept::task))?;
+    Some(work(&task))
 }
 
 /// Frees a kept value that was released.
@@ -265,7 +287,7 @@ pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
     with(|table| table.insert(chunk, kept));
     task.set_flags(KEPT);
     let storage = task.extra().map(|extra| extra.storage).unwrap_or_default();
-    Made { chunk, bytes: bytes as u64, storage }
+    Made { chunk, bytes: bytes as u64, storage, is_cached: task.has_lineage() }
 }
 
 /// The last handle of a kept value is gone.

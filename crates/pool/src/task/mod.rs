@@ -10,11 +10,13 @@
 
 pub(crate) mod access;
 pub(crate) mod arg;
+mod attempt;
 pub(crate) mod extra;
 pub(crate) mod handle;
 pub(crate) mod hold;
 mod keep;
 pub(crate) mod kept;
+mod lineage;
 pub(crate) mod told;
 pub(crate) mod watch;
 pub(crate) mod weak;
@@ -26,7 +28,7 @@ use crate::memory::{self, Class};
 use crate::panics;
 use crate::sync::AtomicU32;
 use access::AccessTo;
-use arg::{Arg, Opened, Spare, Wiring};
+use arg::{Arg, Opened, Wiring};
 use extra::Extra;
 use keep::KeepTable;
 use poniard_model::{Cause, Data, FailedTask, Site, TaskError, TaskId, WorkerId};
@@ -36,7 +38,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{NonNull, addr_of_mut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -138,7 +139,7 @@ pub(crate) enum Ran {
 }
 
 /// What a task runs.
-pub(crate) trait Body<A: Arg, R>: Copy + 'static {
+pub(crate) trait Body<A: Arg, R>: Copy + Send + 'static {
     /// Whether the arguments leave the task when it runs.
     const DETACHES: bool = false;
 
@@ -198,7 +199,7 @@ impl<A: Arg, R: Data, B: Body<A, R>> Table<A, R, B> {
     const TABLE: &'static VTable = &VTable {
         class: Class::of(Layout::new::<Task<A, R, B>>()),
         slot: offset_of!(Front<R>, slot),
-        run: run::<A, R, B>,
+        run: attempt::run::<A, R, B>,
         wire: wire::<A, R, B>,
         drop_arguments: drop_arguments::<A, R, B>,
         drop_value: if std::mem::needs_drop::<R>() { Some(drop_value::<R>) } else { None },
@@ -599,106 +600,6 @@ unsafe fn arguments<A, R, B>(task: NonNull<Header>) -> NonNull<A> {
     let cell = unsafe { addr_of_mut!((*task.as_ptr()).arguments) };
     // SAFETY: a field of a live object is not null; the wrappers are transparent.
     unsafe { NonNull::new_unchecked(cell.cast::<A>()) }
-}
-
-/// # Safety
-/// As for [`TaskRef::run`]; the task is a `Task<A, R, B>`.
-unsafe fn run<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef) -> Ran {
-    // SAFETY: the caller's promise.
-    let arguments = unsafe { arguments::<A, R, B>(task.0) };
-    if task.extra().is_some() {
-        // SAFETY: the caller's promise.
-        return unsafe { run_with_extra::<A, R, B>(task, arguments) };
-    }
-    // SAFETY: the caller's promise.
-    match unsafe { attempt::<A, R, B>(task, arguments) } {
-        Some(Ok(value)) => {
-            // SAFETY: the claimer ends the task, here.
-            unsafe { task.put_value(value) };
-            Ran::Done
-        }
-        Some(Err(cause)) => Ran::Failed(cause),
-        None => Ran::Detached,
-    }
-}
-
-/// Calls the body, and drops what it leaves of the arguments.
-///
-/// # Safety
-/// As for [`TaskRef::run`]; the task is a `Task<A, R, B>` and `arguments` are its arguments.
-#[inline(always)]
-unsafe fn attempt<A: Arg, R: Data, B: Body<A, R>>(
-    task: &TaskRef,
-    arguments: NonNull<A>,
-) -> Option<Result<R, Cause>> {
-    // SAFETY: the body is written when the task is made, and never again.
-    let body = unsafe { task.0.cast::<Task<A, R, B>>().as_ref() }.body;
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the caller's promise.
-        unsafe { body.run(task, arguments) }
-    }));
-    if !B::DETACHES {
-        // SAFETY: values moved out when the arguments were opened; what is left is dropped once.
-        let drop_rest = || unsafe { arguments.drop_in_place() };
-        if A::ACCESSES { access::ending(drop_rest) } else { drop_rest() }
-    }
-    match result {
-        Ok(result) => result,
-        Err(payload) => Some(Err(panics::cause(payload))),
-    }
-}
-
-/// An attempt of a task that may be tried again, and that somebody else may end meanwhile.
-///
-/// # Safety
-/// As for [`attempt`].
-#[cold]
-#[inline(never)]
-unsafe fn run_with_extra<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef, arguments: NonNull<A>) -> Ran {
-    let extra = task.extra().expect("asked by the caller");
-    let number = extra.attempt.load(Relaxed);
-    // Values move into the body, so what another attempt needs is copied before.
-    let spare = extra.retries.as_ref().filter(|retries| number <= retries.max).and_then(|_| {
-        // SAFETY: the arguments are whole: they are opened below.
-        let arguments = unsafe { arguments.as_ref() };
-        panics::caught(|| arguments.spare()).flatten().map(Spare::new)
-    });
-    // SAFETY: the caller's promise.
-    let result = unsafe { attempt::<A, R, B>(task, arguments) };
-    if result.is_none() {
-        extra.left_thread();
-        return Ran::Detached;
-    }
-    let timed_out = extra.attempt_ended();
-    if extra.is_resolved() {
-        panics::contain(|| drop(result));
-        return Ran::TooLate;
-    }
-    match result {
-        Some(Ok(value)) if timed_out.is_none() => {
-            if !extra.resolve() {
-                panics::contain(|| drop(value));
-                return Ran::TooLate;
-            }
-            // SAFETY: `resolve` gave the right to end the task.
-            unsafe { task.put_value(value) };
-            Ran::Done
-        }
-        result => {
-            let cause = match (timed_out, result) {
-                (Some(limit), result) => {
-                    panics::contain(|| drop(result));
-                    Cause::timed_out(limit)
-                }
-                (None, Some(Err(cause))) => cause,
-                (None, _) => unreachable!("matched above"),
-            };
-            let Some(spare) = spare else { return Ran::Failed(cause) };
-            // SAFETY: the old arguments were dropped by `attempt`; the claimer alone touches them.
-            unsafe { arguments.write(spare.into_inner()) };
-            Ran::Again(cause)
-        }
-    }
 }
 
 /// # Safety

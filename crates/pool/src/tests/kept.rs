@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::kept::{self, Keeper, Made, Wish};
-use crate::{Dep, Many, Own, Value, put};
+use crate::{Dep, Extra, Many, Own, Value, put, spawn_with};
 use poniard_model::codec::{Encoded, SharedBytes};
-use poniard_model::{ChunkId, TaskId};
+use poniard_model::{ChunkId, TaskError, TaskId};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 /// It remembers where the values are, and obeys nobody: the tests send values away and bring them back.
@@ -12,9 +14,12 @@ use std::sync::{Arc, Mutex};
 struct Open {
     away: Mutex<Vec<ChunkId>>,
     freed: Mutex<Vec<ChunkId>>,
+    /// What was made again, and its bytes, or why not.
+    remade: Mutex<Vec<(ChunkId, Result<u64, String>)>>,
 }
 
-static KEEPER: Open = Open { away: Mutex::new(Vec::new()), freed: Mutex::new(Vec::new()) };
+static KEEPER: Open =
+    Open { away: Mutex::new(Vec::new()), freed: Mutex::new(Vec::new()), remade: Mutex::new(Vec::new()) };
 
 impl Keeper for Open {
     fn made(&self, _: Made) {}
@@ -30,6 +35,9 @@ impl Keeper for Open {
         !self.away.lock().unwrap().contains(&chunk)
     }
     fn unpin(&self, _: ChunkId) {}
+    fn remade(&self, chunk: ChunkId, outcome: Result<u64, TaskError>) {
+        self.remade.lock().unwrap().push((chunk, outcome.map_err(|error| error.to_string())));
+    }
     fn released(&self, chunk: ChunkId) {
         self.freed.lock().unwrap().push(chunk);
         kept::free(chunk);
@@ -110,6 +118,55 @@ fn what_is_borrowed_leaves_when_the_last_one_is_done() {
     read_back(value.id().into(), bytes);
     drop(third);
     assert!(value.is_resident());
+}
+
+/// What came of making the value again.
+fn made_again(chunk: ChunkId) -> Result<u64, String> {
+    kept::remake(chunk);
+    let come = || KEEPER.remade.lock().unwrap().iter().position(|(other, _)| *other == chunk);
+    until("it is made again", || come().is_some());
+    let place = come().expect("nobody else takes it");
+    KEEPER.remade.lock().unwrap().swap_remove(place).1
+}
+
+#[test]
+fn a_value_that_was_dropped_is_made_again_of_what_its_task_was_made_of() {
+    static FAILS: AtomicBool = AtomicBool::new(false);
+    let _pool = together();
+    kept::set_keeper(&KEEPER);
+    let cached = || {
+        let mut extra = Extra::default();
+        extra.is_cached = true;
+        extra
+    };
+    let input = spawn(Value::new(7_u64), |first| Ok(block(first)), &SITE);
+    let made = spawn_with(
+        (Dep::new(input.clone()), Value::new(String::from("text"))),
+        |(x, text)| {
+            assert!(!FAILS.load(Relaxed), "on purpose");
+            Ok(vec![(x[0], text); 1000])
+        },
+        &SITE,
+        cached(),
+    );
+    made.erase().wait().unwrap();
+    drop(input);
+    let chunk: ChunkId = made.id().into();
+    for _ in 0..3 {
+        kept::evict(chunk);
+        assert!(!made.is_resident());
+        assert!(made_again(chunk).unwrap() >= 1000 * 28);
+        assert_eq!(made.cloned().unwrap(), vec![(7, String::from("text")); 1000]);
+    }
+    kept::evict(chunk);
+    FAILS.store(true, Relaxed);
+    assert!(made_again(chunk).unwrap_err().contains("on purpose"));
+    FAILS.store(false, Relaxed);
+    assert!(made_again(chunk).is_ok() && made.is_resident());
+    // Small ones do not keep what they were made of.
+    let small = spawn_with(Dep::new(made), |x| Ok(vec![x.len()]), &SITE, cached());
+    assert_eq!(small.cloned().unwrap(), [1000]);
+    until("the input is freed", || KEEPER.freed.lock().unwrap().contains(&chunk));
 }
 
 #[test]

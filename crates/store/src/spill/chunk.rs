@@ -12,6 +12,8 @@ pub enum Spill {
     Allowed,
     /// It leaves whenever nobody uses it, whether there is room or not.
     Eager,
+    /// It is dropped instead of written, and made again instead of read.
+    Remade,
     /// It stays where it is: mutable or borrowed data, or a value without a codec.
     Never,
 }
@@ -29,6 +31,10 @@ pub(super) enum State {
     OnDisk { stored: u64 },
     /// Its memory is taken, and its bytes are being read, or wait for their turn until the read has `begun`.
     Restoring { stored: u64, begun: bool, waiters: Vec<TaskId> },
+    /// Nowhere: it is made again when a task wants it.
+    Gone,
+    /// Being made again. Its memory is that of the task which makes it, and reserved by those who wait.
+    Remaking { waiters: Vec<TaskId> },
 }
 
 #[derive(Debug)]
@@ -97,6 +103,28 @@ impl Chunk {
         matches!(self.state, State::Resident { .. } | State::Spilling { .. })
     }
 
+    /// Whether it can leave memory without being written.
+    fn is_clean(&self) -> bool {
+        self.spill == Spill::Remade || matches!(self.state, State::Resident { stored: Some(_) })
+    }
+
+    /// Bytes that a task which uses it needs memory for.
+    pub(super) fn missing_bytes(&self) -> u64 {
+        if matches!(self.state, State::OnDisk { .. } | State::Gone | State::Remaking { .. }) {
+            self.bytes
+        } else {
+            0
+        }
+    }
+
+    /// The tasks that wait for it.
+    pub(super) fn waiters(&mut self) -> Option<&mut Vec<TaskId>> {
+        match &mut self.state {
+            State::Restoring { waiters, .. } | State::Remaking { waiters } => Some(waiters),
+            _ => None,
+        }
+    }
+
     /// Whether nobody holds it or will ask for it.
     pub(super) fn is_over(&self) -> bool {
         self.is_released && self.pins == 0 && self.uses.is_empty()
@@ -111,10 +139,10 @@ impl Chunk {
         let doomed = if self.is_doomed { self.bytes } else { 0 };
         let seat = Seat { held: self.bytes, ahead, leaving: doomed, ..Seat::default() };
         match self.state {
-            State::Unmade => Seat::default(),
+            State::Unmade | State::Gone | State::Remaking { .. } => Seat::default(),
             State::Resident { stored } => Seat {
                 stored: stored.unwrap_or(0),
-                victim: may_leave.then_some((next, stored.is_some(), Reverse(self.touched), id)),
+                victim: may_leave.then_some((next, self.is_clean(), Reverse(self.touched), id)),
                 copy: stored.map(|_| next),
                 ..seat
             },

@@ -17,6 +17,7 @@ enum Kind {
     UnsafeFolder { folder: PathBuf, why: String },
     NoFolder,
     Unreadable { chunk: ChunkId, how: String },
+    Unmade { chunk: ChunkId, source: Box<dyn std::error::Error + Send + Sync> },
     Refused { why: String },
 }
 
@@ -54,6 +55,11 @@ impl Error {
     /// The bytes came back, and no value could be made of them.
     pub fn unreadable(chunk: ChunkId, how: &str) -> Error {
         Error(Kind::Unreadable { chunk, how: how.to_owned() })
+    }
+
+    /// The chunk was to be made again, and the task that does so failed.
+    pub fn unmade(chunk: ChunkId, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error(Kind::Unmade { chunk, source: source.into() })
     }
 
     /// The transfer could not begin.
@@ -107,6 +113,7 @@ impl fmt::Display for Error {
             }
             Kind::NoFolder => f.write_str("there is no folder to spill to"),
             Kind::Unreadable { chunk, how } => write!(f, "cannot restore {chunk}: {how}"),
+            Kind::Unmade { chunk, source } => write!(f, "cannot make {chunk} again: {source}"),
             Kind::Refused { why } => write!(f, "cannot begin to move a chunk to or from disk: {why}"),
         }
     }
@@ -116,6 +123,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
             Kind::Io { source, .. } => Some(source),
+            Kind::Unmade { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -108,6 +108,13 @@ pub enum Event {
         /// Whether its bytes are in memory.
         outcome: Result<(), Arc<Error>>,
     },
+    /// A chunk was made again, or could not be.
+    Remade {
+        /// The chunk.
+        chunk: ChunkId,
+        /// Its size in memory, where it is now.
+        outcome: Result<u64, Arc<Error>>,
+    },
 }
 
 /// How a write ended.
@@ -128,8 +135,10 @@ pub enum Written {
 pub enum Action {
     /// Write the chunk to disk; `WriteEnded` follows.
     Write(ChunkId),
-    /// Give back the memory of the chunk: its bytes are on disk.
+    /// Give back the memory of the chunk: its bytes are on disk, or it can be made again.
     Drop(ChunkId),
+    /// Make the chunk again, by a task that asks on [`Lane::Again`]; `Remade` follows.
+    Remake(ChunkId),
     /// Take memory for the chunk and read it; `ReadEnded` follows.
     Read(ChunkId, Haste),
     /// A task waits for the chunk, which is being read ahead.
@@ -178,7 +187,7 @@ pub enum Why {
     },
     /// What would have to leave memory was refused by the disk.
     Disk(Arc<Error>),
-    /// An input could not be read back.
+    /// An input could not be read back, or made again.
     Unreadable(ChunkId, Arc<Error>),
 }
 

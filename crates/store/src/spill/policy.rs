@@ -10,7 +10,9 @@
 //! 3. The chunk with the furthest next use leaves first (Belady, "A study of replacement algorithms for a
 //!    virtual-storage computer", 1966); see [`VictimKey`](super::chunk::VictimKey) for ties.
 //! 4. A clean chunk is never written again.
-//! 5. While tasks are to come, a few chunks' worth of memory is kept free by writing behind, and as much is read
+//! 5. What can be made again is dropped where others are written, but only for a task: that is work twice. The task that makes
+//!    it again is let in at once, for those who wait for it have its memory.
+//! 6. While tasks are to come, a few chunks' worth of memory is kept free by writing behind, and as much is read
 //!    ahead, but only in place of what is needed later still: no two chunks can drive each other out in turns.
 //!
 //! Every event costs O(log n) for each chunk that it names and each action that it brings about.
@@ -124,10 +126,7 @@ impl Policy {
                 // Another folder may take what the last one refused.
                 (self.limits, self.refusal) = (limits, None);
             }
-            Event::Asked(task, lane) => {
-                self.on_asked(task, lane);
-                self.overtake(task, out);
-            }
+            Event::Asked(task, lane) => self.on_asked(task, lane, out),
             Event::Paused(task) => self.on_paused(task),
             Event::Resumed(task) => self.on_resumed(task),
             Event::Ended { task, result } => self.on_ended(task, result, out),
@@ -136,6 +135,7 @@ impl Policy {
             Event::Released(chunk) => self.on_released(chunk, out),
             Event::WriteEnded { chunk, outcome } => self.on_write_ended(chunk, outcome, out),
             Event::ReadEnded { chunk, outcome } => self.on_read_ended(chunk, outcome, out),
+            Event::Remade { chunk, outcome } => self.on_remade(chunk, outcome, out),
         }
         self.pump(out);
         self.ceiling = self.limits.budget.max(self.ceiling.min(self.used()));
@@ -271,6 +271,7 @@ impl Policy {
                     self.change(id, |chunk| chunk.is_doomed = true);
                     out.push(Action::Cancel(id));
                 }
+                State::Remaking { .. } => self.change(id, |chunk| chunk.is_doomed = true),
                 _ => self.free(id, out),
             }
         } else if chunk.spill == Spill::Eager && chunk.pins == 0 {

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 mod orders;
+mod remade;
 mod table;
 
 /// One task of a trace.
@@ -26,6 +27,8 @@ struct Step {
 struct Moved {
     written: u64,
     read: u64,
+    /// Made again instead.
+    remade: u64,
 }
 
 impl Moved {
@@ -120,11 +123,25 @@ struct Machine {
     moved: Moved,
     peak: u64,
     admitted: Vec<TaskId>,
+    /// What becomes of results.
+    spill: Spill,
+    /// What each block was made of.
+    lineage: HashMap<ChunkId, Vec<ChunkId>>,
+    /// The tasks that make blocks again.
+    remakes: HashMap<TaskId, ChunkId>,
 }
 
 impl Machine {
     fn new(limits: Limits) -> Machine {
-        Machine { policy: Policy::new(limits), moved: Moved::default(), peak: 0, admitted: Vec::new() }
+        Machine {
+            policy: Policy::new(limits),
+            moved: Moved::default(),
+            peak: 0,
+            admitted: Vec::new(),
+            spill: Spill::Allowed,
+            lineage: HashMap::new(),
+            remakes: HashMap::new(),
+        }
     }
 
     /// Tells the policy, and does what it answers until it is content.
@@ -145,7 +162,22 @@ impl Machine {
                         self.moved.read += 1;
                         events.push_back(Event::ReadEnded { chunk, outcome: Ok(()) });
                     }
-                    Action::Admit(task) => self.admitted.push(task),
+                    Action::Remake(chunk) => {
+                        self.moved.remade += 1;
+                        // After all tasks of the trace.
+                        let task = TaskId((1 << 32) + self.moved.remade);
+                        self.remakes.insert(task, chunk);
+                        let inputs = self.lineage[&chunk].clone();
+                        events.push_back(Event::Submitted { task, inputs, result: 0 });
+                        events.push_back(Event::Asked(task, Lane::Again));
+                    }
+                    Action::Admit(task) => match self.remakes.remove(&task) {
+                        Some(chunk) => {
+                            events.push_back(Event::Remade { chunk, outcome: Ok(BLOCK) });
+                            events.push_back(Event::Ended { task, result: None });
+                        }
+                        None => self.admitted.push(task),
+                    },
                     Action::Fail(task, why) => panic!("{task} {why}"),
                     _ => {}
                 }
@@ -164,8 +196,11 @@ impl Machine {
         self.tell(Event::Asked(task, Lane::Processor));
         assert_eq!(self.admitted, [task]);
         self.admitted.clear();
-        let made =
-            |chunk| Made { chunk: ChunkId(chunk), bytes: BLOCK, spill: Spill::Allowed, is_held: false };
+        let made = |chunk| Made { chunk: ChunkId(chunk), bytes: BLOCK, spill: self.spill, is_held: false };
+        if let Some(makes) = step.makes {
+            let lineage = step.reads.iter().copied().map(ChunkId);
+            self.lineage.insert(ChunkId(makes), lineage.collect());
+        }
         self.tell(Event::Ended { task, result: step.makes.map(made) });
     }
 }

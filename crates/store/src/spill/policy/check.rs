@@ -44,16 +44,29 @@ impl Policy {
                 "{id} never spills"
             );
         }
+        if chunk.spill == Spill::Remade {
+            assert!(
+                !matches!(
+                    chunk.state,
+                    State::Spilling { .. } | State::OnDisk { .. } | State::Restoring { .. }
+                ),
+                "{id} is made again instead"
+            );
+        }
         if chunk.is_over() {
             assert!(chunk.is_doomed, "{id} is wanted by nobody and has not gone");
         }
         if chunk.is_doomed {
-            let is_under_way =
-                matches!(chunk.state, State::Spilling { .. } | State::Restoring { begun: true, .. });
+            let is_under_way = matches!(
+                chunk.state,
+                State::Spilling { .. } | State::Restoring { begun: true, .. } | State::Remaking { .. }
+            );
             assert!(is_under_way && chunk.is_over(), "{id} goes when its transfer ends");
         }
-        if let State::Restoring { begun, waiters, .. } = &chunk.state {
-            assert!(*begun || self.reads.contains(&id), "{id} will be read");
+        if let State::Restoring { begun: false, .. } = &chunk.state {
+            assert!(self.reads.contains(&id), "{id} will be read");
+        }
+        if let State::Restoring { waiters, .. } | State::Remaking { waiters } = &chunk.state {
             for waiter in waiters {
                 assert!(matches!(self.tasks[waiter].stage, Stage::Fetching(_)), "{waiter} waits for {id}");
             }
@@ -63,21 +76,23 @@ impl Policy {
 
     fn check_task(&self, id: TaskId) {
         let task = &self.tasks[&id];
-        let mut missing = 0;
+        let (mut missing, mut remade) = (0, 0);
         for input in &task.inputs {
             let chunk = &self.chunks[input];
             assert!(chunk.uses.contains(id), "{id} is a use of {input}");
             assert!(!task.stage.pins() || chunk.pins > 0, "{id} holds {input}");
             match (&chunk.state, task.stage) {
                 (_, Stage::Submitted | Stage::Queued | Stage::Head(_)) => {}
-                (State::Restoring { waiters, .. }, Stage::Fetching(_)) => {
+                (State::Restoring { waiters, .. } | State::Remaking { waiters }, Stage::Fetching(_)) => {
                     assert!(waiters.contains(&id), "{id} waits for {input}");
                     missing += 1;
+                    remade += if matches!(chunk.state, State::Remaking { .. }) { chunk.bytes } else { 0 };
                 }
                 (State::Resident { .. } | State::Spilling { .. }, _) => {}
                 (state, stage) => panic!("{input} is {state:?} while {id} is {stage:?}"),
             }
         }
+        assert_eq!(task.reserved, if task.lane == Lane::Again { 0 } else { remade });
         match task.stage {
             Stage::Queued => assert!(self.queue.contains(&(task.lane, id))),
             Stage::Head(_) => assert_eq!(self.head, Some(id)),
@@ -95,8 +110,8 @@ impl Policy {
         assert_eq!(self.on_processors, on_processors.count());
         assert_eq!(self.paused, count(|stage| matches!(stage, Stage::Paused(_))));
         assert_eq!(self.queue.len(), count(|stage| matches!(stage, Stage::Queued)));
-        let promised: u64 =
-            self.tasks.values().filter(|task| task.is_admitted()).map(|task| task.result).sum();
+        let admitted = self.tasks.values().filter(|task| task.is_admitted());
+        let promised: u64 = admitted.map(|task| task.result + task.reserved).sum();
         assert_eq!(self.promised, promised);
         let is_under_way =
             |state: &State| matches!(state, State::Spilling { .. } | State::Restoring { begun: true, .. });

@@ -18,7 +18,9 @@ impl Policy {
         for input in &task.inputs {
             let chunk = &self.chunks[input];
             match chunk.state {
-                State::Unmade | State::OnDisk { .. } => missing += chunk.bytes,
+                State::Unmade | State::OnDisk { .. } | State::Gone | State::Remaking { .. } => {
+                    missing += chunk.bytes
+                }
                 _ => at_hand += chunk.bytes,
             }
             if chunk.is_released && chunk.uses.is_only(id) {

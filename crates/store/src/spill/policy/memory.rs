@@ -96,6 +96,9 @@ impl Policy {
             if !may_go {
                 return None;
             }
+            if purpose != Purpose::Now && self.chunks[&id].spill == Spill::Remade {
+                continue;
+            }
             if is_clean || (may_write && self.has_place(id, purpose, out)) {
                 return Some(key);
             }
@@ -125,8 +128,11 @@ impl Policy {
 
     fn evict(&mut self, id: ChunkId, out: &mut Vec<Action>) {
         self.change(id, |chunk| {
-            let State::Resident { stored: Some(stored) } = chunk.state else { unreachable!("it is clean") };
-            chunk.state = State::OnDisk { stored };
+            chunk.state = match chunk.state {
+                State::Resident { stored: Some(stored) } => State::OnDisk { stored },
+                State::Resident { stored: None } if chunk.spill == Spill::Remade => State::Gone,
+                _ => unreachable!("it is clean"),
+            };
             chunk.is_ahead = false;
         });
         out.push(Action::Drop(id));
@@ -205,16 +211,54 @@ impl Policy {
             self.free(id, out);
             return;
         }
-        if outcome.is_err() {
-            let bytes = chunk.bytes;
-            self.needs_more(id, bytes);
+        let bytes = chunk.bytes;
+        if outcome.is_err()
+            && let Some(need) = self.need_of_head(id)
+        {
+            *need += bytes;
         }
+        self.tell_waiters(id, waiters, outcome.err(), out);
+    }
+
+    fn tell_waiters(
+        &mut self,
+        id: ChunkId,
+        waiters: Vec<TaskId>,
+        error: Option<Arc<Error>>,
+        out: &mut Vec<Action>,
+    ) {
         for waiter in waiters {
-            match &outcome {
-                Ok(()) => self.arrived(waiter, out),
-                Err(error) => self.fail(waiter, Why::Unreadable(id, error.clone()), out),
+            match &error {
+                None => self.arrived(waiter, out),
+                Some(error) => self.fail(waiter, Why::Unreadable(id, error.clone()), out),
             }
         }
+    }
+
+    pub(super) fn on_remade(&mut self, id: ChunkId, outcome: Result<u64, Arc<Error>>, out: &mut Vec<Action>) {
+        let (waiters, reserved) = self.change(id, |chunk| {
+            let State::Remaking { waiters } = &mut chunk.state else { panic!("{id} was not being made") };
+            let (waiters, reserved) = (std::mem::take(waiters), chunk.bytes);
+            chunk.state = match outcome {
+                Ok(_) => State::Resident { stored: None },
+                Err(_) => State::Gone,
+            };
+            // A function that is not the same each time may make more or less.
+            chunk.bytes = *outcome.as_ref().unwrap_or(&reserved);
+            (waiters, reserved)
+        });
+        self.ceiling = self.ceiling.max(self.used());
+        waiters.iter().for_each(|waiter| self.unreserve(*waiter, reserved));
+        if self.chunks[&id].is_doomed {
+            self.free(id, out);
+            return;
+        }
+        if outcome.is_ok()
+            && let Some(need) = self.need_of_head(id)
+        {
+            *need -= reserved;
+        }
+        self.tell_waiters(id, waiters, outcome.err(), out);
     }
 
     /// Reads what is needed next, as long as it fits or takes the place of what is needed later.

@@ -5,6 +5,8 @@ use super::{Action, Chunk, ChunkId, Haste, Made, Policy, Spill, State, TaskId, W
 /// What a task runs on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Lane {
+    /// Makes a chunk again: others were let in for it, and wait.
+    Again,
     /// Beside the processors: it mostly waits for something else than memory.
     Beside,
     /// A processor.
@@ -19,6 +21,8 @@ pub(super) struct Task {
     pub(super) inputs: Vec<ChunkId>,
     /// Bytes that it makes, as far as is known.
     pub(super) result: u64,
+    /// Bytes of what is made again for it.
+    pub(super) reserved: u64,
     pub(super) stage: Stage,
     /// What it runs on; of no meaning before it asks.
     pub(super) lane: Lane,
@@ -33,7 +37,7 @@ pub(super) enum Stage {
     Queued,
     /// It is the head of the queue: its inputs are pinned, and it needs this many bytes more.
     Head(u64),
-    /// It was let in, and so many of its inputs are still being read.
+    /// It was let in, and so many of its inputs are still being read or made again.
     Fetching(usize),
     /// It runs.
     Running,
@@ -46,8 +50,8 @@ impl Policy {
         inputs.sort_unstable();
         inputs.dedup();
         inputs.iter().for_each(|input| self.will_use(task, *input));
-        let old =
-            self.tasks.insert(task, Task { inputs, result, stage: Stage::Submitted, lane: Lane::Processor });
+        let (stage, lane) = (Stage::Submitted, Lane::Processor);
+        let old = self.tasks.insert(task, Task { inputs, result, reserved: 0, stage, lane });
         assert!(old.is_none(), "{task} was submitted twice");
     }
 
@@ -89,18 +93,27 @@ impl Policy {
         }
     }
 
-    pub(super) fn on_asked(&mut self, id: TaskId, lane: Lane) {
+    pub(super) fn on_asked(&mut self, id: TaskId, lane: Lane, out: &mut Vec<Action>) {
         // A task that was cancelled may still ask.
         let Some(task) = self.tasks.get_mut(&id) else { return };
         assert_eq!(task.stage, Stage::Submitted, "{id} asks once");
-        (task.stage, task.lane) = (Stage::Queued, lane);
-        self.queue.insert((lane, id));
+        task.lane = lane;
+        if lane == Lane::Again {
+            // It may wait for nothing but the disk and others like it: that comes to an end.
+            let need = self.pin_inputs(id) + self.tasks[&id].result;
+            self.ceiling = self.ceiling.max(self.used() + need);
+            self.let_in(id, out);
+        } else {
+            task.stage = Stage::Queued;
+            self.queue.insert((lane, id));
+            self.overtake(id, out);
+        }
     }
 
     /// Lets a task that has just asked go ahead of the others, if it fits and leaves no more than it found.
-    pub(super) fn overtake(&mut self, id: TaskId, out: &mut Vec<Action>) {
-        let Some(task) = self.tasks.get(&id) else { return };
-        let (Stage::Queued, result, lane) = (task.stage, task.result, task.lane) else { return };
+    fn overtake(&mut self, id: TaskId, out: &mut Vec<Action>) {
+        let task = &self.tasks[&id];
+        let (result, lane) = (task.result, task.lane);
         let (mut freed, mut missing) = (0, 0);
         for input in &task.inputs {
             let chunk = &self.chunks[input];
@@ -111,11 +124,7 @@ impl Policy {
         }
         if missing == 0 && freed >= result && self.fits(result) && self.has_processor(lane) {
             self.queue.remove(&(lane, id));
-            let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("just seen").inputs);
-            for &input in &inputs {
-                self.change(input, |chunk| (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false));
-            }
-            self.tasks.get_mut(&id).expect("just seen").inputs = inputs;
+            self.pin_inputs(id);
             self.let_in(id, out);
         }
     }
@@ -160,7 +169,7 @@ impl Policy {
             Stage::Paused(_) => self.paused -= 1,
         }
         if task.is_admitted() {
-            self.promised -= task.result;
+            self.promised -= task.result + task.reserved;
         }
         let now = self.now;
         for input in task.inputs {
@@ -169,8 +178,7 @@ impl Policy {
                 if task.stage.pins() {
                     (chunk.pins, chunk.touched) = (chunk.pins - 1, now);
                 }
-                if let (Stage::Fetching(_), State::Restoring { waiters, .. }) = (task.stage, &mut chunk.state)
-                {
+                if let (Stage::Fetching(_), Some(waiters)) = (task.stage, chunk.waiters()) {
                     waiters.retain(|waiter| *waiter != id);
                 }
             });
@@ -195,33 +203,35 @@ impl Policy {
             return None;
         }
         self.queue.remove(&(lane, id));
-        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
-        let mut need = 0;
-        for &input in &inputs {
-            need += self.change(input, |chunk| {
-                chunk.pins += 1;
-                chunk.is_ahead = false;
-                match chunk.state {
-                    State::Unmade => panic!("{id} asks before its input {input} is made"),
-                    State::OnDisk { .. } => chunk.bytes,
-                    _ => 0,
-                }
-            });
-        }
+        let missing = self.pin_inputs(id);
         let task = self.tasks.get_mut(&id).expect("who waits is known");
-        need += task.result;
-        (task.inputs, task.stage) = (inputs, Stage::Head(need));
+        let need = missing + task.result;
+        task.stage = Stage::Head(need);
         self.head = Some(id);
         Some((id, need))
     }
 
-    /// An input that the head has counted on is on disk again.
-    pub(super) fn needs_more(&mut self, input: ChunkId, bytes: u64) {
-        let Some(head) = self.head else { return };
-        let task = self.tasks.get_mut(&head).expect("the head is known");
-        if let (Stage::Head(need), Ok(_)) = (&mut task.stage, task.inputs.binary_search(&input)) {
-            *need += bytes;
+    /// Keeps the inputs where they are; tells the bytes of those that are not in memory.
+    fn pin_inputs(&mut self, id: TaskId) -> u64 {
+        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
+        let pin = |chunk: &mut Chunk| {
+            (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false);
+            chunk.missing_bytes()
+        };
+        let mut missing = 0;
+        for &input in &inputs {
+            assert!(!matches!(self.chunks[&input].state, State::Unmade), "{id} asks before {input} is made");
+            missing += self.change(input, pin);
         }
+        self.tasks.get_mut(&id).expect("who waits is known").inputs = inputs;
+        missing
+    }
+
+    /// What the head needs, if it reads this chunk.
+    pub(super) fn need_of_head(&mut self, input: ChunkId) -> Option<&mut u64> {
+        let head = self.tasks.get_mut(&self.head?).expect("the head is known");
+        let is_read = head.inputs.binary_search(&input).is_ok();
+        if let Stage::Head(need) = &mut head.stage { Some(need).filter(|_| is_read) } else { None }
     }
 
     /// Lets the head in: takes the memory that it needs and has its inputs read.
@@ -248,27 +258,41 @@ impl Policy {
         self.count_active(self.tasks[&id].lane, true);
         let task = self.tasks.get_mut(&id).expect("the head is known");
         let inputs = std::mem::take(&mut task.inputs);
-        self.promised += task.result;
-        let mut missing = 0;
+        let (mut missing, mut remade) = (0, 0);
         for &input in &inputs {
-            let state = &self.chunks[&input].state;
-            if let State::OnDisk { stored } = *state {
-                let waiters = Vec::new();
-                self.change(input, |chunk| chunk.state = State::Restoring { stored, begun: false, waiters });
-                self.reads.push_back(input);
+            let waiters = Vec::new();
+            match self.chunks[&input].state {
+                State::OnDisk { stored } => {
+                    self.change(input, |chunk| {
+                        chunk.state = State::Restoring { stored, begun: false, waiters }
+                    });
+                    self.reads.push_back(input);
+                }
+                State::Gone => {
+                    self.change(input, |chunk| chunk.state = State::Remaking { waiters });
+                    out.push(Action::Remake(input));
+                }
+                _ => {}
             }
             self.change(input, |chunk| {
-                if let State::Restoring { waiters, begun, .. } = &mut chunk.state {
+                if let State::Restoring { begun: true, waiters, .. } = &chunk.state
+                    && waiters.is_empty()
+                {
+                    out.push(Action::Hurry(input));
+                }
+                remade += if matches!(chunk.state, State::Remaking { .. }) { chunk.bytes } else { 0 };
+                if let Some(waiters) = chunk.waiters() {
                     missing += 1;
-                    if *begun && waiters.is_empty() {
-                        out.push(Action::Hurry(input));
-                    }
                     waiters.push(id);
                 }
             });
         }
         let task = self.tasks.get_mut(&id).expect("the head is known");
         task.inputs = inputs;
+        // Those who wait for a task that makes a chunk again have reserved for the chunks on the way there, too: one at a
+        // time is in memory.
+        task.reserved = if task.lane == Lane::Again { 0 } else { remade };
+        self.promised += task.result + task.reserved;
         task.stage = Stage::Fetching(missing);
         if missing == 0 {
             self.run(id, out);
@@ -280,7 +304,15 @@ impl Policy {
         out.push(Action::Admit(id));
     }
 
-    /// One input of the task was read.
+    /// A chunk for which the task has reserved so many bytes is made again, or will not be.
+    pub(super) fn unreserve(&mut self, id: TaskId, bytes: u64) {
+        let task = self.tasks.get_mut(&id).expect("who waits for a chunk is known");
+        let bytes = if task.lane == Lane::Again { 0 } else { bytes };
+        task.reserved -= bytes;
+        self.promised -= bytes;
+    }
+
+    /// One input of the task has come.
     pub(super) fn arrived(&mut self, id: TaskId, out: &mut Vec<Action>) {
         let task = self.tasks.get_mut(&id).expect("who waits for a chunk is known");
         let Stage::Fetching(missing) = &mut task.stage else { unreachable!("it waits for its inputs") };

@@ -62,6 +62,8 @@ struct Work {
     result: u64,
     makes: (ChunkId, Spill),
     stage: Stage,
+    /// Whether it makes again what was made before.
+    is_again: bool,
 }
 
 /// What the engine knows of a chunk.
@@ -75,6 +77,8 @@ struct Place {
     is_cancelled: bool,
     is_released: bool,
     is_fixed: bool,
+    /// What it is made again from.
+    lineage: Option<Vec<ChunkId>>,
     user_pins: usize,
 }
 
@@ -95,6 +99,13 @@ struct Engine {
     ended: usize,
     /// What is to be told when all actions so far are done.
     untold: VecDeque<Event>,
+}
+
+impl Place {
+    fn of(spill: Spill, lineage: &[ChunkId]) -> Place {
+        let lineage = (spill == Spill::Remade).then(|| lineage.to_vec());
+        Place { is_fixed: spill == Spill::Never, lineage, ..Place::default() }
+    }
 }
 
 fn nth<T: Copy>(of: impl Iterator<Item = T>, choice: u8) -> Option<T> {
@@ -140,7 +151,7 @@ impl Engine {
             Action::Write(id) => {
                 let place = self.places.get_mut(&id).unwrap();
                 assert!(place.is_in_memory && !place.is_on_disk, "{id} is clean: it is not written again");
-                assert!(!place.is_fixed, "{id} never spills");
+                assert!(!place.is_fixed && place.lineage.is_none(), "{id} never spills");
                 assert_eq!(place.transfer.replace(Transfer::Write), None);
             }
             Action::Read(id, _) => {
@@ -152,9 +163,11 @@ impl Engine {
             Action::Drop(id) => {
                 assert!(!self.is_in_use(id), "{id} is in use: it does not leave");
                 let place = self.places.get_mut(&id).unwrap();
-                assert!(place.is_in_memory && place.is_on_disk && place.transfer.is_none());
+                assert!(place.is_in_memory && place.transfer.is_none());
+                assert!(place.is_on_disk || place.lineage.is_some());
                 place.is_in_memory = false;
             }
+            Action::Remake(id) => self.remake(id),
             Action::Forget(id) => {
                 let place = self.places.get_mut(&id).unwrap();
                 assert!(place.is_in_memory && place.is_on_disk && place.transfer.is_none());
@@ -195,6 +208,11 @@ impl Engine {
     fn give_up(&mut self, task: TaskId) {
         let work = self.tasks.remove(&task).unwrap();
         let result = work.makes.0;
+        if work.is_again {
+            let error = Arc::new(Error::unmade(result, "a planned error"));
+            self.untold.push_back(Event::Remade { chunk: result, outcome: Err(error) });
+            return;
+        }
         self.places.remove(&result);
         let readers = self.tasks.iter().filter(|(_, other)| other.inputs.contains(&result));
         let readers: Vec<TaskId> = readers.map(|(reader, _)| *reader).collect();
@@ -216,10 +234,25 @@ impl Engine {
         self.in_stage(Stage::Waiting).filter(all_made).collect()
     }
 
+    /// Submits the task that makes a chunk again, from what is left of its inputs.
+    fn remake(&mut self, chunk: ChunkId) {
+        let place = &self.places[&chunk];
+        assert!(!place.is_in_memory && place.transfer.is_none() && place.is_made);
+        let inputs = place.lineage.clone().expect("only what has a lineage is made again");
+        let inputs: Vec<ChunkId> = inputs
+            .into_iter()
+            .filter(|input| self.places.get(input).is_some_and(|p| !p.is_released))
+            .collect();
+        let task = TaskId(self.number());
+        self.untold.push_back(Event::Submitted { task, inputs: inputs.clone(), result: 0 });
+        let makes = (chunk, Spill::Remade);
+        self.tasks.insert(task, Work { inputs, result: 0, makes, stage: Stage::Waiting, is_again: true });
+    }
+
     fn put(&mut self, bytes: u64, spill: Spill) {
         let chunk = ChunkId(self.number());
-        let place = Place { bytes, is_made: true, is_in_memory: true, ..Place::default() };
-        self.places.insert(chunk, Place { is_fixed: spill == Spill::Never, ..place });
+        let place = Place { bytes, is_made: true, is_in_memory: true, ..Place::of(spill, &[]) };
+        self.places.insert(chunk, place);
         let is_held = chunk.0.is_multiple_of(2);
         self.tell(Event::Made(Made { chunk, bytes, spill, is_held }));
         if is_held {
@@ -234,7 +267,7 @@ impl Engine {
             wanted.extend(nth(open, choice).filter(|_| choice % 4 != 0));
         }
         let (task, makes) = (TaskId(self.number()), (ChunkId(self.number()), spill));
-        self.places.insert(makes.0, Place { is_fixed: spill == Spill::Never, ..Place::default() });
+        self.places.insert(makes.0, Place::of(spill, &wanted));
         if task.0.is_multiple_of(2) {
             self.tell(Event::Submitted { task, inputs: wanted.clone(), result });
         } else {
@@ -242,11 +275,15 @@ impl Engine {
             self.tell(Event::Makes(task, result));
             wanted.iter().for_each(|input| self.tell(Event::Reads(task, *input)));
         }
-        self.tasks.insert(task, Work { inputs: wanted, result, makes, stage: Stage::Waiting });
+        self.tasks
+            .insert(task, Work { inputs: wanted, result, makes, stage: Stage::Waiting, is_again: false });
     }
 
     fn end(&mut self, task: TaskId, makes: Makes) {
         let (chunk, spill) = self.tasks[&task].makes;
+        if self.tasks[&task].is_again {
+            return self.end_again(task, chunk, makes);
+        }
         let is_dropped =
             self.places[&chunk].is_released && !self.tasks.values().any(|w| w.inputs.contains(&chunk));
         if makes == Makes::Nothing || is_dropped {
@@ -260,6 +297,20 @@ impl Engine {
         (place.bytes, place.is_made, place.is_in_memory) = (bytes, true, true);
         self.ended += 1;
         self.tell(Event::Ended { task, result: Some(Made { chunk, bytes, spill, is_held: false }) });
+    }
+
+    fn end_again(&mut self, task: TaskId, chunk: ChunkId, makes: Makes) {
+        if makes == Makes::Nothing {
+            self.give_up(task);
+        } else {
+            self.tasks.remove(&task).unwrap();
+            let place = self.places.get_mut(&chunk).unwrap();
+            place.is_in_memory = true;
+            place.bytes *= if makes == Makes::Twice { 2 } else { 1 };
+            let outcome = Ok(place.bytes);
+            self.untold.push_back(Event::Remade { chunk, outcome });
+        }
+        self.tell(Event::Ended { task, result: None });
     }
 
     fn transfer(&mut self, chunk: ChunkId, fate: Fate) {
@@ -351,7 +402,11 @@ impl Engine {
 
     fn ask(&mut self, task: TaskId) {
         self.tasks.get_mut(&task).unwrap().stage = Stage::Asked;
-        let lane = if task.0.is_multiple_of(3) { Lane::Beside } else { Lane::Processor };
+        let lane = match task.0 {
+            _ if self.tasks[&task].is_again => Lane::Again,
+            id if id.is_multiple_of(3) => Lane::Beside,
+            _ => Lane::Processor,
+        };
         self.tell(Event::Asked(task, lane));
     }
 
@@ -406,7 +461,14 @@ impl Engine {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let spill = || prop_oneof![8 => Just(Spill::Allowed), 1 => Just(Spill::Eager), 1 => Just(Spill::Never)];
+    let spill = || {
+        prop_oneof![
+            8 => Just(Spill::Allowed),
+            1 => Just(Spill::Eager),
+            1 => Just(Spill::Never),
+            3 => Just(Spill::Remade),
+        ]
+    };
     let bytes = || prop_oneof![4 => Just(4096u64), 2 => 0u64..20_000, 1 => Just(0)];
     let fate = || prop_oneof![8 => Just(Fate::Done), 1 => Just(Fate::Full), 1 => Just(Fate::Refused)];
     let makes =

@@ -19,7 +19,7 @@ fn row(trace: &[Step]) -> [[u64; 3]; 3] {
 fn phases_that_are_kept() {
     let trace = phases(BLOCKS, 0..BLOCKS, Held::Keep);
     assert_eq!(row(&trace), [[256, 256, 256], [212, 164, 116], [211, 163, 115]]);
-    assert_eq!(run_policy(&trace, 16, 0), Moved { written: 113, read: 98 });
+    assert_eq!(run_policy(&trace, 16, 0), Moved { written: 113, read: 98, remade: 0 });
 }
 
 #[test]

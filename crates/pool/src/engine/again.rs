@@ -1,0 +1,66 @@
+//! Making a kept value again that was dropped from memory: by a task like the one that made it, whose result moves into the
+//! slot of the first.
+
+use super::context;
+use super::finish::satisfy_all;
+use super::launch::launch;
+use crate::edge::Chain;
+use crate::task::kept::{self, keeper};
+use crate::task::{GATED, Header, TAKEN, TaskRef};
+use poniard_model::{Cause, ChunkId, TaskError};
+
+/// Spawns the task that makes a kept value again; the keeper is told when it has ended.
+pub fn remake(chunk: ChunkId) {
+    let context = context::get();
+    let made = kept::with_task(chunk, |task| match task.again(chunk, context.new_identity()) {
+        Some(again) => Ok(again),
+        None => {
+            let cause = Cause::scheduling("its arguments could not be copied, to make its result again");
+            Err(TaskError::new(task.as_failed(0), cause))
+        }
+    });
+    match made {
+        Some(Ok(again)) => launch(context, &again, true),
+        Some(Err(error)) => tell(chunk, Err(error)),
+        // It is freed by the keeper's word, which comes after the end of this.
+        None => {}
+    }
+}
+
+/// The value that the task makes again.
+#[inline]
+pub(super) fn made_by(task: &Header) -> Option<ChunkId> {
+    task.extra()?.makes_again
+}
+
+/// Ends a task that has made a value again: the value moves to where it belongs.
+pub(super) fn done(task: TaskRef, chunk: ChunkId, seal: impl FnOnce(&TaskRef) -> Chain) -> Option<TaskRef> {
+    // SAFETY: the value was put into its slot, and nobody takes it before the seal.
+    let bytes = unsafe { task.heap_bytes() } as u64;
+    // SAFETY: as above; `TAKEN` says that the slot is empty.
+    let value = unsafe { task.move_value_out() };
+    task.set_flags(TAKEN);
+    kept::put_back(chunk, value, bytes);
+    tell(chunk, Ok(bytes));
+    if let Some(keeper) = keeper().filter(|_| task.flags() & GATED != 0) {
+        keeper.ended(task.id(), None);
+    }
+    let chain = seal(&task);
+    drop(task);
+    satisfy_all(chain)
+}
+
+/// The task has failed: if it was to make a value again, the keeper learns of it, and nobody makes its own again.
+pub(super) fn failed(task: &Header, error: &TaskError) {
+    let Some(extra) = task.extra() else { return };
+    extra.forget_lineage();
+    if let Some(chunk) = extra.makes_again {
+        tell(chunk, Err(error.clone()));
+    }
+}
+
+fn tell(chunk: ChunkId, outcome: Result<u64, TaskError>) {
+    if let Some(keeper) = keeper() {
+        keeper.remade(chunk, outcome);
+    }
+}
