@@ -5,6 +5,8 @@ use crate::disk::atomic::{TEMPORARY_END, TEMPORARY_START};
 use crate::disk::binary::Binary;
 use crate::disk::error::FileError;
 use crate::disk::format::Format;
+#[cfg(feature = "object-store")]
+use crate::disk::object::{Object, ObjectPlace};
 use crate::disk::place::Place;
 use poniard_model::Data;
 use std::fs;
@@ -75,14 +77,14 @@ pub(crate) fn write<T: Data>(name: &str, key: Key, value: &T) -> Result<(), File
     written.map_err(|reason| FileError::writing(&place, "binary", reason))
 }
 
-/// A name as one of a file: letters, digits and `-_.` as they are, other bytes as `%` and two digits.
+/// A name as one of a file: letters, digits and `-_.` as they are, other bytes as `=` and two digits, which no address changes.
 fn file_name(name: &str) -> String {
     let mut text = String::new();
     for (place, byte) in name.bytes().enumerate() {
         let is_plain = byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || byte == b'.' && place > 0;
-        if is_plain { text.push(char::from(byte)) } else { text.push_str(&format!("%{byte:02x}")) }
+        if is_plain { text.push(char::from(byte)) } else { text.push_str(&format!("={byte:02x}")) }
     }
-    if text.is_empty() { "%".to_owned() } else { text }
+    if text.is_empty() { "=".to_owned() } else { text }
 }
 
 /// The name again.
@@ -91,13 +93,13 @@ fn name_of(file_name: &str) -> String {
     let mut rest = file_name.as_bytes();
     while let [first, after @ ..] = rest {
         let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'%') {
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'=') {
             Some(byte) => {
                 bytes.push(byte);
                 rest = &after[2..];
             }
             None => {
-                bytes.extend((*first != b'%').then_some(*first));
+                bytes.extend((*first != b'=').then_some(*first));
                 rest = after;
             }
         }
@@ -111,7 +113,7 @@ fn name_of(file_name: &str) -> String {
 pub struct Kept {
     /// The name of the checkpoint.
     pub name: String,
-    /// The file.
+    /// The file, or the address of the object.
     pub path: PathBuf,
     /// Its bytes.
     pub bytes: u64,
@@ -119,7 +121,7 @@ pub struct Kept {
     pub written: SystemTime,
 }
 
-/// What lies in a folder of checkpoints, by name. Nothing of the results is read.
+/// What lies in a folder of checkpoints, or below an address in a store, by name. Nothing of the results is read.
 ///
 /// ```
 /// for kept in poniard::checkpoints::list(".poniard/checkpoints")? {
@@ -131,8 +133,22 @@ pub struct Kept {
 /// # Errors
 /// When the folder cannot be read; one that is not there is empty.
 pub fn list(folder: impl AsRef<Path>) -> Result<Vec<Kept>, FileError> {
+    kept_in(&Place::of(folder.as_ref())?)
+}
+
+fn kept_in(place: &Place) -> Result<Vec<Kept>, FileError> {
+    let mut all = match place {
+        Place::Local(folder) => kept_in_folder(folder)?,
+        #[cfg(feature = "object-store")]
+        Place::Object(store) => kept_in_store(store)?,
+    };
+    all.sort_by(|a, b| (&a.name, a.written, &a.path).cmp(&(&b.name, b.written, &b.path)));
+    Ok(all)
+}
+
+fn kept_in_folder(folder: &Path) -> Result<Vec<Kept>, FileError> {
     let mut all = Vec::new();
-    for named in entries(folder.as_ref())? {
+    for named in entries(folder)? {
         if !named.is_dir() {
             continue;
         }
@@ -147,7 +163,24 @@ pub fn list(folder: impl AsRef<Path>) -> Result<Vec<Kept>, FileError> {
             all.push(Kept { name: name.clone(), path, bytes: metadata.len(), written });
         }
     }
-    all.sort_by(|a, b| (&a.name, a.written, &a.path).cmp(&(&b.name, b.written, &b.path)));
+    Ok(all)
+}
+
+#[cfg(feature = "object-store")]
+fn kept_in_store(store: &ObjectPlace) -> Result<Vec<Kept>, FileError> {
+    let folders = store.folders().map_err(|reason| FileError::opening(store, reason))?;
+    let mut all = Vec::new();
+    for folder in folders {
+        let objects = folder.objects().map_err(|reason| FileError::opening(&folder, reason))?;
+        for Object { place, bytes, written } in objects {
+            let path = place.path().to_owned();
+            let named = path.parent().and_then(Path::file_name).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                let name = name_of(&named.to_string_lossy());
+                all.push(Kept { name, path, bytes, written });
+            }
+        }
+    }
     Ok(all)
 }
 
@@ -190,13 +223,33 @@ impl Stale {
 /// # Errors
 /// When the folder cannot be read, or a file cannot be removed.
 pub fn clean(folder: impl AsRef<Path>, stale: &Stale) -> Result<usize, FileError> {
-    let folder = folder.as_ref();
+    clean_in(&Place::of(folder.as_ref())?, stale)
+}
+
+fn clean_in(place: &Place, stale: &Stale) -> Result<usize, FileError> {
     let mut removed = 0;
     let now = SystemTime::now();
-    for kept in list(folder)?.iter().filter(|kept| stale.holds(kept, now)) {
-        remove(&kept.path)?;
+    for kept in kept_in(place)?.iter().filter(|kept| stale.holds(kept, now)) {
+        match place {
+            Place::Local(_) => remove(&kept.path)?,
+            #[cfg(feature = "object-store")]
+            Place::Object(store) => {
+                store.remove(&kept.path).map_err(|reason| FileError::opening(kept.path.display(), reason))?;
+            }
+        }
         removed += 1;
     }
+    match place {
+        Place::Local(folder) => clear(folder)?,
+        // What was not uploaded whole is not there.
+        #[cfg(feature = "object-store")]
+        Place::Object(_) => {}
+    }
+    Ok(removed)
+}
+
+/// Removes what processes have left that ended in the middle of writing, and empty folders.
+fn clear(folder: &Path) -> Result<(), FileError> {
     for named in entries(folder)?.iter().filter(|path| path.is_dir()) {
         for path in entries(named)?.iter().filter(|path| is_abandoned(path)) {
             remove(path)?;
@@ -204,7 +257,7 @@ pub fn clean(folder: impl AsRef<Path>, stale: &Stale) -> Result<usize, FileError
         // Only if it is empty.
         let _ = fs::remove_dir(named);
     }
-    Ok(removed)
+    Ok(())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
@@ -245,5 +298,33 @@ mod tests {
             prop_assert_eq!(name_of(&file), name);
             prop_assert!(!file.is_empty() && !file.starts_with('.') && !file.contains('/'));
         }
+    }
+
+    #[cfg(feature = "object-store")]
+    #[test]
+    fn what_is_kept_in_a_store_is_listed_and_cleaned() {
+        use crate::disk::object::ObjectPlace;
+        let store: std::sync::Arc<dyn object_store::ObjectStore> =
+            std::sync::Arc::new(object_store::memory::InMemory::new());
+        let at = |key: &str| Place::Object(ObjectPlace::of(store.clone(), key).unwrap());
+        for key in [
+            "kept/a=2fb/1.checkpoint",
+            "kept/a=2fb/2.checkpoint",
+            "kept/c/1.checkpoint",
+            "kept/c/other",
+            "d/1.checkpoint",
+        ] {
+            at(key).replace(|target| Binary.write(&7_u64, target)).unwrap();
+        }
+        let kept = at("kept");
+        let names = || kept_in(&kept).unwrap().into_iter().map(|kept| kept.name).collect::<Vec<_>>();
+        assert_eq!(names(), ["a/b", "a/b", "c"]);
+        assert!(kept_in(&kept).unwrap()[0].path.ends_with("kept/a=2fb/1.checkpoint"));
+        assert!(kept_in(&kept).unwrap()[0].bytes > 64);
+        assert_eq!(clean_in(&kept, &Stale::all().older_than(Duration::from_secs(3600))).unwrap(), 0);
+        assert_eq!(clean_in(&kept, &Stale::all().named("a/b")).unwrap(), 2);
+        assert_eq!(names(), ["c"]);
+        assert_eq!(clean_in(&kept, &Stale::all()).unwrap(), 1);
+        assert!(at("kept/c/other").check().is_ok() && at("d/1.checkpoint").check().is_ok());
     }
 }

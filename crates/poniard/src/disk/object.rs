@@ -7,12 +7,15 @@ use crate::disk::atomic::{MODE_PRIVATE, write_aside};
 use crate::disk::error::{Reason, Unfit};
 use crate::disk::source::{Source, Target};
 use object_store::path::Path as Key;
-use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, parse_url_opts};
+use object_store::{
+    GetOptions, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, parse_url_opts,
+};
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::SystemTime;
 use url::Url;
 
 /// Bytes that are asked for, and sent, at once: more than every store's least for a part, few enough to hold.
@@ -27,6 +30,14 @@ pub(crate) struct ObjectPlace {
     shown: PathBuf,
     /// Whether the address alone leads there.
     is_address: bool,
+}
+
+/// An object that was found below a place.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) place: ObjectPlace,
+    pub(crate) bytes: u64,
+    pub(crate) written: SystemTime,
 }
 
 /// What an address such as `s3://bucket/key` leads to.
@@ -74,6 +85,43 @@ impl ObjectPlace {
     pub(crate) fn check(&self) -> io::Result<()> {
         let ObjectPlace { store, key, .. } = self.clone();
         Ok(wait(async move { store.head(&key).await }).map(drop)?)
+    }
+
+    /// What lies directly below it: folders, and objects.
+    fn below(&self) -> Result<ListResult, Reason> {
+        let ObjectPlace { store, key, .. } = self.clone();
+        Ok(wait(async move { store.list_with_delimiter(Some(&key)).await })?)
+    }
+
+    /// The place of a key below it.
+    fn at(&self, key: Key) -> ObjectPlace {
+        let below = key.as_ref().strip_prefix(self.key.as_ref()).unwrap_or_default();
+        let shown = self.shown.join(below.trim_start_matches('/'));
+        ObjectPlace { store: self.store.clone(), key, shown, is_address: self.is_address }
+    }
+
+    /// The folders directly below it.
+    pub(crate) fn folders(&self) -> Result<Vec<ObjectPlace>, Reason> {
+        Ok(self.below()?.common_prefixes.into_iter().map(|key| self.at(key)).collect())
+    }
+
+    /// The objects directly below it.
+    pub(crate) fn objects(&self) -> Result<Vec<Object>, Reason> {
+        let object = |meta: ObjectMeta| {
+            let (bytes, written) = (meta.size, meta.last_modified.into());
+            Object { place: self.at(meta.location), bytes, written }
+        };
+        Ok(self.below()?.objects.into_iter().map(object).collect())
+    }
+
+    /// Removes an object below it, by the path that it is shown with.
+    pub(crate) fn remove(&self, shown: &Path) -> Result<(), Reason> {
+        let below = shown.strip_prefix(&self.shown)?.to_str().ok_or("it is no text")?;
+        let (store, key) = (self.store.clone(), Key::parse(format!("{}/{below}", self.key))?);
+        match wait(async move { store.delete(&key).await }) {
+            Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A copy of it.

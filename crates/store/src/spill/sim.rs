@@ -7,7 +7,7 @@
 use super::*;
 use poniard_model::TaskId;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 mod orders;
 mod remade;
@@ -76,12 +76,39 @@ fn scans(blocks: u64, passes: usize) -> Vec<Step> {
 #[derive(Clone, Copy, Debug)]
 enum Cache {
     LeastRecent,
+    /// Least recent, about: a hand goes round and takes the first block that was not used since it came by (Corbató, "A paging
+    /// experiment with the Multics system", 1968).
+    Clock,
     MostRecent,
+}
+
+/// The blocks in memory as the hand will come by, and whether each was used since it did.
+#[derive(Debug, Default)]
+struct Clock {
+    blocks: VecDeque<(u64, bool)>,
+}
+
+impl Clock {
+    fn use_all(&mut self, used: &[u64]) {
+        self.blocks.iter_mut().for_each(|(block, is_used)| *is_used |= used.contains(block));
+    }
+
+    /// Takes out the block that leaves.
+    fn take(&mut self, in_use: &[u64]) -> u64 {
+        loop {
+            let (block, is_used) = self.blocks.pop_front().expect("the room is larger than a task");
+            if !is_used && !in_use.contains(&block) {
+                return block;
+            }
+            self.blocks.push_back((block, false));
+        }
+    }
 }
 
 /// A write-back cache of `room` blocks: clean blocks leave for nothing, dropped ones too.
 fn run_cache(trace: &[Step], room: usize, cache: Cache) -> Moved {
     let mut moved = Moved::default();
+    let mut clock = Clock::default();
     let mut held: HashMap<u64, usize> = HashMap::new();
     let mut on_disk: BTreeSet<u64> = BTreeSet::new();
     for (now, step) in trace.iter().enumerate() {
@@ -96,6 +123,7 @@ fn run_cache(trace: &[Step], room: usize, cache: Cache) -> Moved {
                 let victim = match cache {
                     Cache::LeastRecent => idle.min_by_key(|(block, at)| (**at, **block)),
                     Cache::MostRecent => idle.max_by_key(|(block, at)| (**at, Reverse(**block))),
+                    Cache::Clock => held.get_key_value(&clock.take(&in_use)),
                 };
                 let victim = *victim.expect("the room is larger than a task").0;
                 held.remove(&victim);
@@ -103,11 +131,14 @@ fn run_cache(trace: &[Step], room: usize, cache: Cache) -> Moved {
             }
             moved.read += u64::from(on_disk.contains(&block));
             held.insert(block, now);
+            clock.blocks.push_back((block, false));
         }
+        clock.use_all(&in_use);
         held.extend(in_use.iter().map(|block| (*block, now)));
         for block in &step.drops {
             held.remove(block);
             on_disk.remove(block);
+            clock.blocks.retain(|(other, _)| other != block);
         }
     }
     moved
