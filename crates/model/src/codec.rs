@@ -8,6 +8,7 @@
 //! Things and buffers are numbered apart: a value with buffers alone can leave the process, be it over a socket or to
 //! a file, and is put together again from its head and buffers with the same contents ([`Encoded::from_parts`]).
 
+use crate::depth;
 use crate::luggage::{Luggage, Run};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
@@ -71,7 +72,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> {
         encode: |value| head_of(value),
         encode_shared: |value| head_of(&**value),
         encode_lent: |value, _| head_of(value),
-        decode: |head| postcard::take_from_bytes(head),
+        decode: |head| depth::read(head),
     };
 }
 
@@ -146,7 +147,7 @@ fn packed<T>(write: impl FnOnce() -> Written) -> Result<Encoded, CodecError> {
 
 /// A value's own bytes.
 pub(crate) fn head_of<T: Serialize + ?Sized>(value: &T) -> Written {
-    postcard::to_extend(value, Vec::with_capacity(HEAD_BYTES))
+    depth::write(value, Vec::with_capacity(HEAD_BYTES))
 }
 
 impl Encoded {

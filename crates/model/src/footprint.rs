@@ -3,6 +3,7 @@
 //! Serde walks the value and this counts. Of a long sequence only the first elements are looked at, and the rest is taken
 //! to be like them, so that a look costs little beside the work that made the value.
 
+use crate::depth::Depth;
 use crate::plain;
 use serde::ser::{self, Serialize, Serializer};
 use std::any::Any;
@@ -10,6 +11,9 @@ use std::fmt;
 
 /// Elements of one sequence that are looked at.
 const LOOKS: usize = 32;
+
+/// Stack that a look may take. A value that nests deeper counts as far as that.
+const STACK_BYTES: usize = 256 << 10;
 
 /// Bytes that a value holds outside of itself, about.
 pub(crate) fn heap_bytes<T: Serialize + 'static>(value: &T) -> usize {
@@ -22,13 +26,14 @@ pub(crate) fn heap_bytes<T: Serialize + 'static>(value: &T) -> usize {
     }
     let mut bytes = 0;
     // A value that will not be walked to its end counts as far as it was.
-    let _ = value.serialize(Scale { bytes: &mut bytes });
+    let _ = value.serialize(Scale { bytes: &mut bytes, depth: Depth::of(STACK_BYTES) });
     bytes.saturating_sub(size_of::<T>())
 }
 
 /// Counts what is written to it.
 struct Scale<'a> {
     bytes: &'a mut usize,
+    depth: Depth,
 }
 
 impl Scale<'_> {
@@ -38,7 +43,12 @@ impl Scale<'_> {
     }
 
     fn inner(&mut self) -> Scale<'_> {
-        Scale { bytes: self.bytes }
+        Scale { bytes: self.bytes, depth: self.depth }
+    }
+
+    /// Counts what is within a value.
+    fn go_into<T: ?Sized + Serialize>(self, value: &T) -> Result<(), Stop> {
+        if self.depth.is_exceeded() { Err(Stop) } else { value.serialize(self) }
     }
 }
 
@@ -48,12 +58,13 @@ struct Elements<'a> {
     /// Its own bytes, as far as they were counted.
     own: usize,
     seen: usize,
+    depth: Depth,
 }
 
 impl Elements<'_> {
     fn count<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Stop> {
         if self.seen < LOOKS {
-            value.serialize(Scale { bytes: &mut self.own })?;
+            Scale { bytes: &mut self.own, depth: self.depth }.go_into(value)?;
         }
         self.seen += 1;
         Ok(())
@@ -119,7 +130,7 @@ impl<'a> Serializer for Scale<'a> {
         Ok(())
     }
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), Stop> {
-        value.serialize(self)
+        self.go_into(value)
     }
     fn serialize_unit(self) -> Result<(), Stop> {
         Ok(())
@@ -131,7 +142,7 @@ impl<'a> Serializer for Scale<'a> {
         self.add(1)
     }
     fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Result<(), Stop> {
-        value.serialize(self)
+        self.go_into(value)
     }
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
         mut self,
@@ -141,11 +152,11 @@ impl<'a> Serializer for Scale<'a> {
         value: &T,
     ) -> Result<(), Stop> {
         self.add(1)?;
-        value.serialize(self)
+        self.go_into(value)
     }
     fn serialize_seq(mut self, _: Option<usize>) -> Result<Elements<'a>, Stop> {
         self.add(size_of::<Vec<u8>>())?;
-        Ok(Elements { bytes: self.bytes, own: 0, seen: 0 })
+        Ok(Elements { bytes: self.bytes, own: 0, seen: 0, depth: self.depth })
     }
     fn serialize_tuple(self, _: usize) -> Result<Scale<'a>, Stop> {
         Ok(self)
@@ -214,7 +225,7 @@ macro_rules! parts {
             type Ok = ();
             type Error = Stop;
             fn $part<T: ?Sized + Serialize>(&mut self, $(_: $key,)? value: &T) -> Result<(), Stop> {
-                value.serialize(self.inner())
+                self.inner().go_into(value)
             }
             fn end(self) -> Result<(), Stop> {
                 Ok(())

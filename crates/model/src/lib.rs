@@ -8,12 +8,13 @@
 //! * [`scope`]: where a task may run, and why nothing fits.
 //! * [`options`]: what a user may ask for one task.
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
-//!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers) and `footprint` (how much
+//!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers), `depth` (how far values may nest) and `footprint` (how much
 //!   memory a value holds).
 //! * [`failure`]: why a task has no result.
 #![forbid(unsafe_code)]
 
 pub mod codec;
+mod depth;
 pub mod failure;
 mod footprint;
 pub mod ids;

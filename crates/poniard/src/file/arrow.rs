@@ -1,5 +1,6 @@
 //! Arrow's and Parquet's files (feature `arrow`).
 
+use crate::cluster::memory_usage;
 use crate::disk::error::{Reason, Unfit};
 use crate::disk::format::Format;
 use crate::disk::source::{Source, Target};
@@ -11,7 +12,8 @@ use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_ipc::{Block, root_as_footer};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Type};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use poniard_store::Buf;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ pub struct ArrowIpc;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ArrowStream;
 
-/// Parquet: for a [`Table`]. Written with Snappy; columns compressed by that or not at all are read.
+/// Parquet: for a [`Table`]. Written with Snappy; columns compressed by that or not at all are read. A file that says that it
+/// grows to more than 1,000 times its size, and to more than the memory budget, is refused before it is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parquet;
 
@@ -74,12 +77,13 @@ impl Format<Table> for Parquet {
         let file = source.file().try_clone()?;
         let read = guarded(|| -> Result<Table, Reason> {
             let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-            let sizes = builder.metadata().row_groups().iter().map(|group| group.total_byte_size());
-            let bytes =
-                sizes.fold(0_u64, |sum, bytes| sum.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
-            if bytes > RATIO_MAX.saturating_mul(source.len()) {
-                let what =
-                    format!("it says that it grows to {bytes} bytes, more than {RATIO_MAX} times its own");
+            let bytes = builder.metadata().row_groups().iter().map(declared_bytes).sum::<u128>();
+            let (own, budget) = (source.len(), memory_usage().budget_bytes);
+            if bytes > u128::from(RATIO_MAX) * u128::from(own) && bytes > u128::from(budget) {
+                let what = format!(
+                    "it says that it grows to {bytes} bytes, more than {RATIO_MAX} times its own {own} and more \
+                     than the memory budget of {budget}"
+                );
                 return Err(what.into());
             }
             Ok(Table::of(builder.build()?)?)
@@ -94,6 +98,27 @@ impl Format<Table> for Parquet {
         writer.close()?;
         Ok(())
     }
+}
+
+/// Bytes of memory that some rows say they take: a few bytes of a file may stand for any number of equal values.
+fn declared_bytes(rows: &RowGroupMetaData) -> u128 {
+    let bits = |column: &ColumnChunkMetaData| {
+        let values = column.num_values().max(rows.num_rows());
+        let bits = match column.column_type() {
+            Type::BOOLEAN => 1,
+            Type::INT32 | Type::FLOAT => 32,
+            Type::INT64 | Type::DOUBLE => 64,
+            Type::INT96 => 96,
+            // The place of its end.
+            Type::BYTE_ARRAY => 32,
+            Type::FIXED_LEN_BYTE_ARRAY => {
+                8 * u128::try_from(column.column_descr().type_length()).unwrap_or(0)
+            }
+        };
+        u128::try_from(values).unwrap_or(0) * bits
+    };
+    let unpacked = u128::try_from(rows.total_byte_size()).unwrap_or(0);
+    unpacked.max(rows.columns().iter().map(bits).sum::<u128>() / 8)
 }
 
 /// Bytes of an Arrow file: how long its footer is, and a magic number.

@@ -5,7 +5,8 @@ use crate::disk::format::Format;
 use crate::disk::source::{Source, Target};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// JSON, for every type that serde knows; nested at most 128 deep.
+/// JSON, for every type that serde knows; nested at most 128 deep. There are no NaN and infinities in JSON: they are written as
+/// `null`, which is `None` of an `Option` when it is read, and an error elsewhere.
 ///
 /// ```
 /// use poniard::{Json, prelude::*};

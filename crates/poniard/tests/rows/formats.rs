@@ -133,6 +133,50 @@ fn a37_damaged_npy_files_are_errors_or_other_numbers() {
 }
 
 #[test]
+fn n08_numbers_that_are_none_and_names_that_are_no_text_come_back() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE / 3.0, f64::MAX];
+    let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let folder = Folder::new();
+    let name = std::ffi::OsStr::from_bytes(b"odd \xff\xfe name");
+    let file = to_file_with(&odd, folder.path().join(name), Npy).unwrap();
+    assert_eq!(bits(&file.fetch().unwrap()), bits(&odd));
+    let again = File::<Vec<f64>>::open(folder.path().join(name)).unwrap().format(Npy);
+    assert_eq!(bits(&again.fetch().unwrap()), bits(&odd));
+    let default = to_file(&odd, folder.file("default")).unwrap();
+    assert_eq!(bits(&default.fetch().unwrap()), bits(&odd));
+    std::fs::write(folder.path().join(name), b"short").unwrap();
+    let error = failure::<Vec<f64>>(&folder.path().join(name), Npy);
+    assert!(error.is_damaged() && error.to_string().contains("odd"), "{error}");
+}
+
+#[test]
+fn n08_a_value_that_nests_without_end_is_an_error_and_not_the_end_of_the_process() {
+    /// What is written is a level deeper than any stack.
+    #[derive(Clone, Debug, serde::Deserialize)]
+    enum List {
+        End,
+        More(#[allow(dead_code, reason = "it is never read whole")] Box<List>),
+    }
+    impl serde::Serialize for List {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeTuple;
+            let levels = 3_000_000;
+            let mut bytes = serializer.serialize_tuple(levels + 1)?;
+            for level in 0..=levels {
+                bytes.serialize_element(&u8::from(level < levels))?;
+            }
+            bytes.end()
+        }
+    }
+    let folder = Folder::new();
+    let file = to_file(&List::More(Box::new(List::End)), folder.file("endless")).unwrap();
+    let error = file.fetch().unwrap_err();
+    assert!(error.to_string().ends_with("it is nested too deeply to be read"), "{error}");
+    assert!(error.downcast_ref::<FileError>().is_some());
+}
+
+#[test]
 fn a33_raw_bytes_are_mapped() {
     let folder = Folder::new();
     let blob: Blob = (0..100_000).map(|at| at as u8).collect::<Vec<u8>>().into();
@@ -250,6 +294,7 @@ fn a33_csv_files_are_a_record_a_line() {
 #[cfg(feature = "arrow")]
 mod tables {
     use super::*;
+    use crate::alone::alone_with;
     use arrow_array::{ArrayRef, Float32Array, Int16Array, RecordBatch, StringArray};
     use poniard::{ArrowIpc, ArrowStream, Parquet, Table};
     use std::sync::Arc;
@@ -299,6 +344,32 @@ mod tables {
             table.batches().iter().flat_map(|batch| column(batch).unwrap().values().to_vec()).collect()
         };
         assert_eq!(delays(&back), (0..200).collect::<Vec<i16>>());
+    }
+
+    /// A file of a few thousand bytes that stands for 8,000,000.
+    fn growing(folder: &Folder) -> std::path::PathBuf {
+        let column: ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![7; 1_000_000]));
+        let batch = RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let path = folder.file("grows.parquet");
+        to_file_with(&Table::new(batch.schema(), vec![batch]).unwrap(), &path, Parquet).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() < 8000);
+        path
+    }
+
+    #[test]
+    fn n08_a_small_file_that_grows_beyond_the_budget_is_refused_before_it_is_read() {
+        alone_with(2, &[("PONIARD_MEMORY", "1MiB")], || {
+            let text = failure::<Table>(&growing(&Folder::new()), Parquet).to_string();
+            assert!(text.contains("it says that it grows to 8000000 bytes, more than 1000 times"), "{text}");
+            assert!(text.ends_with("more than the memory budget of 1048576"), "{text}");
+        });
+    }
+
+    #[test]
+    fn n08_a_small_file_that_grows_within_the_budget_is_read() {
+        let folder = Folder::new();
+        let file = File::<Table>::open(growing(&folder)).unwrap().format(Parquet);
+        assert_eq!(file.fetch_ref().unwrap().rows(), 1_000_000);
     }
 
     #[test]
