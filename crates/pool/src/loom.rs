@@ -7,6 +7,7 @@ mod deque;
 mod edge;
 mod gate;
 mod sleep;
+mod slot;
 mod task;
 mod turns;
 

@@ -3,11 +3,11 @@
 use crate::alone::{alone, alone_with};
 use crate::signals::eventually;
 use poniard::prelude::*;
-use poniard::{MemoryError, memory_usage};
+use poniard::{MemoryError, Order, Tile, memory_usage};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// 64 KiB of numbers that do not compress.
 fn block(seed: u64) -> Vec<u64> {
@@ -192,6 +192,79 @@ fn f14_bytes_that_changed_on_disk_are_an_error_that_names_the_place() {
             }
         }
         assert_eq!(spawn!((|x: i32| x + 1)(1)).fetch().unwrap(), 2);
+    });
+}
+
+/// A limit of this process, as `prlimit` names it, until it is lifted.
+struct Limited {
+    /// Waits for a line, then lifts the limit: under the limit this process may not be able to start another one.
+    lifts: std::process::Child,
+}
+
+impl Limited {
+    fn to(limit: &str, value: u64, lifted: &str) -> Limited {
+        let set = |value: &str| format!("prlimit --pid {} --{limit}={value}:", std::process::id());
+        let command = format!("read line && {}", set(lifted));
+        let lifts = Command::new("sh").args(["-c", &command]).stdin(Stdio::piped()).spawn().unwrap();
+        let done = Command::new("sh").args(["-c", &set(&value.to_string())]).status().unwrap();
+        assert!(done.success(), "prlimit is a part of every Debian");
+        Limited { lifts }
+    }
+
+    fn lift(mut self) {
+        use std::io::Write;
+        self.lifts.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert!(self.lifts.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn f15_what_the_system_refuses_is_the_error_of_who_needs_memory_with_its_number() {
+    alone_with(2, &[("PONIARD_MEMORY", "1MiB")], || {
+        // The spill file is made when something is to leave, and cannot be.
+        let no_more_files = Limited::to("nofile", 3, "1024");
+        let (chunks, error) = fill(40);
+        let error = error.expect("1 MiB does not take 2.5 MiB");
+        no_more_files.lift();
+        assert!(error.to_string().contains("Too many open files (os error 24)"), "{error}");
+        let Some(MemoryError::Disk(refused)) = error.downcast_ref::<MemoryError>() else {
+            panic!("{error:?}")
+        };
+        assert_eq!((refused.raw_os_error(), refused.is_full()), (Some(24), false));
+        assert!(chunks.len() >= 15);
+        let (more, error) = fill(40);
+        assert!(error.is_none(), "{error:?}");
+        check(&chunks);
+        check(&more);
+    });
+}
+
+#[test]
+fn f17_a_task_that_takes_memory_without_end_is_refused_and_others_go_on() {
+    fn without_end() -> Result<usize, poniard::TileError> {
+        let mut tiles = Vec::new();
+        loop {
+            tiles.push(Tile::<f64>::from_fn(&[1 << 21], Order::Col, |_| 1.0)?);
+            assert!(tiles.len() < 1000, "16 GiB are more than there may be");
+        }
+    }
+    alone_with(2, &[("PONIARD_MEMORY", "1MiB")], || {
+        let (before, _) = fill(20);
+        let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
+        let limited = Limited::to("as", pages * 4096 + (256 << 20), "unlimited");
+        let error = spawn!(without_end()?).fetch().unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("task `without_end`") && text.contains("cannot take 16 MiB of memory"),
+            "{text}"
+        );
+        assert!(text.contains("Cannot allocate memory (os error 12)"), "{text}");
+        check(&before);
+        let (after, none) = fill(20);
+        assert!(none.is_none(), "{none:?}");
+        check(&after);
+        limited.lift();
     });
 }
 

@@ -11,7 +11,7 @@
 //!
 //! Which task may run, and how one waits for that, is in `engine/admission`.
 
-mod slot;
+pub(crate) mod slot;
 
 use super::{GATED, Header, KEPT, TaskRef};
 use poniard_model::codec::{Encoded, SharedBytes};

@@ -10,8 +10,8 @@
 
 /// The state of a kept value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) place: Place,
+pub(crate) struct Slot {
+    pub(crate) place: Place,
     pins: u32,
     /// It leaves when the last pin goes.
     is_leaving: bool,
@@ -23,7 +23,7 @@ pub(super) struct Slot {
 
 /// Where a kept value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In its task's slot.
     Here,
     /// On disk, or nowhere.
@@ -35,7 +35,7 @@ pub(super) enum Place {
 /// What is to be done, under the lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
-pub(super) enum Next {
+pub(crate) enum Next {
     Nothing,
     /// Move the value out; it is `Away` already.
     MoveOut,
@@ -45,18 +45,18 @@ pub(super) enum Next {
 
 impl Slot {
     /// Of a value that was just made.
-    pub(super) fn new() -> Slot {
+    pub(crate) fn new() -> Slot {
         Slot { place: Place::Here, pins: 0, is_leaving: false, is_orphan: false, is_over: false }
     }
 
     /// Pins the value; false when it is not there.
-    pub(super) fn pin(&mut self) -> bool {
+    pub(crate) fn pin(&mut self) -> bool {
         let is_here = self.place == Place::Here;
         self.pins += u32::from(is_here);
         is_here
     }
 
-    pub(super) fn unpin(&mut self) -> Next {
+    pub(crate) fn unpin(&mut self) -> Next {
         self.pins -= 1;
         if self.pins > 0 {
             Next::Nothing
@@ -70,7 +70,7 @@ impl Slot {
     }
 
     /// The value is to leave: now, or with the last pin.
-    pub(super) fn evict(&mut self) -> Next {
+    pub(crate) fn evict(&mut self) -> Next {
         self.is_leaving = self.place == Place::Here && self.pins > 0;
         if self.place != Place::Here || self.is_leaving {
             return Next::Nothing;
@@ -80,7 +80,7 @@ impl Slot {
     }
 
     /// The value is wanted again; true when it has to be put back.
-    pub(super) fn restore(&mut self) -> bool {
+    pub(crate) fn restore(&mut self) -> bool {
         self.is_leaving = false;
         let is_away = self.place == Place::Away;
         if is_away {
@@ -90,7 +90,7 @@ impl Slot {
     }
 
     /// Whoever has the one pin takes the value; false when others read it too.
-    pub(super) fn take(&mut self) -> bool {
+    pub(crate) fn take(&mut self) -> bool {
         let is_free = self.pins == 1 && self.place == Place::Here;
         if is_free {
             self.place = Place::Taken;
@@ -99,12 +99,12 @@ impl Slot {
     }
 
     /// The last handle is gone.
-    pub(super) fn orphan(&mut self) {
+    pub(crate) fn orphan(&mut self) {
         self.is_orphan = true;
     }
 
     /// The keeper frees it: now, or with the last pin.
-    pub(super) fn free(&mut self) -> Next {
+    pub(crate) fn free(&mut self) -> Next {
         debug_assert!(self.is_orphan, "what is freed has no handle");
         self.is_over = true;
         if self.pins == 0 { Next::Free } else { Next::Nothing }
