@@ -239,8 +239,7 @@ const THREADS_MAX: usize = 256;
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        poniard_pool::stop(PATIENCE);
-        *lock() = None;
+        poniard_pool::stop(PATIENCE, || *lock() = None);
     }
 }
 

@@ -154,10 +154,12 @@ impl Options {
     /// Makes the result again when it is wanted, by running the function once more, instead of writing it to disk when there is
     /// no room for it: for what is made faster than it is read. Only for a function that gives the same result each time.
     ///
-    /// The arguments are kept for that, with the tasks that they refer to, for as long as the result. A result whose arguments
-    /// cannot be copied, or give access to a [`Mutable`](crate::Mutable), goes to disk like others; small results stay in memory.
-    /// The function's own error, when it fails the second time, is that of whoever wanted the result. While a result is made
-    /// again, what its function reads may take memory beyond the budget.
+    /// For that a copy of the arguments is kept as long as the result, with the tasks that they refer to; what a task takes by
+    /// value is copied too. A result whose arguments cannot be copied, or give access to a [`Mutable`](crate::Mutable), goes to
+    /// disk like others, and so does one that a checkpoint gave; with [`Options::storage`] this option does nothing. Small results
+    /// stay in memory. When the function fails the second time, that is the error of whoever wanted the result, and the next one
+    /// has it run once more. A function that runs again must not wait for a `Mutable` that its reader has in hand: both would wait
+    /// for ever. While results are made again that are made of each other, those on the way may go beyond the budget.
     ///
     /// ```
     /// use poniard::prelude::*;

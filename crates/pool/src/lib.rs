@@ -38,7 +38,8 @@ pub mod kept {
     pub use crate::engine::admission::{Paused, admit, await_room, refuse};
     pub use crate::engine::again::remake;
     pub use crate::task::kept::{
-        Contents, Held, KEPT_BYTES_MIN, Keeper, Made, Wish, contents, evict, free, restore, set_keeper,
+        Contents, Held, KEPT_BYTES_MIN, Keeper, Made, Remade, Wish, contents, evict, free, restore,
+        set_keeper,
     };
 }
 

@@ -53,14 +53,14 @@ struct Other(#[expect(dead_code, reason = "keeps the others out")] RwLockWriteGu
 
 fn other(threads: usize) -> Other {
     let guard = alone();
-    stop(PATIENCE);
+    stop(PATIENCE, || ());
     start(Config { threads, memory: MEMORY }).unwrap();
     Other(guard)
 }
 
 impl Drop for Other {
     fn drop(&mut self) {
-        stop(PATIENCE);
+        stop(PATIENCE, || ());
         let _ = start(Config { threads: PROCESSORS, memory: MEMORY });
     }
 }

@@ -9,12 +9,12 @@ mod unknown;
 
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ChunkId, Site, Storage, TaskError, TaskId};
+use poniard_model::{Cause, ChunkId, Site, Storage, TaskId};
 use poniard_pool::kept::{self, Contents, Keeper, Wish};
 use poniard_store::Arena;
 use poniard_store::spill::{
     Action, Completion, Error, Event, FileOptions, Haste, Lane, Limits, Made, Naming, Outcome, Parts, Policy,
-    Spill, SpillFile, Stored, Traffic, Transfer, Why, Writer, Written,
+    Remade, Spill, SpillFile, Stored, Traffic, Transfer, Why, Writer, Written,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -423,20 +423,17 @@ impl Keeper for Budget {
             return true;
         }
         // Until the first result of its site is seen: as much as the largest value that it reads, as if it mapped that.
-        let (result, lane) = match wish {
-            // Its memory is that of those who wait for it.
-            Wish { is_again: true, .. } => (0, Lane::Again),
-            Wish { is_beside, .. } => (
-                wish.result.unwrap_or_else(|| state.policy.largest_input(task)),
-                if is_beside { Lane::Beside } else { Lane::Processor },
-            ),
-        };
-        state.tell(Event::Makes(task, result));
-        state.tell(Event::Asked(task, lane));
+        if let Some(chunk) = wish.again {
+            state.tell(Event::AskedAgain(task, chunk));
+        } else {
+            let result = wish.result.unwrap_or_else(|| state.policy.largest_input(task));
+            state.tell(Event::Makes(task, result));
+            state.tell(Event::Asked(task, if wish.is_beside { Lane::Beside } else { Lane::Processor }));
+        }
         let place =
             state.actions.iter().rposition(|action| matches!(action, Action::Admit(id) if *id == task));
         let is_admitted = place.is_some();
-        if !is_admitted && wish.result.is_none() {
+        if !is_admitted && wish.result.is_none() && wish.again.is_none() {
             state.unknown.insert(task, wish.site);
         }
         if let Some(place) = place {
@@ -487,10 +484,16 @@ impl Keeper for Budget {
         self.tell(Event::Unpinned(chunk));
     }
 
-    fn remade(&self, chunk: ChunkId, outcome: Result<u64, TaskError>) {
+    fn remade(&self, chunk: ChunkId, outcome: kept::Remade) {
         let mut state = self.lock();
-        state.remade += u64::from(outcome.is_ok());
-        let outcome = outcome.map_err(|error| Arc::new(Error::unmade(chunk, error)));
+        let outcome = match outcome {
+            kept::Remade::Made(bytes) => {
+                state.remade += 1;
+                Remade::Made(bytes)
+            }
+            kept::Remade::Halted => Remade::Halted,
+            kept::Remade::Failed(error) => Remade::Failed(Arc::new(Error::unmade(chunk, error))),
+        };
         state.tell(Event::Remade { chunk, outcome });
         self.perform(state);
     }

@@ -181,3 +181,95 @@ fn a_long_chain_of_cached_results_is_made_again_and_goes_without_deep_recursion(
         eventually(|| memory_usage().resident_bytes == 0);
     });
 }
+
+#[test]
+fn b11_a_cached_function_may_wait_for_tasks_of_its_own() {
+    fn inner(n: u64) -> Vec<u64> {
+        vec![n; 8192]
+    }
+    fn outer(n: u64) -> Result<Vec<u64>, TaskError> {
+        let parts = [spawn!(inner(n)), spawn!(inner(n + 1))];
+        Ok(next(&parts[1].fetch()?))
+    }
+    for threads in [1, 3] {
+        alone_with(threads, SMALL, || {
+            let all: Vec<_> = (0..8).map(|n| spawn!(outer(n)?, cache = true)).collect();
+            all.iter().for_each(DTask::wait);
+            crowd_out();
+            let firsts: Vec<_> = all.iter().map(|task| spawn!((|x: &Vec<u64>| x[0])(task))).collect();
+            for (n, first) in (0..).zip(firsts) {
+                assert_eq!(first.fetch().unwrap(), n + 2);
+            }
+            assert!(memory_usage().remade >= 8);
+        });
+    }
+}
+
+#[test]
+fn b11_a_tree_of_cached_results_is_made_again_depth_first() {
+    alone_with(2, SMALL, || {
+        fn sum(a: &[u64], b: &[u64]) -> Vec<u64> {
+            a.iter().zip(b).map(|(a, b)| a + b).collect()
+        }
+        let mut level: Vec<_> = (0..256).map(|n| spawn!(block(n), cache = true)).collect();
+        let mut all = Vec::new();
+        while level.len() > 1 {
+            let sums = level.chunks(2).map(|pair| spawn!(sum(&pair[0], &pair[1]), cache = true)).collect();
+            all.push(std::mem::replace(&mut level, sums));
+        }
+        let first = level[0].fetch_ref().unwrap()[0];
+        assert_eq!(first, (0..256).sum());
+        crowd_out();
+        let before = memory_usage();
+        assert_eq!(level[0].fetch_ref().unwrap()[0], first);
+        let after = memory_usage();
+        assert!(after.remade - before.remade >= 511, "{after:?}");
+        // A few blocks along one path for each of the two threads.
+        assert!(after.peak_bytes <= (1 << 20) + (20 << 16), "{after:?}");
+    });
+}
+
+#[test]
+fn b11_a_halt_ends_who_waited_and_nobody_later() {
+    static SLOW: AtomicU64 = AtomicU64::new(0);
+    fn slow(n: u64) -> Vec<u64> {
+        if SLOW.load(Ordering::Relaxed) == 1 {
+            SLOW.store(2, Ordering::Relaxed);
+            eventually(|| SLOW.load(Ordering::Relaxed) == 3);
+        }
+        vec![n; 8192]
+    }
+    alone_with(2, SMALL, || {
+        let x = spawn!(slow(7), cache = true);
+        x.wait();
+        crowd_out();
+        SLOW.store(1, Ordering::Relaxed);
+        let waited = spawn!((|x: &Vec<u64>| x[0])(&x));
+        eventually(|| SLOW.load(Ordering::Relaxed) == 2);
+        poniard::halt();
+        assert!(waited.fetch().unwrap_err().is_halted());
+        let later = spawn!((|x: &Vec<u64>| x[1])(&x));
+        SLOW.store(3, Ordering::Relaxed);
+        assert_eq!(later.fetch().unwrap(), 7);
+    });
+}
+
+#[test]
+fn what_is_dropped_with_a_cluster_may_spawn_tasks() {
+    static SPAWNED: std::sync::Mutex<Vec<DTask<u64>>> = std::sync::Mutex::new(Vec::new());
+    struct Spawns;
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            SPAWNED.lock().unwrap().push(spawn!((|n: u64| n + 1)(1), priority = 3));
+        }
+    }
+    alone_with(2, SMALL, || {
+        let cluster = Cluster::local().threads(1).start().unwrap();
+        let task = spawn!(|| Pinned(Spawns), persist = true);
+        task.wait();
+        drop(task);
+        drop(cluster);
+        let spawned = SPAWNED.lock().unwrap().pop().unwrap();
+        assert_eq!(spawned.fetch().unwrap(), 2);
+    });
+}

@@ -113,8 +113,7 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     with(|waiting| waiting.insert(id, Waiting::Asking));
     let learned = task.site.result_bytes().or_else(|| (!task.may_be_large()).then_some(0));
     let result = learned.or((declared > 0).then_some(0)).map(|learned| learned.max(declared));
-    let is_again = again::made_by(&task).is_some();
-    let wish = Wish { result, site: task.site, is_beside: task.is_beside(), is_again };
+    let wish = Wish { result, site: task.site, is_beside: task.is_beside(), again: again::made_by(&task) };
     if !keeper.asks(id, wish) {
         park(task);
         return None;

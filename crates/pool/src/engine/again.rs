@@ -1,27 +1,37 @@
 //! Making a kept value again that was dropped from memory: by a task like the one that made it, whose result moves into the
 //! slot of the first.
 
-use super::context;
 use super::finish::satisfy_all;
 use super::launch::launch;
+use super::{context, running};
 use crate::edge::Chain;
-use crate::task::kept::{self, keeper};
-use crate::task::{GATED, Header, TAKEN, TaskRef};
+use crate::epoch;
+use crate::task::kept::{self, Remade, keeper};
+use crate::task::{GATED, Header, Identity, TAKEN, TaskRef};
 use poniard_model::{Cause, ChunkId, TaskError};
 
 /// Spawns the task that makes a kept value again; the keeper is told when it has ended.
 pub fn remake(chunk: ChunkId) {
     let context = context::get();
-    let made = kept::with_task(chunk, |task| match task.again(chunk, context.new_identity()) {
-        Some(again) => Ok(again),
-        None => {
-            let cause = Cause::scheduling("its arguments could not be copied, to make its result again");
-            Err(TaskError::new(task.as_failed(0), cause))
-        }
+    // Whatever this thread is in the middle of, it does so for somebody who is not halted.
+    let identity = Identity { epoch: epoch::now(), ..context.new_identity() };
+    let made = kept::with_task(chunk, |task| {
+        // While a pool stops, whoever waits ends; no other one is started for that.
+        let refused = running().is_none().then(Cause::halted);
+        let again = if refused.is_none() { task.again(chunk, identity) } else { None };
+        again.ok_or_else(|| {
+            let uncopied =
+                || Cause::scheduling("its arguments could not be copied, to make its result again");
+            TaskError::new(task.as_failed(0), refused.unwrap_or_else(uncopied))
+        })
     });
     match made {
-        Some(Ok(again)) => launch(context, &again, true),
-        Some(Err(error)) => tell(chunk, Err(error)),
+        Some(Ok(again)) => {
+            // It asks, so that the keeper knows when it waits for others.
+            again.set_flags(GATED);
+            launch(context, &again, true);
+        }
+        Some(Err(error)) => tell(chunk, Remade::Failed(error)),
         // It is freed by the keeper's word, which comes after the end of this.
         None => {}
     }
@@ -41,7 +51,7 @@ pub(super) fn done(task: TaskRef, chunk: ChunkId, seal: impl FnOnce(&TaskRef) ->
     let value = unsafe { task.move_value_out() };
     task.set_flags(TAKEN);
     kept::put_back(chunk, value, bytes);
-    tell(chunk, Ok(bytes));
+    tell(chunk, Remade::Made(bytes));
     if let Some(keeper) = keeper().filter(|_| task.flags() & GATED != 0) {
         keeper.ended(task.id(), None);
     }
@@ -55,11 +65,11 @@ pub(super) fn failed(task: &Header, error: &TaskError) {
     let Some(extra) = task.extra() else { return };
     extra.forget_lineage();
     if let Some(chunk) = extra.makes_again {
-        tell(chunk, Err(error.clone()));
+        tell(chunk, if task.is_halted() { Remade::Halted } else { Remade::Failed(error.clone()) });
     }
 }
 
-fn tell(chunk: ChunkId, outcome: Result<u64, TaskError>) {
+fn tell(chunk: ChunkId, outcome: Remade) {
     if let Some(keeper) = keeper() {
         keeper.remade(chunk, outcome);
     }

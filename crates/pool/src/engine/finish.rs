@@ -133,10 +133,11 @@ pub(crate) fn fail_with(task: &TaskRef, error: TaskError) {
 fn seal_failed(task: &TaskRef, error: TaskError, claimed: &mut Vec<NonNull<Header>>) {
     note(|| Event::Finished { task: task.id(), outcome: Outcome::Failed });
     Counts::add_one(&context::get().counts.failed);
+    // In this order: else nobody seems to make what others wait for.
+    again::failed(task, &error);
     if task.flags() & GATED != 0 {
         admission::failed(task);
     }
-    again::failed(task, &error);
     // SAFETY: the caller has the right to end the task.
     unsafe { task.put_error(error) };
     let mut chain = circles::sealed(task, Ended::Failed);

@@ -89,18 +89,28 @@ pub fn set_default(by_default: fn()) {
     *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(by_default);
 }
 
+/// How often a pool is started as it was told to be: another thread may just be stopping one, which has to end first.
+const STARTS_MAX: usize = 1000;
+
 #[cold]
 fn start_by_default() -> &'static Engine {
     let by_default = *BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
-    match by_default {
-        Some(by_default) => by_default(),
-        None => {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            // `Runs` is as good: another thread was faster.
-            let _ = start(Config { threads, memory: u64::MAX });
+    let mut starts = 0;
+    loop {
+        match by_default.filter(|_| starts < STARTS_MAX) {
+            Some(by_default) => by_default(),
+            None => {
+                let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                // `Runs` is as good: another thread was faster.
+                let _ = start(Config { threads, memory: u64::MAX });
+            }
         }
+        if let Some(engine) = running() {
+            return engine;
+        }
+        starts += 1;
+        std::thread::yield_now();
     }
-    get()
 }
 
 /// Starts the pool.
@@ -129,16 +139,17 @@ pub fn start(config: Config) -> Result<(), Runs> {
 }
 
 /// Stops the pool: every task that has not ended fails, and its threads end, those within `patience` whose tasks return.
-/// The next spawn starts another pool.
-pub fn stop(patience: std::time::Duration) {
+/// The next spawn starts another pool, from when `stopped` has returned.
+pub fn stop(patience: std::time::Duration, stopped: impl FnOnce()) {
     let mut past = PAST.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(engine) = running() else { return };
     // In this order: a task of the past that spawns another does not start a pool for it.
     epoch::advance();
     ENGINE.store(null_mut(), Ordering::Release);
     past.push(engine);
-    // What ends now may have watchers, and they may spawn.
     drop(past);
+    stopped();
+    // What ends now may have watchers, and they may spawn.
     halt::clear(Some(engine));
     persistent::release_all();
     engine.crew.stop(patience);

@@ -93,12 +93,15 @@ unsafe fn run_with_extra<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef, argumen
     }
     let timed_out = extra.attempt_ended();
     if extra.is_resolved() {
+        // It has failed meanwhile, perhaps before it kept what it was made of.
+        extra.forget_lineage();
         panics::contain(|| drop(result));
         return Ran::TooLate;
     }
     match result {
         Some(Ok(value)) if timed_out.is_none() => {
             if !extra.resolve() {
+                extra.forget_lineage();
                 panics::contain(|| drop(value));
                 return Ran::TooLate;
             }

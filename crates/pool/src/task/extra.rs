@@ -123,7 +123,7 @@ impl Extra {
 
     /// Keeps what makes the result again, if that was asked for. Another attempt makes it of the same.
     pub(super) fn keep_lineage(&self, make: impl FnOnce() -> Option<Lineage>) {
-        if self.is_cached && self.lineage().is_none() {
+        if self.is_cached && self.storage == Storage::Any && self.lineage().is_none() {
             let lineage = make();
             *self.lineage() = lineage;
         }

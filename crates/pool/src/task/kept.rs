@@ -49,8 +49,8 @@ pub trait Keeper: Send + Sync {
     fn pin(&self, chunk: ChunkId) -> bool;
     /// Somebody holds the value no more.
     fn unpin(&self, chunk: ChunkId);
-    /// What [`remake`](crate::kept::remake) has begun has ended: the value is in memory, with so many bytes, or is not.
-    fn remade(&self, chunk: ChunkId, outcome: Result<u64, TaskError>);
+    /// What [`remake`](crate::kept::remake) has begun has ended.
+    fn remade(&self, chunk: ChunkId, outcome: Remade);
     /// The last handle is gone: `free` follows.
     fn released(&self, chunk: ChunkId);
 }
@@ -64,8 +64,19 @@ pub struct Wish {
     pub site: &'static Site,
     /// Whether it holds no processor while it runs.
     pub is_beside: bool,
-    /// Whether it makes a kept value again: it makes no other.
-    pub is_again: bool,
+    /// The kept value that it makes again: it makes no other.
+    pub again: Option<ChunkId>,
+}
+
+/// What became of making a kept value again.
+#[derive(Clone, Debug)]
+pub enum Remade {
+    /// It is in memory, with so many bytes.
+    Made(u64),
+    /// A halt ended the task. Who came after that may want it all the same.
+    Halted,
+    /// The task failed.
+    Failed(TaskError),
 }
 
 /// A value that is kept from now on.

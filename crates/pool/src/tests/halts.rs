@@ -120,7 +120,7 @@ fn tasks_that_are_spawned_while_the_pool_stops_end() {
             }
         });
         for _ in 0..times(300) {
-            stop(PATIENCE);
+            stop(PATIENCE, || ());
             let _ = start(Config { threads: 2, memory: MEMORY });
         }
         over.store(true, SeqCst);
@@ -146,7 +146,7 @@ fn a_stopped_pool_is_followed_by_another() {
     let pool = other(1);
     let waits = promise::<u64>(&SITE);
     assert_eq!(run(|| 1).get().unwrap(), &1);
-    stop(PATIENCE);
+    stop(PATIENCE, || ());
     assert!(waits.0.get().err().unwrap().is_halted());
     start(Config { threads: 1, memory: MEMORY }).unwrap();
     assert_eq!(run(|| 2).get().unwrap(), &2);
@@ -172,7 +172,7 @@ fn a_body_that_outlives_its_pool_leaves_the_next_one_alone() {
         spawned.send(late).unwrap();
     });
     until("the body runs", || crate::status().running == 1);
-    stop(Duration::from_millis(1));
+    stop(Duration::from_millis(1), || ());
     start(Config { threads: 1, memory: MEMORY }).unwrap();
     let (go, gone) = channel::<()>();
     let blocker = run(move || gone.recv().unwrap());

@@ -1,10 +1,10 @@
 //! Large values that leave their slots and come back, by the word of a keeper that lets everybody in.
 
 use super::*;
-use crate::kept::{self, Keeper, Made, Wish};
+use crate::kept::{self, Keeper, Made, Remade, Wish};
 use crate::{Dep, Extra, Many, Own, Value, put, spawn_with};
 use poniard_model::codec::{Encoded, SharedBytes};
-use poniard_model::{ChunkId, TaskError, TaskId};
+use poniard_model::{ChunkId, TaskId};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
@@ -35,8 +35,13 @@ impl Keeper for Open {
         !self.away.lock().unwrap().contains(&chunk)
     }
     fn unpin(&self, _: ChunkId) {}
-    fn remade(&self, chunk: ChunkId, outcome: Result<u64, TaskError>) {
-        self.remade.lock().unwrap().push((chunk, outcome.map_err(|error| error.to_string())));
+    fn remade(&self, chunk: ChunkId, outcome: Remade) {
+        let outcome = match outcome {
+            Remade::Made(bytes) => Ok(bytes),
+            Remade::Halted => Err("halted".into()),
+            Remade::Failed(error) => Err(error.to_string()),
+        };
+        self.remade.lock().unwrap().push((chunk, outcome));
     }
     fn released(&self, chunk: ChunkId) {
         self.freed.lock().unwrap().push(chunk);

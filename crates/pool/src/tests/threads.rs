@@ -183,7 +183,7 @@ fn a_pool_that_stops_does_not_wait_for_bodies_past_their_limit() {
     let deaf = crowd(3, &gate, || limited(Duration::from_millis(5)));
     assert!(deaf.iter().all(|task| error_of(task).is_timeout()));
     let begun = Instant::now();
-    stop(PATIENCE);
+    stop(PATIENCE, || ());
     assert!(begun.elapsed() < PATIENCE);
     gate.open();
     until("all have returned", || gate.0.went.load(SeqCst) == 3);

@@ -33,8 +33,8 @@ pub(super) enum State {
     Restoring { stored: u64, begun: bool, waiters: Vec<TaskId> },
     /// Nowhere: it is made again when a task wants it.
     Gone,
-    /// Being made again. Its memory is that of the task which makes it, and reserved by those who wait.
-    Remaking { waiters: Vec<TaskId> },
+    /// Being made again, by a task that has asked or will.
+    Remaking { maker: Option<TaskId>, waiters: Vec<TaskId> },
 }
 
 #[derive(Debug)]
@@ -74,8 +74,10 @@ pub(super) struct Seat {
     pub(super) ahead: u64,
     /// Its bytes on disk.
     pub(super) stored: u64,
-    /// Its place among what may leave memory.
+    /// Its place among what may be written, or was.
     pub(super) victim: Option<VictimKey>,
+    /// Its place among what may leave memory without being written.
+    pub(super) droppable: Option<VictimKey>,
     /// Its place among what is on disk alone and worth reading ahead.
     pub(super) cold: Option<NextUse>,
     /// Its place among what is both in memory and on disk.
@@ -120,7 +122,7 @@ impl Chunk {
     /// The tasks that wait for it.
     pub(super) fn waiters(&mut self) -> Option<&mut Vec<TaskId>> {
         match &mut self.state {
-            State::Restoring { waiters, .. } | State::Remaking { waiters } => Some(waiters),
+            State::Restoring { waiters, .. } | State::Remaking { waiters, .. } => Some(waiters),
             _ => None,
         }
     }
@@ -140,12 +142,16 @@ impl Chunk {
         let seat = Seat { held: self.bytes, ahead, leaving: doomed, ..Seat::default() };
         match self.state {
             State::Unmade | State::Gone | State::Remaking { .. } => Seat::default(),
-            State::Resident { stored } => Seat {
-                stored: stored.unwrap_or(0),
-                victim: may_leave.then_some((next, self.is_clean(), Reverse(self.touched), id)),
-                copy: stored.map(|_| next),
-                ..seat
-            },
+            State::Resident { stored } => {
+                let key = may_leave.then_some((next, self.is_clean(), Reverse(self.touched), id));
+                Seat {
+                    stored: stored.unwrap_or(0),
+                    victim: key.filter(|_| self.spill != Spill::Remade),
+                    droppable: key.filter(|_| self.is_clean()),
+                    copy: stored.map(|_| next),
+                    ..seat
+                }
+            }
             State::Spilling { stored } => {
                 Seat { stored, leaving: if may_leave { self.bytes } else { doomed }, ..seat }
             }

@@ -74,6 +74,8 @@ pub enum Event {
     Limits(Limits),
     /// The task is ready and has a processor, or runs beside them. `Admit` or `Fail` answers, when its turn has come.
     Asked(TaskId, Lane),
+    /// The task is ready that makes the chunk again. `Admit` or `Fail` answers, when its turn has come.
+    AskedAgain(TaskId, ChunkId),
     /// An admitted task now waits for another one: it does not count as running. One that has ended is none: its body
     /// goes on past its time limit.
     Paused(TaskId),
@@ -108,12 +110,12 @@ pub enum Event {
         /// Whether its bytes are in memory.
         outcome: Result<(), Arc<Error>>,
     },
-    /// A chunk was made again, or could not be.
+    /// A chunk was made again, or could not be, and the task that was to do it has ended.
     Remade {
         /// The chunk.
         chunk: ChunkId,
-        /// Its size in memory, where it is now.
-        outcome: Result<u64, Arc<Error>>,
+        /// What became of it.
+        outcome: Remade,
     },
 }
 
@@ -130,6 +132,17 @@ pub enum Written {
     Unfit,
 }
 
+/// How making a chunk again ended.
+#[derive(Debug)]
+pub enum Remade {
+    /// It is in memory, with this size.
+    Made(u64),
+    /// The task was ended for another reason than its own: it is begun once more for whoever still waits.
+    Halted,
+    /// Its function failed.
+    Failed(Arc<Error>),
+}
+
 /// What to do, in order, and before the policy is told anything else.
 #[derive(Debug)]
 pub enum Action {
@@ -137,7 +150,7 @@ pub enum Action {
     Write(ChunkId),
     /// Give back the memory of the chunk: its bytes are on disk, or it can be made again.
     Drop(ChunkId),
-    /// Make the chunk again, by a task that asks on [`Lane::Again`]; `Remade` follows.
+    /// Make the chunk again, by a task that asks with `AskedAgain`; `Remade` follows.
     Remake(ChunkId),
     /// Take memory for the chunk and read it; `ReadEnded` follows.
     Read(ChunkId, Haste),

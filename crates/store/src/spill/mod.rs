@@ -26,7 +26,7 @@ pub use chunk::{ChunkId, Spill};
 pub use error::Error;
 pub use file::{FileOptions, Naming, SpillFile, Stored};
 pub use folder::{check as check_folder, sweep};
-pub use message::{Action, Event, Haste, Limits, Made, Why, Written};
+pub use message::{Action, Event, Haste, Limits, Made, Remade, Why, Written};
 pub use next_use::NextUse;
 pub use policy::{Lane, Policy};
 pub use writer::{Completion, Outcome, Parts, PartsMut, Refusal, Refused, Traffic, Transfer, Writer};

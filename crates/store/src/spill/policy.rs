@@ -10,13 +10,15 @@
 //! 3. The chunk with the furthest next use leaves first (Belady, "A study of replacement algorithms for a
 //!    virtual-storage computer", 1966); see [`VictimKey`](super::chunk::VictimKey) for ties.
 //! 4. A clean chunk is never written again.
-//! 5. What can be made again is dropped where others are written, but only for a task: that is work twice. The task that makes
-//!    it again is let in at once, for those who wait for it have its memory.
+//! 5. What can be made again is dropped where others are written, but only where room is needed now: that is work twice. Who
+//!    waits for it has its memory reserved. Of the tasks that make chunks again the last one that asked comes first, and all
+//!    others wait for them: so a tree of such chunks is made again depth first, with those along one path in memory.
 //! 6. While tasks are to come, a few chunks' worth of memory is kept free by writing behind, and as much is read
 //!    ahead, but only in place of what is needed later still: no two chunks can drive each other out in turns.
 //!
 //! Every event costs O(log n) for each chunk that it names and each action that it brings about.
 
+mod again;
 mod check;
 mod choice;
 mod memory;
@@ -24,7 +26,7 @@ mod task;
 
 use super::chunk::{Chunk, ChunkId, Seat, Spill, State, VictimKey};
 use super::error::Error;
-use super::message::{Action, Event, Haste, Limits, Made, Why, Written};
+use super::message::{Action, Event, Haste, Limits, Made, Remade, Why, Written};
 use super::next_use::NextUse;
 use poniard_model::TaskId;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -41,6 +43,8 @@ pub struct Policy {
     tasks: HashMap<TaskId, Task>,
     /// Who asked and waits behind `head`, on a processor or beside them: those who were submitted first go first.
     queue: BTreeSet<(Lane, TaskId)>,
+    /// Tasks that asked to make chunks again, in the order in which they did.
+    again: Vec<TaskId>,
     /// Whose turn it is. Its inputs are pinned where they are.
     head: Option<TaskId>,
     /// The number of the current event.
@@ -57,6 +61,8 @@ pub struct Policy {
     on_processors: usize,
     /// Tasks that were let in and wait for another one.
     paused: usize,
+    /// Chunks that are to be made again by tasks that have not asked yet.
+    unasked: usize,
     /// Transfers under way.
     transfers: usize,
     /// Reads for admitted tasks that wait for another transfer to end.
@@ -79,8 +85,10 @@ struct Sums {
 /// What the seats of all chunks order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Orders {
-    /// What may leave memory; the last one first.
+    /// What may leave memory, but for what can be made again; the last one first.
     victims: BTreeSet<VictimKey>,
+    /// What may leave memory without being written; the last one first.
+    droppable: BTreeSet<VictimKey>,
     /// What is worth reading ahead; the first one first.
     cold: BTreeSet<(NextUse, ChunkId)>,
     /// What is in memory and on disk.
@@ -99,6 +107,8 @@ impl Policy {
             chunks: HashMap::new(),
             tasks: HashMap::new(),
             queue: BTreeSet::new(),
+            again: Vec::new(),
+            unasked: 0,
             head: None,
             now: 0,
             sums: Sums::default(),
@@ -127,6 +137,7 @@ impl Policy {
                 (self.limits, self.refusal) = (limits, None);
             }
             Event::Asked(task, lane) => self.on_asked(task, lane, out),
+            Event::AskedAgain(task, chunk) => self.on_asked_again(task, chunk),
             Event::Paused(task) => self.on_paused(task),
             Event::Resumed(task) => self.on_resumed(task),
             Event::Ended { task, result } => self.on_ended(task, result, out),
@@ -212,6 +223,7 @@ impl Policy {
         *stored = *stored + new.stored - old.stored;
         let with_id = |next: Option<NextUse>| next.map(|next| (next, id));
         replace(&mut self.orders.victims, old.victim, new.victim);
+        replace(&mut self.orders.droppable, old.droppable, new.droppable);
         replace(&mut self.orders.cold, with_id(old.cold), with_id(new.cold));
         replace(&mut self.orders.copies, with_id(old.copy), with_id(new.copy));
         if new.stored < old.stored && self.refusal.as_ref().is_some_and(|error| error.is_full()) {

@@ -200,11 +200,11 @@ impl Machine {
                         self.remakes.insert(task, chunk);
                         let inputs = self.lineage[&chunk].clone();
                         events.push_back(Event::Submitted { task, inputs, result: 0 });
-                        events.push_back(Event::Asked(task, Lane::Again));
+                        events.push_back(Event::AskedAgain(task, chunk));
                     }
                     Action::Admit(task) => match self.remakes.remove(&task) {
                         Some(chunk) => {
-                            events.push_back(Event::Remade { chunk, outcome: Ok(BLOCK) });
+                            events.push_back(Event::Remade { chunk, outcome: Remade::Made(BLOCK) });
                             events.push_back(Event::Ended { task, result: None });
                         }
                         None => self.admitted.push(task),

@@ -1,8 +1,8 @@
 //! What must hold after every event.
 
 use super::Lane;
-use super::task::Stage;
-use super::{ChunkId, Orders, Policy, Spill, State, Sums, TaskId};
+use super::task::{Stage, Task};
+use super::{Chunk, ChunkId, Orders, Policy, Spill, State, Sums, TaskId};
 
 impl Policy {
     /// Compares the whole state with itself. Costs time in the number of chunks and tasks: for tests.
@@ -29,6 +29,7 @@ impl Policy {
             sums.ahead += seat.ahead;
             sums.stored += seat.stored;
             orders.victims.extend(seat.victim);
+            orders.droppable.extend(seat.droppable);
             orders.cold.extend(seat.cold.map(|next| (next, *id)));
             orders.copies.extend(seat.copy.map(|next| (next, *id)));
         }
@@ -66,9 +67,12 @@ impl Policy {
         if let State::Restoring { begun: false, .. } = &chunk.state {
             assert!(self.reads.contains(&id), "{id} will be read");
         }
-        if let State::Restoring { waiters, .. } | State::Remaking { waiters } = &chunk.state {
+        if let State::Restoring { waiters, .. } | State::Remaking { waiters, .. } = &chunk.state {
             for waiter in waiters {
-                assert!(matches!(self.tasks[waiter].stage, Stage::Fetching(_)), "{waiter} waits for {id}");
+                assert!(
+                    matches!(self.tasks[waiter].stage, Stage::Fetching { .. }),
+                    "{waiter} waits for {id}"
+                );
             }
         }
         assert!(!matches!(chunk.state, State::Unmade) || !chunk.uses.is_empty(), "{id} is forgotten");
@@ -76,49 +80,59 @@ impl Policy {
 
     fn check_task(&self, id: TaskId) {
         let task = &self.tasks[&id];
-        let (mut missing, mut remade) = (0, 0);
+        let (mut missing, mut remaking, mut reserved, mut need) = (0, 0, 0, task.result);
         for input in &task.inputs {
             let chunk = &self.chunks[input];
             assert!(chunk.uses.contains(id), "{id} is a use of {input}");
             assert!(!task.stage.pins() || chunk.pins > 0, "{id} holds {input}");
+            need += chunk.missing_bytes();
             match (&chunk.state, task.stage) {
                 (_, Stage::Submitted | Stage::Queued | Stage::Head(_)) => {}
-                (State::Restoring { waiters, .. } | State::Remaking { waiters }, Stage::Fetching(_)) => {
+                (
+                    State::Restoring { waiters, .. } | State::Remaking { waiters, .. },
+                    Stage::Fetching { .. },
+                ) => {
                     assert!(waiters.contains(&id), "{id} waits for {input}");
                     missing += 1;
-                    remade += if matches!(chunk.state, State::Remaking { .. }) { chunk.bytes } else { 0 };
+                    if let State::Remaking { .. } = chunk.state {
+                        remaking += 1;
+                        reserved += chunk.bytes;
+                    }
                 }
                 (State::Resident { .. } | State::Spilling { .. }, _) => {}
                 (state, stage) => panic!("{input} is {state:?} while {id} is {stage:?}"),
             }
         }
-        assert_eq!(task.reserved, if task.lane == Lane::Again { 0 } else { remade });
+        assert_eq!(task.reserved, if task.makes_again.is_some() { 0 } else { reserved });
         match task.stage {
+            Stage::Queued if task.makes_again.is_some() => assert!(self.again.contains(&id)),
             Stage::Queued => assert!(self.queue.contains(&(task.lane, id))),
-            Stage::Head(_) => assert_eq!(self.head, Some(id)),
-            Stage::Fetching(expected) => assert!(expected == missing && missing > 0),
+            Stage::Head(counted) => assert_eq!((self.head, counted), (Some(id), need)),
+            Stage::Fetching { .. } => {
+                assert_eq!(task.stage, Stage::Fetching { missing, remaking });
+                assert!(missing > 0, "{id} has all its inputs");
+            }
             _ => {}
         }
     }
 
     fn check_counts(&self) {
         let count = |is: fn(&Stage) -> bool| self.tasks.values().filter(|task| is(&task.stage)).count();
-        assert_eq!(self.active, count(|stage| matches!(stage, Stage::Fetching(_) | Stage::Running)));
+        assert_eq!(self.active, count(|stage| stage.is_active()));
         let on_processors = self.tasks.values().filter(|task| task.lane == Lane::Processor);
-        let on_processors =
-            on_processors.filter(|task| matches!(task.stage, Stage::Fetching(_) | Stage::Running));
-        assert_eq!(self.on_processors, on_processors.count());
-        assert_eq!(self.paused, count(|stage| matches!(stage, Stage::Paused(_))));
-        assert_eq!(self.queue.len(), count(|stage| matches!(stage, Stage::Queued)));
-        let admitted = self.tasks.values().filter(|task| task.is_admitted());
-        let promised: u64 = admitted.map(|task| task.result + task.reserved).sum();
-        assert_eq!(self.promised, promised);
+        assert_eq!(self.on_processors, on_processors.filter(|task| task.stage.is_active()).count());
+        let admitted = self.tasks.values().filter(|task| task.is_admitted()).count();
+        assert_eq!(self.paused, admitted - self.active);
+        assert_eq!(self.queue.len() + self.again.len(), count(|stage| matches!(stage, Stage::Queued)));
+        let is_unasked = |chunk: &&Chunk| matches!(chunk.state, State::Remaking { maker: None, .. });
+        assert_eq!(self.unasked, self.chunks.values().filter(is_unasked).count());
+        assert_eq!(self.promised, self.tasks.values().map(Task::promise).sum::<u64>());
         let is_under_way =
             |state: &State| matches!(state, State::Spilling { .. } | State::Restoring { begun: true, .. });
         let under_way = self.chunks.values().filter(|chunk| is_under_way(&chunk.state)).count();
         assert_eq!(self.transfers, under_way);
         assert!(self.transfers <= self.limits.transfers);
-        let waits = self.head.is_some() || !self.queue.is_empty();
-        assert!(!waits || self.active > 0 || self.transfers > 0, "somebody waits, and nothing will happen");
+        let waits = self.head.is_some() || !self.queue.is_empty() || !self.again.is_empty();
+        assert!(!waits || self.is_moving(), "somebody waits, and nothing will happen");
     }
 }

@@ -29,6 +29,7 @@ impl Policy {
     /// Lets in who fits, makes room for who does not, then looks ahead.
     pub(super) fn pump(&mut self, out: &mut Vec<Action>) {
         self.begin_reads(out);
+        self.pump_again(out);
         while let Some((head, need)) = self.call_next() {
             if !self.fits(need) {
                 self.make_room(need, Purpose::Now, out);
@@ -36,7 +37,7 @@ impl Policy {
             if self.fits(need) {
                 self.admit(head, out);
                 self.begin_reads(out);
-            } else if self.active > 0 || self.transfers > 0 {
+            } else if self.is_moving() {
                 break;
             } else {
                 self.break_stall(head, need, out);
@@ -45,6 +46,11 @@ impl Policy {
         self.make_room(0, Purpose::Now, out);
         self.make_room(self.headroom(), Purpose::Behind, out);
         self.read_ahead(out);
+    }
+
+    /// Whether something will happen without anybody being let in.
+    pub(super) fn is_moving(&self) -> bool {
+        self.active > 0 || self.transfers > 0 || self.unasked > 0
     }
 
     pub(super) fn fits(&self, need: u64) -> bool {
@@ -84,6 +90,12 @@ impl Policy {
 
     /// Who leaves first among those who can.
     fn victim(&mut self, purpose: Purpose, out: &mut Vec<Action>) -> Option<VictimKey> {
+        let written = self.victim_of_disk(purpose, out);
+        if purpose == Purpose::Now { written.max(self.orders.droppable.last().copied()) } else { written }
+    }
+
+    /// Who leaves first among those who are written, or were.
+    fn victim_of_disk(&mut self, purpose: Purpose, out: &mut Vec<Action>) -> Option<VictimKey> {
         let may_write = self.refusal.is_none() && self.transfers < self.limits.transfers;
         for place in 0..VICTIMS_MAX {
             let key = *self.orders.victims.iter().nth_back(place)?;
@@ -95,9 +107,6 @@ impl Policy {
             };
             if !may_go {
                 return None;
-            }
-            if purpose != Purpose::Now && self.chunks[&id].spill == Spill::Remade {
-                continue;
             }
             if is_clean || (may_write && self.has_place(id, purpose, out)) {
                 return Some(key);
@@ -220,7 +229,7 @@ impl Policy {
         self.tell_waiters(id, waiters, outcome.err(), out);
     }
 
-    fn tell_waiters(
+    pub(super) fn tell_waiters(
         &mut self,
         id: ChunkId,
         waiters: Vec<TaskId>,
@@ -233,32 +242,6 @@ impl Policy {
                 Some(error) => self.fail(waiter, Why::Unreadable(id, error.clone()), out),
             }
         }
-    }
-
-    pub(super) fn on_remade(&mut self, id: ChunkId, outcome: Result<u64, Arc<Error>>, out: &mut Vec<Action>) {
-        let (waiters, reserved) = self.change(id, |chunk| {
-            let State::Remaking { waiters } = &mut chunk.state else { panic!("{id} was not being made") };
-            let (waiters, reserved) = (std::mem::take(waiters), chunk.bytes);
-            chunk.state = match outcome {
-                Ok(_) => State::Resident { stored: None },
-                Err(_) => State::Gone,
-            };
-            // A function that is not the same each time may make more or less.
-            chunk.bytes = *outcome.as_ref().unwrap_or(&reserved);
-            (waiters, reserved)
-        });
-        self.ceiling = self.ceiling.max(self.used());
-        waiters.iter().for_each(|waiter| self.unreserve(*waiter, reserved));
-        if self.chunks[&id].is_doomed {
-            self.free(id, out);
-            return;
-        }
-        if outcome.is_ok()
-            && let Some(need) = self.need_of_head(id)
-        {
-            *need -= reserved;
-        }
-        self.tell_waiters(id, waiters, outcome.err(), out);
     }
 
     /// Reads what is needed next, as long as it fits or takes the place of what is needed later.

@@ -5,8 +5,6 @@ use super::{Action, Chunk, ChunkId, Haste, Made, Policy, Spill, State, TaskId, W
 /// What a task runs on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Lane {
-    /// Makes a chunk again: others were let in for it, and wait.
-    Again,
     /// Beside the processors: it mostly waits for something else than memory.
     Beside,
     /// A processor.
@@ -26,6 +24,8 @@ pub(super) struct Task {
     pub(super) stage: Stage,
     /// What it runs on; of no meaning before it asks.
     pub(super) lane: Lane,
+    /// The chunk that it makes again.
+    pub(super) makes_again: Option<ChunkId>,
 }
 
 /// How far a task has come.
@@ -38,7 +38,7 @@ pub(super) enum Stage {
     /// It is the head of the queue: its inputs are pinned, and it needs this many bytes more.
     Head(u64),
     /// It was let in, and so many of its inputs are still being read or made again.
-    Fetching(usize),
+    Fetching { missing: usize, remaking: usize },
     /// It runs.
     Running,
     /// It waits for others while it runs: so many of its waits are under way.
@@ -51,7 +51,8 @@ impl Policy {
         inputs.dedup();
         inputs.iter().for_each(|input| self.will_use(task, *input));
         let (stage, lane) = (Stage::Submitted, Lane::Processor);
-        let old = self.tasks.insert(task, Task { inputs, result, reserved: 0, stage, lane });
+        let old =
+            self.tasks.insert(task, Task { inputs, result, reserved: 0, stage, lane, makes_again: None });
         assert!(old.is_none(), "{task} was submitted twice");
     }
 
@@ -84,30 +85,30 @@ impl Policy {
         if !self.tasks.contains_key(&id) {
             self.on_submitted(id, Vec::new(), 0);
         }
-        let task = self.tasks.get_mut(&id).expect("just seen");
-        let old = std::mem::replace(&mut task.result, result);
-        if let Stage::Head(need) = &mut task.stage {
-            *need = *need + result - old;
-        } else if task.is_admitted() {
-            self.promised = self.promised + result - old;
-        }
+        self.change_task(id, |task| {
+            let old = std::mem::replace(&mut task.result, result);
+            if let Stage::Head(need) = &mut task.stage {
+                *need = *need + result - old;
+            }
+        });
+    }
+
+    /// Changes a task, and with it what is promised.
+    pub(super) fn change_task<R>(&mut self, id: TaskId, change: impl FnOnce(&mut Task) -> R) -> R {
+        let task = self.tasks.get_mut(&id).expect("who changes is known");
+        let before = task.promise();
+        let result = change(task);
+        self.promised = self.promised + task.promise() - before;
+        result
     }
 
     pub(super) fn on_asked(&mut self, id: TaskId, lane: Lane, out: &mut Vec<Action>) {
         // A task that was cancelled may still ask.
         let Some(task) = self.tasks.get_mut(&id) else { return };
         assert_eq!(task.stage, Stage::Submitted, "{id} asks once");
-        task.lane = lane;
-        if lane == Lane::Again {
-            // It may wait for nothing but the disk and others like it: that comes to an end.
-            let need = self.pin_inputs(id) + self.tasks[&id].result;
-            self.ceiling = self.ceiling.max(self.used() + need);
-            self.let_in(id, out);
-        } else {
-            task.stage = Stage::Queued;
-            self.queue.insert((lane, id));
-            self.overtake(id, out);
-        }
+        (task.stage, task.lane) = (Stage::Queued, lane);
+        self.queue.insert((lane, id));
+        self.overtake(id, out);
     }
 
     /// Lets a task that has just asked go ahead of the others, if it fits and leaves no more than it found.
@@ -159,18 +160,17 @@ impl Policy {
     }
 
     /// Takes back all that the task holds.
-    fn forget(&mut self, id: TaskId, out: &mut Vec<Action>) {
+    pub(super) fn forget(&mut self, id: TaskId, out: &mut Vec<Action>) {
         let task = self.tasks.remove(&id).expect("the caller has seen it");
         match task.stage {
             Stage::Submitted => {}
+            Stage::Queued if task.makes_again.is_some() => self.again.retain(|other| *other != id),
             Stage::Queued => drop(self.queue.remove(&(task.lane, id))),
             Stage::Head(_) => self.head = None,
-            Stage::Fetching(_) | Stage::Running => self.count_active(task.lane, false),
-            Stage::Paused(_) => self.paused -= 1,
+            stage if stage.is_active() => self.count_active(task.lane, false),
+            _ => self.paused -= 1,
         }
-        if task.is_admitted() {
-            self.promised -= task.result + task.reserved;
-        }
+        self.promised -= task.promise();
         let now = self.now;
         for input in task.inputs {
             self.change(input, |chunk| {
@@ -178,7 +178,7 @@ impl Policy {
                 if task.stage.pins() {
                     (chunk.pins, chunk.touched) = (chunk.pins - 1, now);
                 }
-                if let (Stage::Fetching(_), Some(waiters)) = (task.stage, chunk.waiters()) {
+                if let (Stage::Fetching { .. }, Some(waiters)) = (task.stage, chunk.waiters()) {
                     waiters.retain(|waiter| *waiter != id);
                 }
             });
@@ -212,7 +212,7 @@ impl Policy {
     }
 
     /// Keeps the inputs where they are; tells the bytes of those that are not in memory.
-    fn pin_inputs(&mut self, id: TaskId) -> u64 {
+    pub(super) fn pin_inputs(&mut self, id: TaskId) -> u64 {
         let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
         let pin = |chunk: &mut Chunk| {
             (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false);
@@ -246,7 +246,7 @@ impl Policy {
     }
 
     /// Counts a task that begins or ends to run, or to wait.
-    fn count_active(&mut self, lane: Lane, begins: bool) {
+    pub(super) fn count_active(&mut self, lane: Lane, begins: bool) {
         let change = |count: &mut usize| if begins { *count += 1 } else { *count -= 1 };
         change(&mut self.active);
         if lane == Lane::Processor {
@@ -254,11 +254,10 @@ impl Policy {
         }
     }
 
-    fn let_in(&mut self, id: TaskId, out: &mut Vec<Action>) {
-        self.count_active(self.tasks[&id].lane, true);
+    pub(super) fn let_in(&mut self, id: TaskId, out: &mut Vec<Action>) {
         let task = self.tasks.get_mut(&id).expect("the head is known");
         let inputs = std::mem::take(&mut task.inputs);
-        let (mut missing, mut remade) = (0, 0);
+        let (mut missing, mut remaking, mut reserved) = (0, 0, 0);
         for &input in &inputs {
             let waiters = Vec::new();
             match self.chunks[&input].state {
@@ -267,9 +266,14 @@ impl Policy {
                         chunk.state = State::Restoring { stored, begun: false, waiters }
                     });
                     self.reads.push_back(input);
+                    let bytes = self.chunks[&input].bytes;
+                    if let Some(need) = self.need_of_head(input) {
+                        *need -= bytes;
+                    }
                 }
                 State::Gone => {
-                    self.change(input, |chunk| chunk.state = State::Remaking { waiters });
+                    self.change(input, |chunk| chunk.state = State::Remaking { maker: None, waiters });
+                    self.unasked += 1;
                     out.push(Action::Remake(input));
                 }
                 _ => {}
@@ -280,20 +284,28 @@ impl Policy {
                 {
                     out.push(Action::Hurry(input));
                 }
-                remade += if matches!(chunk.state, State::Remaking { .. }) { chunk.bytes } else { 0 };
+                if let State::Remaking { .. } = chunk.state {
+                    remaking += 1;
+                    reserved += chunk.bytes;
+                }
                 if let Some(waiters) = chunk.waiters() {
                     missing += 1;
                     waiters.push(id);
                 }
             });
         }
-        let task = self.tasks.get_mut(&id).expect("the head is known");
-        task.inputs = inputs;
-        // Those who wait for a task that makes a chunk again have reserved for the chunks on the way there, too: one at a
-        // time is in memory.
-        task.reserved = if task.lane == Lane::Again { 0 } else { remade };
-        self.promised += task.result + task.reserved;
-        task.stage = Stage::Fetching(missing);
+        let lane = self.change_task(id, |task| {
+            task.inputs = inputs;
+            // Who makes a chunk again goes on when its turn is, whatever there is room for then.
+            task.reserved = if task.makes_again.is_some() { 0 } else { reserved };
+            task.stage = Stage::Fetching { missing, remaking };
+            task.lane
+        });
+        if remaking == 0 {
+            self.count_active(lane, true)
+        } else {
+            self.paused += 1
+        }
         if missing == 0 {
             self.run(id, out);
         }
@@ -304,18 +316,12 @@ impl Policy {
         out.push(Action::Admit(id));
     }
 
-    /// A chunk for which the task has reserved so many bytes is made again, or will not be.
-    pub(super) fn unreserve(&mut self, id: TaskId, bytes: u64) {
-        let task = self.tasks.get_mut(&id).expect("who waits for a chunk is known");
-        let bytes = if task.lane == Lane::Again { 0 } else { bytes };
-        task.reserved -= bytes;
-        self.promised -= bytes;
-    }
-
     /// One input of the task has come.
     pub(super) fn arrived(&mut self, id: TaskId, out: &mut Vec<Action>) {
         let task = self.tasks.get_mut(&id).expect("who waits for a chunk is known");
-        let Stage::Fetching(missing) = &mut task.stage else { unreachable!("it waits for its inputs") };
+        let Stage::Fetching { missing, .. } = &mut task.stage else {
+            unreachable!("it waits for its inputs")
+        };
         *missing -= 1;
         if *missing == 0 {
             self.run(id, out);
@@ -346,7 +352,16 @@ impl Policy {
 
 impl Task {
     pub(super) fn is_admitted(&self) -> bool {
-        matches!(self.stage, Stage::Fetching(_) | Stage::Running | Stage::Paused(_))
+        matches!(self.stage, Stage::Fetching { .. } | Stage::Running | Stage::Paused(_))
+    }
+
+    /// Bytes that are kept free for it.
+    pub(super) fn promise(&self) -> u64 {
+        match self.stage {
+            Stage::Fetching { remaking: 1.., .. } if self.makes_again.is_some() => 0,
+            Stage::Fetching { .. } | Stage::Running | Stage::Paused(_) => self.result + self.reserved,
+            Stage::Submitted | Stage::Queued | Stage::Head(_) => 0,
+        }
     }
 
     /// Begins a wait; whether it is the first.
@@ -369,6 +384,11 @@ impl Task {
 }
 
 impl Stage {
+    /// Whether the task was let in and does not wait for another one, to end or to make a chunk again.
+    pub(super) fn is_active(self) -> bool {
+        matches!(self, Stage::Fetching { remaking: 0, .. } | Stage::Running)
+    }
+
     /// Whether the task has its inputs pinned.
     pub(super) fn pins(self) -> bool {
         !matches!(self, Stage::Submitted | Stage::Queued)

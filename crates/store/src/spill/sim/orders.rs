@@ -210,7 +210,10 @@ impl Engine {
         let result = work.makes.0;
         if work.is_again {
             let error = Arc::new(Error::unmade(result, "a planned error"));
-            self.untold.push_back(Event::Remade { chunk: result, outcome: Err(error) });
+            // Some end for another reason; not for ever.
+            let is_halted = task.0.is_multiple_of(5);
+            let outcome = if is_halted { Remade::Halted } else { Remade::Failed(error) };
+            self.untold.push_back(Event::Remade { chunk: result, outcome });
             return;
         }
         self.places.remove(&result);
@@ -307,7 +310,7 @@ impl Engine {
             let place = self.places.get_mut(&chunk).unwrap();
             place.is_in_memory = true;
             place.bytes *= if makes == Makes::Twice { 2 } else { 1 };
-            let outcome = Ok(place.bytes);
+            let outcome = Remade::Made(place.bytes);
             self.untold.push_back(Event::Remade { chunk, outcome });
         }
         self.tell(Event::Ended { task, result: None });
@@ -402,11 +405,11 @@ impl Engine {
 
     fn ask(&mut self, task: TaskId) {
         self.tasks.get_mut(&task).unwrap().stage = Stage::Asked;
-        let lane = match task.0 {
-            _ if self.tasks[&task].is_again => Lane::Again,
-            id if id.is_multiple_of(3) => Lane::Beside,
-            _ => Lane::Processor,
-        };
+        let work = &self.tasks[&task];
+        if work.is_again {
+            return self.tell(Event::AskedAgain(task, work.makes.0));
+        }
+        let lane = if task.0.is_multiple_of(3) { Lane::Beside } else { Lane::Processor };
         self.tell(Event::Asked(task, lane));
     }
 

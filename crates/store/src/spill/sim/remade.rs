@@ -39,3 +39,39 @@ fn what_a_block_was_made_of_is_made_again_first() {
     assert!((1..=8).contains(&moved.remade), "{moved:?}");
     assert!(peak <= 3 * BLOCK, "one block at a time comes back, beside what it is made of: {peak}");
 }
+
+#[test]
+fn a_tree_is_made_again_depth_first() {
+    // 64 leaves, and sums of two each, up to the root: block n has the children 2n and 2n + 1.
+    let sums =
+        (1..64).rev().map(|n| Step { reads: vec![2 * n, 2 * n + 1], makes: Some(n), ..Step::default() });
+    let others = [
+        Step { makes: Some(200), ..Step::default() },
+        step(200, Some(201), Held::Drop),
+        step(201, None, Held::Drop),
+    ];
+    let trace: Vec<Step> =
+        (64..128).map(make).chain(sums).chain(others).chain([step(1, None, Held::Keep)]).collect();
+    for room in [3, 4, 8] {
+        let (moved, peak) = run_remade(&trace, room);
+        assert_eq!((moved.written, moved.read), (0, 0));
+        assert!(moved.remade > 0);
+        // A block for each level of the tree, the two that a sum reads, what it makes, and what the root's reader has reserved.
+        assert!(peak <= room.max(6 + 4) * BLOCK, "{room} {moved:?} {}", peak / BLOCK);
+    }
+}
+
+#[test]
+fn what_can_be_dropped_is_found_behind_what_cannot_be_written() {
+    let mut machine = Machine::new(Limits { budget: 16 * BLOCK, spill: 0, window: 0, ..Limits::default() });
+    let made = |id: u64, spill| Made { chunk: ChunkId(id), bytes: BLOCK, spill, is_held: false };
+    (0..9).for_each(|id| machine.tell(Event::Made(made(id, Spill::Allowed))));
+    for id in 9..16 {
+        machine.tell(Event::Made(made(id, Spill::Remade)));
+        // It is needed, so what nobody is known to need would leave before it.
+        machine.tell(Event::Submitted { task: TaskId(id), inputs: vec![ChunkId(id)], result: 0 });
+    }
+    machine.submit(TaskId(100), &make(100));
+    machine.run(TaskId(100), &make(100));
+    assert_eq!(machine.moved, Moved::default());
+}
