@@ -35,12 +35,10 @@ impl Depth {
     pub(crate) fn is_exceeded(self) -> bool {
         address().abs_diff(self.start) > self.bytes
     }
-
-    #[inline]
-    fn check(self, verb: &str) -> Result<()> {
-        if self.is_exceeded() { Err(too_deep(verb)) } else { Ok(()) }
-    }
 }
+
+/// Bytes between two looks: a value comes at most so many levels deeper meanwhile.
+const LOOK_EVERY: u32 = 16;
 
 #[cold]
 fn too_deep(verb: &str) -> Error {
@@ -52,6 +50,24 @@ fn too_deep(verb: &str) -> Error {
 struct Shallow<F> {
     inner: F,
     depth: Depth,
+    /// Bytes until the next look.
+    left: u32,
+}
+
+impl<F> Shallow<F> {
+    fn new(inner: F, stack_bytes: usize) -> Shallow<F> {
+        Shallow { inner, depth: Depth::of(stack_bytes), left: LOOK_EVERY }
+    }
+
+    #[inline(always)]
+    fn look(&mut self, verb: &str) -> Result<()> {
+        self.left -= 1;
+        if self.left > 0 {
+            return Ok(());
+        }
+        self.left = LOOK_EVERY;
+        if self.depth.is_exceeded() { Err(too_deep(verb)) } else { Ok(()) }
+    }
 }
 
 impl<'de> Input<'de> for Shallow<Slice<'de>> {
@@ -60,7 +76,7 @@ impl<'de> Input<'de> for Shallow<Slice<'de>> {
 
     #[inline]
     fn pop(&mut self) -> Result<u8> {
-        self.depth.check("read")?;
+        self.look("read")?;
         self.inner.pop()
     }
 
@@ -84,13 +100,13 @@ impl Output for Shallow<ExtendFlavor<Vec<u8>>> {
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> Result<()> {
-        self.depth.check("written")?;
+        self.look("written")?;
         self.inner.try_push(byte)
     }
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> Result<()> {
-        self.depth.check("written")?;
+        self.look("written")?;
         self.inner.try_extend(bytes)
     }
 
@@ -101,14 +117,12 @@ impl Output for Shallow<ExtendFlavor<Vec<u8>>> {
 
 /// Adds a value's bytes.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let inner = ExtendFlavor::new(bytes);
-    postcard::serialize_with_flavor(value, Shallow { inner, depth: Depth::of(WRITE_BYTES) })
+    postcard::serialize_with_flavor(value, Shallow::new(ExtendFlavor::new(bytes), WRITE_BYTES))
 }
 
 /// Reads a value; gives the bytes after it, too.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8])> {
-    let flavor = Shallow { inner: Slice::new(bytes), depth: Depth::of(READ_BYTES) };
-    let mut deserializer = Deserializer::from_flavor(flavor);
+    let mut deserializer = Deserializer::from_flavor(Shallow::new(Slice::new(bytes), READ_BYTES));
     let value = T::deserialize(&mut deserializer)?;
     Ok((value, deserializer.finalize()?))
 }

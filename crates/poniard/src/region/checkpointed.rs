@@ -49,6 +49,7 @@ pub(crate) fn spawn_checkpointed<A: Arg, R: Data>(
 pub(crate) fn reading(options: &Options) -> Options {
     let mut reading = Options::new().occupancy(0.0).threads(1);
     reading.asked.name = options.asked.name.clone();
+    (reading.asked.persist, reading.asked.storage) = (options.asked.persist, options.asked.storage);
     reading.after = options.after.clone();
     reading.key = options.key;
     reading
