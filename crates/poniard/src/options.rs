@@ -158,8 +158,7 @@ impl Options {
     /// value is copied too. A result whose arguments cannot be copied, or give access to a [`Mutable`](crate::Mutable), goes to
     /// disk like others, and so does one that a checkpoint gave; with [`Options::storage`] this option does nothing. Small results
     /// stay in memory. When the function fails the second time, that is the error of whoever wanted the result, and the next one
-    /// has it run once more. A function that runs again must not wait for a `Mutable` that its reader has in hand: both would wait
-    /// for ever. While results are made again that are made of each other, those on the way may go beyond the budget.
+    /// has it run once more. A function that waits for a `Mutable` which its reader has in hand is a circle, and an error. While results are made again that are made of each other, those on the way may go beyond the budget.
     ///
     /// ```
     /// use poniard::prelude::*;

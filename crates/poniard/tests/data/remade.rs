@@ -218,7 +218,7 @@ fn b11_a_tree_of_cached_results_is_made_again_depth_first() {
             all.push(std::mem::replace(&mut level, sums));
         }
         let first = level[0].fetch_ref().unwrap()[0];
-        assert_eq!(first, (0..256).sum());
+        assert_eq!(first, (0..256).sum::<u64>());
         crowd_out();
         let before = memory_usage();
         assert_eq!(level[0].fetch_ref().unwrap()[0], first);
@@ -271,5 +271,29 @@ fn what_is_dropped_with_a_cluster_may_spawn_tasks() {
         drop(cluster);
         let spawned = SPAWNED.lock().unwrap().pop().unwrap();
         assert_eq!(spawned.fetch().unwrap(), 2);
+    });
+}
+
+#[test]
+fn b11_a_circle_through_what_is_made_again_is_an_error() {
+    static COUNTER: std::sync::Mutex<Option<Mutable<u64>>> = std::sync::Mutex::new(None);
+    fn counts(n: u64) -> Result<Vec<u64>, TaskError> {
+        let mut counter = COUNTER.lock().unwrap().clone().unwrap();
+        counter.with_mut(|count| *count += 1)?;
+        Ok(vec![n; 8192])
+    }
+    alone_with(2, SMALL, || {
+        let mut counter = mutable!(0_u64);
+        *COUNTER.lock().unwrap() = Some(counter.clone());
+        let x = spawn!(counts(5)?, cache = true);
+        x.wait();
+        crowd_out();
+        // It has its turn at the counter, and waits for what cannot be made before that is over.
+        let reader = spawn!((|x: &Vec<u64>, count: &mut u64| x[0] + *count)(&x, &mut counter));
+        let text = reader.fetch().map(drop).unwrap_err().to_string();
+        assert!(text.contains("cannot make") && text.contains("cannot be waited for here"), "{text}");
+        assert_eq!(counter.fetch().unwrap(), 1);
+        assert_eq!(x.fetch_ref().unwrap()[0], 5);
+        assert_eq!(counter.fetch().unwrap(), 2);
     });
 }

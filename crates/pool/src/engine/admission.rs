@@ -15,7 +15,8 @@ use poniard_model::{Cause, ChunkId, Data, Site, TaskError, TaskId};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Mutex, PoisonError};
+use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A task that has asked to be let in.
 enum Waiting {
@@ -31,9 +32,38 @@ enum Waiting {
 
 static WAITING: Mutex<Option<HashMap<TaskId, Waiting>>> = Mutex::new(None);
 
+fn lock() -> MutexGuard<'static, Option<HashMap<TaskId, Waiting>>> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn with<R>(work: impl FnOnce(&mut HashMap<TaskId, Waiting>) -> R) -> R {
-    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-    work(waiting.get_or_insert_default())
+    work(lock().get_or_insert_default())
+}
+
+/// The parked tasks, none of which goes on, or gives its arguments back, before this is dropped.
+pub(super) struct Parking(MutexGuard<'static, Option<HashMap<TaskId, Waiting>>>);
+
+impl Parking {
+    pub(super) fn lock() -> Parking {
+        Parking(lock())
+    }
+
+    /// Those that read the value of a chunk.
+    pub(super) fn readers(&self, chunk: ChunkId) -> Vec<NonNull<Header>> {
+        let mut readers = Vec::new();
+        for waiting in self.0.iter().flat_map(HashMap::values) {
+            let Waiting::Parked(task) = waiting else { continue };
+            // SAFETY: it is claimed, has not run, and does not leave while the lock is held.
+            unsafe {
+                task.reads(&mut |input| {
+                    if ChunkId::from(input.id()) == chunk {
+                        readers.push(task.as_non_null());
+                    }
+                });
+            }
+        }
+        readers
+    }
 }
 
 /// Spawns a task of the engine's own.

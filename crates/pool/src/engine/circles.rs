@@ -1,17 +1,22 @@
 //! Circles of waits: a running task that waits in the middle for one that cannot end before it does.
 //!
 //! What cannot end before a task does hangs below it: its dependents, the tasks in whose middle threads wait for it, and what
-//! hangs below those; and those that wait for a turn at data which it uses. A wait closes a circle when its target is found there. A few steps of that walk are taken
-//! before a thread parks, and all of them again, ever more rarely, while it stays parked: so a circle through millions of
-//! waiting tasks is found as well, and a wait that is not part of one costs next to nothing.
+//! hangs below those; those that wait for a turn at data which it uses; and those that are to read what it makes again. A wait
+//! closes a circle when its target is found there. A few steps of that walk are taken before a thread parks, and all of them
+//! again, ever more rarely, while it stays parked: so a circle through millions of waiting tasks is found as well, and a wait
+//! that is not part of one costs next to nothing.
 //!
 //! **Why the walk may read lists of other tasks.** All that it comes to is blocked by the walker's own task: it hangs on a task
 //! that has not ended, or its thread is parked until such a task ends. So none of it can end well meanwhile. It can
 //! fail, be cancelled, run out of time, or be ended by a completion: all of these seal their lists under the lock that the
 //! walk holds ([`sealed`]). An edge that hangs in a list that is not sealed keeps its task alive, and a parked thread keeps the
 //! tasks alive in whose middle it is. A task that waits in the queue of a datum has an edge out too, and it comes back only
-//! when those before it have dropped their arguments, which tasks that are blocked do not.
+//! when those before it have dropped their arguments, which tasks that are blocked do not. A task that waits for memory, and with it
+//! for what another one makes again, is found where it is parked, and stays there with its arguments while the walk has that
+//! place locked.
 
+use super::admission::Parking;
+use super::again;
 use crate::edge::{Chain, Ended, Waiter};
 use crate::task::access::{AccessTo, TaskTurns};
 use crate::task::arg::TaskWaiter;
@@ -132,6 +137,8 @@ struct Walk {
     next: Vec<NonNull<Header>>,
     /// Of each queue, the first turn behind which all was seen.
     queues: HashMap<NonNull<TaskTurns>, u64>,
+    /// The tasks that wait for memory, locked from when the walk has first come to one that makes something again.
+    parking: Option<Parking>,
     steps: usize,
     most: usize,
 }
@@ -140,7 +147,7 @@ impl Walk {
     fn new(target: &TaskRef, most: usize) -> Walk {
         let target = target.as_non_null();
         let (seen, next, queues) = Default::default();
-        Walk { target, seen, next, queues, steps: 0, most }
+        Walk { target, seen, next, queues, parking: None, steps: 0, most }
     }
 
     fn run(&mut self, from: Vec<NonNull<Header>>) -> ControlFlow<Found> {
@@ -196,7 +203,20 @@ impl Walk {
         };
         // SAFETY: it is blocked, so its arguments stay, see the module's page.
         unsafe { TaskRef::accesses(task, &mut visit) };
-        turns.into_iter().try_for_each(|(queue, turn, usage)| self.behind_turn(queue, turn, usage))
+        turns.into_iter().try_for_each(|(queue, turn, usage)| self.behind_turn(queue, turn, usage))?;
+        self.behind_remade(task)
+    }
+
+    /// Those that are parked until what a task makes again is there.
+    fn behind_remade(&mut self, task: NonNull<Header>) -> ControlFlow<Found> {
+        // SAFETY: it is kept alive, see the module's page.
+        let Some(chunk) = again::made_by(unsafe { task.as_ref() }) else { return ControlFlow::Continue(()) };
+        let readers = self.parking.get_or_insert_with(Parking::lock).readers(chunk);
+        for reader in readers {
+            self.found(reader)?;
+            self.step()?;
+        }
+        ControlFlow::Continue(())
     }
 
     /// Those that wait for the turns of a thread to end which it has without being a task.
