@@ -3,6 +3,7 @@
 //! * `mapping`, `size`, `extents`, `slab`, `arena`: memory that is pooled and aligned; `refusal`: why there is none.
 //! * `buffer`, `shape`, `elem`, `tile`, `blob`: bytes and arrays in it, passed on without a copy; `travel`: how they are
 //!   written.
+//! * `refs`: who has handles of a chunk, in several processes.
 //! * `spill`: what leaves memory when there is too little of it, and where it goes.
 
 mod arena;
@@ -11,6 +12,7 @@ mod buffer;
 mod elem;
 mod extents;
 mod mapping;
+pub mod refs;
 mod refusal;
 mod shape;
 mod size;

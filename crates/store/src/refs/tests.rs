@@ -1,0 +1,275 @@
+//! Workers that pass handles around over slow channels and die, against a plain account of who has what.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+/// What travels between two workers.
+#[derive(Clone, Copy, Debug)]
+enum Message {
+    Handle(GlobalChunk, Grant),
+    Note(Note),
+    /// The other end is gone; nothing of it comes after that.
+    Gone,
+}
+
+/// What happens next; numbers choose among what can happen.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    Make(u8),
+    Clone(u8),
+    Drop(u8),
+    /// Which handle, and to whom.
+    Send(u8, u8),
+    /// From one worker to another, the oldest.
+    Deliver(u8),
+    /// A message is given back to who wrote it, because it could not be sent.
+    Return(u8),
+    Kill(u8),
+}
+
+#[derive(Debug)]
+struct World {
+    workers: BTreeMap<WorkerId, Refs>,
+    /// Handles that are somewhere, one for each.
+    handles: Vec<(WorkerId, GlobalChunk)>,
+    channels: BTreeMap<(WorkerId, WorkerId), VecDeque<Message>>,
+    freed: BTreeSet<GlobalChunk>,
+    lost: BTreeSet<(WorkerId, GlobalChunk)>,
+    /// Chunks of which a dead worker had a handle on its way, or the only ones.
+    at_risk: BTreeSet<GlobalChunk>,
+    made: Vec<GlobalChunk>,
+}
+
+fn nth<T: Copy>(of: &[T], choice: u8) -> Option<T> {
+    (!of.is_empty()).then(|| of[usize::from(choice) % of.len()])
+}
+
+impl World {
+    fn new(workers: u32) -> World {
+        World {
+            workers: (1..=workers).map(|id| (WorkerId(id), Refs::new(WorkerId(id)))).collect(),
+            handles: Vec::new(),
+            channels: BTreeMap::new(),
+            freed: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            at_risk: BTreeSet::new(),
+            made: Vec::new(),
+        }
+    }
+
+    fn living(&self) -> Vec<WorkerId> {
+        self.workers.keys().copied().collect()
+    }
+
+    fn obey(&mut self, me: WorkerId, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Tell(to, note) => self.send(me, to, Message::Note(note)),
+                Action::Free(chunk) => self.free(GlobalChunk { owner: me, chunk }),
+                Action::Lost(chunk) => {
+                    let owner_lives = self.workers.contains_key(&chunk.owner);
+                    assert!(!owner_lives || self.at_risk.contains(&chunk), "{chunk:?} is lost for no reason");
+                    assert!(self.lost.insert((me, chunk)), "told once");
+                }
+            }
+        }
+    }
+
+    /// What is sent to the dead goes nowhere.
+    fn send(&mut self, from: WorkerId, to: WorkerId, message: Message) {
+        if self.workers.contains_key(&to) {
+            self.channels.entry((from, to)).or_default().push_back(message);
+        }
+    }
+
+    fn free(&mut self, chunk: GlobalChunk) {
+        assert!(self.freed.insert(chunk), "{chunk:?} is freed once");
+        if self.at_risk.contains(&chunk) {
+            return;
+        }
+        assert!(!self.handles.iter().any(|(_, other)| *other == chunk), "{chunk:?} is freed under a handle");
+        let mut on_the_way = self.channels.values().flatten();
+        let is_it = |message: &Message| matches!(message, Message::Handle(other, _) if *other == chunk);
+        assert!(!on_the_way.any(is_it), "{chunk:?} is freed while a handle is on its way");
+    }
+
+    fn act(&mut self, me: WorkerId, act: impl FnOnce(&mut Refs, &mut Vec<Action>)) {
+        let mut actions = Vec::new();
+        act(self.workers.get_mut(&me).expect("the dead do nothing"), &mut actions);
+        self.obey(me, actions);
+    }
+
+    fn drop_handle(&mut self, place: usize) {
+        let (me, chunk) = self.handles.swap_remove(place);
+        self.act(me, |refs, out| refs.dropped(chunk, out));
+        if !self.handles.contains(&(me, chunk)) {
+            self.lost.remove(&(me, chunk));
+        }
+    }
+
+    fn deliver(&mut self, from: WorkerId, to: WorkerId) {
+        let channel = self.channels.get_mut(&(from, to)).expect("it has a message");
+        let message = channel.pop_front().expect("as above");
+        if channel.is_empty() {
+            self.channels.remove(&(from, to));
+        }
+        match message {
+            Message::Handle(chunk, grant) => {
+                self.handles.push((to, chunk));
+                self.act(to, |refs, out| refs.received(chunk, grant, out));
+            }
+            Message::Note(note) => self.act(to, |refs, out| refs.told(from, note, out)),
+            Message::Gone => self.act(to, |refs, out| refs.gone(from, out)),
+        }
+    }
+
+    fn kill(&mut self, worker: WorkerId) {
+        let refs = self.workers.remove(&worker).expect("it lives");
+        self.handles.retain(|(at, _)| *at != worker);
+        self.lost.retain(|(at, _)| *at != worker);
+        self.at_risk.extend(refs.grants.values().map(|(chunk, _)| *chunk));
+        self.channels.retain(|(_, to), _| *to != worker);
+        for other in self.living() {
+            // Some of what it has sent may still come.
+            self.send(worker, other, Message::Gone);
+        }
+    }
+
+    fn make(&mut self, choice: Choice) {
+        match choice {
+            Choice::Make(who) => {
+                let me = nth(&self.living(), who).expect("somebody lives");
+                let number = ChunkId(self.made.len() as u64);
+                let chunk = self.workers.get_mut(&me).expect("as above").made(number);
+                self.made.push(chunk);
+                self.handles.push((me, chunk));
+            }
+            Choice::Clone(which) => {
+                if let Some((me, chunk)) = nth(&self.handles, which) {
+                    self.workers.get_mut(&me).expect("only the living have handles").cloned(chunk);
+                    self.handles.push((me, chunk));
+                }
+            }
+            Choice::Drop(which) if !self.handles.is_empty() => {
+                self.drop_handle(usize::from(which) % self.handles.len());
+            }
+            Choice::Drop(_) => {}
+            Choice::Send(which, to) => {
+                if let (Some((me, chunk)), Some(to)) = (nth(&self.handles, which), nth(&self.living(), to))
+                    && to != me
+                {
+                    let grant = self.workers.get_mut(&me).expect("as above").sent(chunk, to);
+                    self.send(me, to, Message::Handle(chunk, grant));
+                }
+            }
+            Choice::Deliver(which) => {
+                let channels: Vec<_> = self.channels.keys().copied().collect();
+                if let Some((from, to)) = nth(&channels, which) {
+                    self.deliver(from, to);
+                }
+            }
+            Choice::Return(which) => {
+                let channels: Vec<_> = self.channels.keys().copied().collect();
+                if let Some((from, to)) = nth(&channels, which)
+                    && self.workers.contains_key(&from)
+                    && let Some(channel) = self.channels.get_mut(&(from, to))
+                    && let Some(Message::Handle(chunk, grant)) = channel.back().copied()
+                {
+                    channel.pop_back();
+                    self.channels.retain(|_, channel| !channel.is_empty());
+                    self.handles.push((from, chunk));
+                    self.act(from, |refs, out| refs.received(chunk, grant, out));
+                }
+            }
+            Choice::Kill(who) => {
+                let living = self.living();
+                if living.len() > 1 {
+                    self.kill(nth(&living, who).expect("somebody lives"));
+                }
+            }
+        }
+    }
+
+    /// Nothing is on its way: whoever has a handle knows whether there is still something behind it.
+    fn check_handles(&self) {
+        for (me, chunk) in &self.handles {
+            let is_there = self.workers.contains_key(&chunk.owner) && !self.freed.contains(chunk);
+            assert_eq!(self.workers[me].is_lost(*chunk), !is_there, "{me} has a handle of {chunk:?}");
+        }
+    }
+
+    /// Everything is delivered, and all handles are dropped: then nothing is left anywhere.
+    fn finish(mut self) {
+        while !self.channels.is_empty() || !self.handles.is_empty() {
+            while let Some((from, to)) = self.channels.keys().next().copied() {
+                self.deliver(from, to);
+            }
+            self.check_handles();
+            if !self.handles.is_empty() {
+                self.drop_handle(0);
+            }
+        }
+        for (worker, refs) in &self.workers {
+            assert!(refs.is_empty(), "{worker} still counts: {refs:?}");
+        }
+        let of_living = self.made.iter().filter(|chunk| self.workers.contains_key(&chunk.owner));
+        of_living.for_each(|chunk| assert!(self.freed.contains(chunk), "{chunk:?} was not freed"));
+    }
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let any = any::<u8>;
+    prop_oneof![
+        2 => any().prop_map(Choice::Make),
+        2 => any().prop_map(Choice::Clone),
+        6 => any().prop_map(Choice::Drop),
+        8 => (any(), any()).prop_map(|(which, to)| Choice::Send(which, to)),
+        12 => any().prop_map(Choice::Deliver),
+        1 => any().prop_map(Choice::Return),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn while_nobody_dies_nothing_is_lost_and_everything_is_freed(
+        workers in 2u32..5,
+        choices in prop::collection::vec(choice(), 1..120),
+    ) {
+        let mut world = World::new(workers);
+        choices.into_iter().for_each(|choice| world.make(choice));
+        prop_assert!(world.lost.is_empty());
+        world.finish();
+    }
+
+    #[test]
+    fn whoever_dies_only_what_hung_by_its_word_is_lost_and_nothing_stays(
+        workers in 2u32..6,
+        choices in prop::collection::vec(
+            prop_oneof![30 => choice(), 1 => any::<u8>().prop_map(Choice::Kill)], 1..150),
+    ) {
+        let mut world = World::new(workers);
+        choices.into_iter().for_each(|choice| world.make(choice));
+        world.finish();
+    }
+}
+
+#[test]
+fn a_handle_goes_round_and_the_chunk_lives_as_long_as_it() {
+    let mut world = World::new(3);
+    world.make(Choice::Make(0));
+    for (which, to) in [(0, 1), (0, 2), (0, 0)] {
+        world.make(Choice::Send(which, to));
+        world.make(Choice::Drop(0));
+        // The handle, and the notes about it.
+        while !world.channels.is_empty() {
+            world.make(Choice::Deliver(0));
+        }
+        assert_eq!((world.handles.len(), world.freed.len()), (1, 0));
+    }
+    world.make(Choice::Drop(0));
+    assert_eq!(world.freed.len(), 1, "it is home again, and was dropped there");
+    world.finish();
+}
