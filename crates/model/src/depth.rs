@@ -6,18 +6,37 @@ use postcard::ser_flavors::{ExtendFlavor, Flavor as Output};
 use postcard::{Deserializer, Error, Result};
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
+use std::cell::Cell;
 use std::hint::black_box;
 
 /// The stack that may be used from here on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Depth {
-    start: usize,
-    bytes: usize,
+    /// Where it ends: stacks grow towards 0.
+    end: usize,
+    /// The lowest place so far.
+    lowest: usize,
+    /// How often it was a lower one.
+    steps: u32,
 }
 
 /// For reading. What is written within [`WRITE_BYTES`] is read within this: a level takes less than five times the stack.
 const READ_BYTES: usize = 1 << 20;
 const WRITE_BYTES: usize = 192 << 10;
+/// What is left of a thread's stack at the least.
+const MARGIN_BYTES: usize = 64 << 10;
+/// A value that nests comes lower with each look; one of a few levels that are large does not.
+const STEPS_MIN: u32 = 16;
+
+thread_local! {
+    /// Where the stack of this thread ends, as far as that is known.
+    static STACK_END: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Tells where the stack of this thread ends: values that nest stop before that.
+pub fn stack_ends_at(address: usize) {
+    STACK_END.set(address);
+}
 
 /// An address in the frame of the caller.
 #[inline(always)]
@@ -28,12 +47,19 @@ fn address() -> usize {
 
 impl Depth {
     pub(crate) fn of(bytes: usize) -> Depth {
-        Depth { start: address(), bytes }
+        let here = address();
+        let end = here.saturating_sub(bytes).max(STACK_END.get().saturating_add(MARGIN_BYTES));
+        Depth { end, lowest: here, steps: 0 }
     }
 
+    /// Whether the stack that may be used is used up by a value that nests.
     #[inline]
-    pub(crate) fn is_exceeded(self) -> bool {
-        address().abs_diff(self.start) > self.bytes
+    pub(crate) fn is_exceeded(&mut self) -> bool {
+        let here = address();
+        if here < self.lowest {
+            (self.lowest, self.steps) = (here, self.steps + 1);
+        }
+        here < self.end && self.steps >= STEPS_MIN
     }
 }
 

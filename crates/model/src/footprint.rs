@@ -47,7 +47,7 @@ impl Scale<'_> {
     }
 
     /// Counts what is within a value.
-    fn go_into<T: ?Sized + Serialize>(self, value: &T) -> Result<(), Stop> {
+    fn go_into<T: ?Sized + Serialize>(mut self, value: &T) -> Result<(), Stop> {
         if self.depth.is_exceeded() { Err(Stop) } else { value.serialize(self) }
     }
 }
@@ -63,11 +63,17 @@ struct Elements<'a> {
 
 impl Elements<'_> {
     fn count<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Stop> {
-        if self.seen < LOOKS {
-            Scale { bytes: &mut self.own, depth: self.depth }.go_into(value)?;
-        }
+        let counted = if self.seen < LOOKS {
+            Scale { bytes: &mut self.own, depth: self.depth }.go_into(value)
+        } else {
+            Ok(())
+        };
         self.seen += 1;
-        Ok(())
+        if counted.is_err() {
+            // What was seen of the elements counts all the same.
+            *self.bytes = self.bytes.saturating_add(self.own);
+        }
+        counted
     }
 
     fn finish(self) -> Result<(), Stop> {

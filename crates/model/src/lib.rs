@@ -28,6 +28,8 @@ pub mod topology;
 pub mod value;
 
 pub use codec::{Codec, CodecError};
+#[doc(hidden)]
+pub use depth::stack_ends_at;
 pub use failure::{Cause, FailedTask, TaskError};
 pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
 pub use options::{Occupancy, Retries, Storage, TaskOptions};

@@ -239,7 +239,12 @@ const THREADS_MAX: usize = 256;
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        poniard_pool::stop(PATIENCE, || *lock() = None);
+        // Locked from before the pool stops: nobody starts another one in between.
+        let mut topology = lock();
+        poniard_pool::stop(PATIENCE, move || {
+            *topology = None;
+            drop(topology);
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use crate::disk::error::{Reason, Unfit};
 use crate::disk::format::Format;
 use crate::disk::source::{Source, Target};
 use crate::file::table::{Table, buffer_of, guarded, of_stream};
+use arrow_array::RecordBatchReader;
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
@@ -77,16 +78,17 @@ impl Format<Table> for Parquet {
         let file = source.file().try_clone()?;
         let read = guarded(|| -> Result<Table, Reason> {
             let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-            let bytes = builder.metadata().row_groups().iter().map(declared_bytes).sum::<u128>();
-            let (own, budget) = (source.len(), memory_usage().budget_bytes);
-            if bytes > u128::from(RATIO_MAX) * u128::from(own) && bytes > u128::from(budget) {
-                let what = format!(
-                    "it says that it grows to {bytes} bytes, more than {RATIO_MAX} times its own {own} and more \
-                     than the memory budget of {budget}"
-                );
-                return Err(what.into());
+            check_growth(builder.metadata().row_groups().iter().map(declared_bytes).sum(), source)?;
+            let reader = builder.build()?;
+            let (schema, mut batches, mut bytes) = (reader.schema(), Vec::new(), 0);
+            for batch in reader {
+                let batch = batch?;
+                // Texts may grow though their lengths are not told before.
+                bytes += batch.get_array_memory_size() as u128;
+                check_growth(bytes, source)?;
+                batches.push(batch);
             }
-            Ok(Table::of(builder.build()?)?)
+            Ok(Table::new(schema, batches)?)
         });
         read.map_err(Unfit::damaged)
     }
@@ -98,6 +100,19 @@ impl Format<Table> for Parquet {
         writer.close()?;
         Ok(())
     }
+}
+
+/// Whether contents of so many bytes are no more than a file of this size may stand for.
+fn check_growth(bytes: u128, source: &Source) -> Result<(), Reason> {
+    let (own, budget) = (source.len(), memory_usage().budget_bytes);
+    if bytes <= u128::from(RATIO_MAX) * u128::from(own) || bytes <= u128::from(budget) {
+        return Ok(());
+    }
+    let what = format!(
+        "it says that it grows to {bytes} bytes, more than {RATIO_MAX} times its own {own} and more than the \
+         memory budget of {budget}"
+    );
+    Err(what.into())
 }
 
 /// Bytes of memory that some rows say they take: a few bytes of a file may stand for any number of equal values.

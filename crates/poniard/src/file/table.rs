@@ -1,6 +1,6 @@
 //! Tables of Arrow as values (feature `arrow`).
 
-use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
@@ -68,12 +68,6 @@ impl Table {
     /// Rows of all batches.
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
-    }
-
-    /// What a reader gives.
-    pub(crate) fn of(reader: impl RecordBatchReader) -> Result<Table, ArrowError> {
-        let schema = reader.schema();
-        Ok(Table { schema, batches: reader.collect::<Result<_, _>>()? })
     }
 }
 

@@ -297,3 +297,25 @@ fn b11_a_circle_through_what_is_made_again_is_an_error() {
         assert_eq!(counter.fetch().unwrap(), 2);
     });
 }
+
+#[test]
+fn b11_what_is_made_again_does_not_wait_for_what_has_nothing_to_do_with_it() {
+    static GO: AtomicU64 = AtomicU64::new(0);
+    fn long(n: u64) -> Vec<u64> {
+        eventually(|| GO.load(Ordering::Relaxed) == 1);
+        vec![n; 8192]
+    }
+    alone_with(3, SMALL, || {
+        let x = spawn!(block(1), cache = true);
+        let y = spawn!(next(&x), cache = true);
+        y.wait();
+        crowd_out();
+        // Memory is full of what could be dropped, and a task that makes much runs on.
+        let idle: Vec<_> = (0..16).map(|i| spawn!(block(i), cache = true)).collect();
+        idle.iter().for_each(DTask::wait);
+        let running = spawn!(long(3));
+        assert_eq!(spawn!((|y: &Vec<u64>| y[0])(&y)).fetch().unwrap(), 2);
+        GO.store(1, Ordering::Relaxed);
+        running.wait();
+    });
+}

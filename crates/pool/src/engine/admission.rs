@@ -48,6 +48,11 @@ impl Parking {
         Parking(lock())
     }
 
+    /// How many there are to look at.
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, HashMap::len)
+    }
+
     /// Those that read the value of a chunk.
     pub(super) fn readers(&self, chunk: ChunkId) -> Vec<NonNull<Header>> {
         let mut readers = Vec::new();

@@ -31,6 +31,8 @@ pub fn remake(chunk: ChunkId) {
             again.set_flags(GATED);
             launch(context, &again, true);
         }
+        // Another pool has started meanwhile, and somebody in it may wait already.
+        Some(Err(error)) if error.is_halted() && running().is_some() => tell(chunk, Remade::Halted),
         Some(Err(error)) => tell(chunk, Remade::Failed(error)),
         // It is freed by the keeper's word, which comes after the end of this.
         None => {}

@@ -211,7 +211,12 @@ impl Walk {
     fn behind_remade(&mut self, task: NonNull<Header>) -> ControlFlow<Found> {
         // SAFETY: it is kept alive, see the module's page.
         let Some(chunk) = again::made_by(unsafe { task.as_ref() }) else { return ControlFlow::Continue(()) };
-        let readers = self.parking.get_or_insert_with(Parking::lock).readers(chunk);
+        let parking = self.parking.get_or_insert_with(Parking::lock);
+        self.steps += parking.len();
+        if self.steps > self.most {
+            return ControlFlow::Break(Found::TooMuch);
+        }
+        let readers = parking.readers(chunk);
         for reader in readers {
             self.found(reader)?;
             self.step()?;

@@ -416,7 +416,10 @@ fn stack_limit() -> usize {
             // Unknown: assume that half a megabyte is left, which every thread of Rust's has.
             std::ptr::from_ref(&here).addr().saturating_sub(512 << 10)
         },
-        |bottom| bottom + STACK_LEFT,
+        |bottom| {
+            poniard_model::stack_ends_at(bottom);
+            bottom + STACK_LEFT
+        },
     )
 }
 

@@ -142,7 +142,7 @@ pub fn start(config: Config) -> Result<(), Runs> {
 /// The next spawn starts another pool, from when `stopped` has returned.
 pub fn stop(patience: std::time::Duration, stopped: impl FnOnce()) {
     let mut past = PAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(engine) = running() else { return };
+    let Some(engine) = running() else { return stopped() };
     // In this order: a task of the past that spawns another does not start a pool for it.
     epoch::advance();
     ENGINE.store(null_mut(), Ordering::Release);

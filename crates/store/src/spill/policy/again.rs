@@ -1,5 +1,6 @@
 //! Chunks that are made again: who makes them, and when.
 
+use super::memory::Purpose;
 use super::task::{Stage, Task};
 use super::{Action, ChunkId, Policy, Remade, State, TaskId};
 
@@ -23,14 +24,16 @@ impl Policy {
     pub(super) fn pump_again(&mut self, out: &mut Vec<Action>) {
         while let Some(&id) = self.again.last() {
             let result = self.result_beyond_reserved(id);
-            let inputs = self.tasks[&id].inputs.iter();
-            let need = result + inputs.map(|input| self.chunks[input].missing_bytes()).sum::<u64>();
+            let need = result + self.pin_inputs(id);
+            if !self.fits(need) {
+                self.make_room(need, Purpose::Now, out);
+            }
             if !self.fits(need) && self.is_moving() {
+                self.unpin_inputs(id);
                 return;
             }
             self.again.pop();
             self.on_makes(id, result);
-            self.pin_inputs(id);
             self.ceiling = self.ceiling.max(self.used() + need);
             self.let_in(id, out);
             self.begin_reads(out);

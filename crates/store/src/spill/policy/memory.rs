@@ -16,7 +16,7 @@ const WINDOW_PART: u64 = 4;
 
 /// Why room is made, which says who may have to go for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     /// A task's turn has come, or memory is over the budget: anybody.
     Now,
     /// Some memory is to be free in advance: whoever was not read ahead.
@@ -30,7 +30,10 @@ impl Policy {
     pub(super) fn pump(&mut self, out: &mut Vec<Action>) {
         self.begin_reads(out);
         self.pump_again(out);
-        while let Some((head, need)) = self.call_next() {
+        // Who makes a chunk again comes first: others were let in for it.
+        while self.again.is_empty()
+            && let Some((head, need)) = self.call_next()
+        {
             if !self.fits(need) {
                 self.make_room(need, Purpose::Now, out);
             }
@@ -77,7 +80,7 @@ impl Policy {
     }
 
     /// Sends away who is needed last, until what is free and what is leaving make `need` bytes.
-    fn make_room(&mut self, need: u64, purpose: Purpose, out: &mut Vec<Action>) {
+    pub(super) fn make_room(&mut self, need: u64, purpose: Purpose, out: &mut Vec<Action>) {
         while self.excess(need) > self.sums.leaving {
             let Some((_, is_clean, _, id)) = self.victim(purpose, out) else { return };
             if is_clean {

@@ -227,6 +227,13 @@ impl Policy {
         missing
     }
 
+    /// Lets the inputs of a task go that is not let in after all.
+    pub(super) fn unpin_inputs(&mut self, id: TaskId) {
+        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
+        inputs.iter().for_each(|input| self.change(*input, |chunk| chunk.pins -= 1));
+        self.tasks.get_mut(&id).expect("who waits is known").inputs = inputs;
+    }
+
     /// What the head needs, if it reads this chunk.
     pub(super) fn need_of_head(&mut self, input: ChunkId) -> Option<&mut u64> {
         let head = self.tasks.get_mut(&self.head?).expect("the head is known");
