@@ -16,8 +16,9 @@ const PACKAGES: &[(&str, Step)] = &[
     ("poniard-store", build(&["cargo", "test", "-p", "poniard-store", "--lib", "--no-run"])),
 ];
 
-/// The spill's tests take minutes here, and one of them looks at the page cache, which is another one under valgrind.
-const SKIPPED: &[&str] = &["--skip=spill::"];
+/// The spill's tests take minutes here, and one of them looks at the page cache, which is another one under valgrind. Those of
+/// `refs` take minutes, too, and there is nothing there but safe code.
+const SKIPPED: &[&str] = &["--skip=spill::", "--skip=refs::"];
 
 /// Builds the tests with blocks from the system's allocator, since valgrind knows nothing of the pool's own reuse
 /// of blocks. Another flag means another build of everything, so it has a folder of its own.
