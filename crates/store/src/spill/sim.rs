@@ -9,6 +9,7 @@ use poniard_model::TaskId;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+mod engine;
 mod orders;
 mod remade;
 mod table;
