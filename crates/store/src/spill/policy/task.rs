@@ -213,25 +213,27 @@ impl Policy {
 
     /// Keeps the inputs where they are; tells the bytes of those that are not in memory.
     pub(super) fn pin_inputs(&mut self, id: TaskId) -> u64 {
-        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
-        let pin = |chunk: &mut Chunk| {
-            (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false);
-            chunk.missing_bytes()
-        };
         let mut missing = 0;
-        for &input in &inputs {
-            assert!(!matches!(self.chunks[&input].state, State::Unmade), "{id} asks before {input} is made");
-            missing += self.change(input, pin);
-        }
-        self.tasks.get_mut(&id).expect("who waits is known").inputs = inputs;
+        self.each_input(id, |policy, input| {
+            missing += policy.change(input, |chunk| {
+                assert!(!matches!(chunk.state, State::Unmade), "{id} asks before {input} is made");
+                (chunk.pins, chunk.is_ahead) = (chunk.pins + 1, false);
+                chunk.missing_bytes()
+            });
+        });
         missing
+    }
+
+    /// Does `work` with each of the task's inputs.
+    fn each_input(&mut self, id: TaskId, mut work: impl FnMut(&mut Policy, ChunkId)) {
+        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
+        inputs.iter().for_each(|input| work(self, *input));
+        self.tasks.get_mut(&id).expect("who waits is known").inputs = inputs;
     }
 
     /// Lets the inputs of a task go that is not let in after all.
     pub(super) fn unpin_inputs(&mut self, id: TaskId) {
-        let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
-        inputs.iter().for_each(|input| self.change(*input, |chunk| chunk.pins -= 1));
-        self.tasks.get_mut(&id).expect("who waits is known").inputs = inputs;
+        self.each_input(id, |policy, input| policy.change(input, |chunk| chunk.pins -= 1));
     }
 
     /// What the head needs, if it reads this chunk.
@@ -262,30 +264,28 @@ impl Policy {
     }
 
     pub(super) fn let_in(&mut self, id: TaskId, out: &mut Vec<Action>) {
-        let task = self.tasks.get_mut(&id).expect("the head is known");
-        let inputs = std::mem::take(&mut task.inputs);
         let (mut missing, mut remaking, mut reserved) = (0, 0, 0);
-        for &input in &inputs {
+        self.each_input(id, |policy, input| {
             let waiters = Vec::new();
-            match self.chunks[&input].state {
+            match policy.chunks[&input].state {
                 State::OnDisk { stored } => {
-                    self.change(input, |chunk| {
+                    policy.change(input, |chunk| {
                         chunk.state = State::Restoring { stored, begun: false, waiters }
                     });
-                    self.reads.push_back(input);
-                    let bytes = self.chunks[&input].bytes;
-                    if let Some(need) = self.need_of_head(input) {
+                    policy.reads.push_back(input);
+                    let bytes = policy.chunks[&input].bytes;
+                    if let Some(need) = policy.need_of_head(input) {
                         *need -= bytes;
                     }
                 }
                 State::Gone => {
-                    self.change(input, |chunk| chunk.state = State::Remaking { maker: None, waiters });
-                    self.unasked += 1;
+                    policy.change(input, |chunk| chunk.state = State::Remaking { maker: None, waiters });
+                    policy.unasked += 1;
                     out.push(Action::Remake(input));
                 }
                 _ => {}
             }
-            self.change(input, |chunk| {
+            policy.change(input, |chunk| {
                 if let State::Restoring { begun: true, waiters, .. } = &chunk.state
                     && waiters.is_empty()
                 {
@@ -300,9 +300,8 @@ impl Policy {
                     waiters.push(id);
                 }
             });
-        }
+        });
         let lane = self.change_task(id, |task| {
-            task.inputs = inputs;
             // Who makes a chunk again goes on when its turn is, whatever there is room for then.
             task.reserved = if task.makes_again.is_some() { 0 } else { reserved };
             task.stage = Stage::Fetching { missing, remaking };
