@@ -84,6 +84,13 @@ pub(super) struct Seat {
     pub(super) copy: Option<NextUse>,
 }
 
+impl Seat {
+    /// Its bytes on disk, if it is in memory too.
+    pub(super) fn copied(&self) -> u64 {
+        if self.copy.is_some() { self.stored } else { 0 }
+    }
+}
+
 impl Chunk {
     pub(super) fn new(bytes: u64, state: State, spill: Spill, touched: u64) -> Chunk {
         Chunk {

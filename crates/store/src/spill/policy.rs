@@ -80,6 +80,8 @@ struct Sums {
     leaving: u64,
     ahead: u64,
     stored: u64,
+    /// The part of `stored` that is in memory too.
+    copied: u64,
 }
 
 /// What the seats of all chunks order.
@@ -216,11 +218,12 @@ impl Policy {
 
     /// The one method that moves the sums and orders.
     fn reseat(&mut self, id: ChunkId, old: &Seat, new: &Seat) {
-        let Sums { held, leaving, ahead, stored } = &mut self.sums;
+        let Sums { held, leaving, ahead, stored, copied } = &mut self.sums;
         *held = *held + new.held - old.held;
         *leaving = *leaving + new.leaving - old.leaving;
         *ahead = *ahead + new.ahead - old.ahead;
         *stored = *stored + new.stored - old.stored;
+        *copied = *copied + new.copied() - old.copied();
         let with_id = |next: Option<NextUse>| next.map(|next| (next, id));
         replace(&mut self.orders.victims, old.victim, new.victim);
         replace(&mut self.orders.droppable, old.droppable, new.droppable);

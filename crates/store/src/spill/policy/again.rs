@@ -14,22 +14,38 @@ impl Policy {
         });
         self.unasked -= 1;
         self.on_makes(id, bytes);
+        if let Some(&next) = self.again.last() {
+            self.step_back(next);
+        }
         let task = self.tasks.get_mut(&id).expect("just seen");
         assert_eq!(task.stage, Stage::Submitted, "{id} asks once");
         (task.stage, task.makes_again) = (Stage::Queued, Some(chunk));
         self.again.push(id);
     }
 
-    /// Lets in who makes chunks again: the last one that asked, if it fits, or if nothing happens without it.
+    /// Another one makes a chunk again first.
+    fn step_back(&mut self, id: TaskId) {
+        let task = self.tasks.get_mut(&id).expect("who waits is known");
+        if task.stage == Stage::Next {
+            task.stage = Stage::Queued;
+            self.unpin_inputs(id);
+        }
+    }
+
+    /// Lets in who makes chunks again: the last one that asked, if it fits, or if nothing happens without it. While it waits
+    /// its inputs are pinned: what is written behind, or has its copy on disk forgotten for it, must be something else.
     pub(super) fn pump_again(&mut self, out: &mut Vec<Action>) {
         while let Some(&id) = self.again.last() {
+            if self.tasks[&id].stage == Stage::Queued {
+                self.pin_inputs(id);
+                self.change_task(id, |task| task.stage = Stage::Next);
+            }
             let result = self.result_beyond_reserved(id);
-            let need = result + self.pin_inputs(id);
+            let need = result + self.missing_bytes(id);
             if !self.fits(need) {
                 self.make_room(need, Purpose::Now, out);
             }
             if !self.fits(need) && self.is_moving() {
-                self.unpin_inputs(id);
                 return;
             }
             self.again.pop();

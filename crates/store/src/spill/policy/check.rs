@@ -28,6 +28,7 @@ impl Policy {
             sums.leaving += seat.leaving;
             sums.ahead += seat.ahead;
             sums.stored += seat.stored;
+            sums.copied += seat.copied();
             orders.victims.extend(seat.victim);
             orders.droppable.extend(seat.droppable);
             orders.cold.extend(seat.cold.map(|next| (next, *id)));
@@ -87,7 +88,7 @@ impl Policy {
             assert!(!task.stage.pins() || chunk.pins > 0, "{id} holds {input}");
             need += chunk.missing_bytes();
             match (&chunk.state, task.stage) {
-                (_, Stage::Submitted | Stage::Queued | Stage::Head(_)) => {}
+                (_, Stage::Submitted | Stage::Queued | Stage::Head(_) | Stage::Next) => {}
                 (
                     State::Restoring { waiters, .. } | State::Remaking { waiters, .. },
                     Stage::Fetching { .. },
@@ -106,6 +107,7 @@ impl Policy {
         assert_eq!(task.reserved, if task.makes_again.is_some() { 0 } else { reserved });
         match task.stage {
             Stage::Queued if task.makes_again.is_some() => assert!(self.again.contains(&id)),
+            Stage::Next => assert_eq!(self.again.last(), Some(&id)),
             Stage::Queued => assert!(self.queue.contains(&(task.lane, id))),
             Stage::Head(counted) => assert_eq!((self.head, counted), (Some(id), need)),
             Stage::Fetching { .. } => {
@@ -123,7 +125,8 @@ impl Policy {
         assert_eq!(self.on_processors, on_processors.filter(|task| task.stage.is_active()).count());
         let admitted = self.tasks.values().filter(|task| task.is_admitted()).count();
         assert_eq!(self.paused, admitted - self.active);
-        assert_eq!(self.queue.len() + self.again.len(), count(|stage| matches!(stage, Stage::Queued)));
+        let waits = count(|stage| matches!(stage, Stage::Queued | Stage::Next));
+        assert_eq!(self.queue.len() + self.again.len(), waits);
         let is_unasked = |chunk: &&Chunk| matches!(chunk.state, State::Remaking { maker: None, .. });
         assert_eq!(self.unasked, self.chunks.values().filter(is_unasked).count());
         assert_eq!(self.promised, self.tasks.values().map(Task::promise).sum::<u64>());

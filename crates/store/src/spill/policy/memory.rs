@@ -121,12 +121,13 @@ impl Policy {
     /// Whether the limit leaves room on disk for the chunk. For a task, copies of what is in memory make room.
     fn has_place(&mut self, id: ChunkId, purpose: Purpose, out: &mut Vec<Action>) -> bool {
         let stored = self.stored_size(id);
+        let forgettable = if purpose == Purpose::Now { self.sums.copied } else { 0 };
+        if (self.sums.stored - forgettable).saturating_add(stored) > self.limits.spill {
+            return false;
+        }
         while self.sums.stored.saturating_add(stored) > self.limits.spill {
-            if purpose != Purpose::Now || stored > self.limits.spill {
-                return false;
-            }
             // The copy of what is needed soonest is the least likely to be of use.
-            let Some((_, copy)) = self.orders.copies.first().copied() else { return false };
+            let (_, copy) = *self.orders.copies.first().expect("they make up what is too much");
             self.change(copy, |chunk| chunk.state = State::Resident { stored: None });
             out.push(Action::Forget(copy));
         }
@@ -247,9 +248,11 @@ impl Policy {
         }
     }
 
-    /// Reads what is needed next, as long as it fits or takes the place of what is needed later.
+    /// Reads what is needed next, as long as it fits or takes the place of what is needed later. Nothing while somebody
+    /// waits for room: it would be sent away for him and read again, in turns, without end.
     fn read_ahead(&mut self, out: &mut Vec<Action>) {
-        while self.head.is_none() && self.reads.is_empty() && self.transfers < self.limits.transfers {
+        let is_wanted = self.head.is_some() || !self.again.is_empty() || !self.reads.is_empty();
+        while !is_wanted && self.transfers < self.limits.transfers {
             let Some((next, id)) = self.orders.cold.first().copied() else { return };
             let bytes = self.chunks[&id].bytes;
             if self.sums.ahead + bytes > self.window() {

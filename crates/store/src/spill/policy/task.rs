@@ -37,6 +37,8 @@ pub(super) enum Stage {
     Queued,
     /// It is the head of the queue: its inputs are pinned, and it needs this many bytes more.
     Head(u64),
+    /// It is the first of those who make chunks again: its inputs are pinned.
+    Next,
     /// It was let in, and so many of its inputs are still being read or made again.
     Fetching { missing: usize, remaking: usize },
     /// It runs.
@@ -164,7 +166,9 @@ impl Policy {
         let task = self.tasks.remove(&id).expect("the caller has seen it");
         match task.stage {
             Stage::Submitted => {}
-            Stage::Queued if task.makes_again.is_some() => self.again.retain(|other| *other != id),
+            Stage::Queued | Stage::Next if task.makes_again.is_some() => {
+                self.again.retain(|other| *other != id)
+            }
             Stage::Queued => drop(self.queue.remove(&(task.lane, id))),
             Stage::Head(_) => self.head = None,
             stage if stage.is_active() => self.count_active(task.lane, false),
@@ -229,6 +233,11 @@ impl Policy {
         let inputs = std::mem::take(&mut self.tasks.get_mut(&id).expect("who waits is known").inputs);
         inputs.iter().for_each(|input| work(self, *input));
         self.tasks.get_mut(&id).expect("who waits is known").inputs = inputs;
+    }
+
+    /// Bytes of its inputs that are not in memory.
+    pub(super) fn missing_bytes(&self, id: TaskId) -> u64 {
+        self.tasks[&id].inputs.iter().map(|input| self.chunks[input].missing_bytes()).sum()
     }
 
     /// Lets the inputs of a task go that is not let in after all.
@@ -366,7 +375,7 @@ impl Task {
         match self.stage {
             Stage::Fetching { remaking: 1.., .. } if self.makes_again.is_some() => 0,
             Stage::Fetching { .. } | Stage::Running | Stage::Paused(_) => self.result + self.reserved,
-            Stage::Submitted | Stage::Queued | Stage::Head(_) => 0,
+            Stage::Submitted | Stage::Queued | Stage::Head(_) | Stage::Next => 0,
         }
     }
 

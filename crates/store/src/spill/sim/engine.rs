@@ -105,6 +105,10 @@ impl Engine {
 
     pub(super) fn tell(&mut self, event: Event) {
         self.untold.push_back(event);
+        self.tell_all();
+    }
+
+    fn tell_all(&mut self) {
         while let Some(event) = self.untold.pop_front() {
             let mut actions = Vec::new();
             self.policy.on(event, &mut actions);
@@ -262,9 +266,10 @@ impl Engine {
         let is_dropped =
             self.places[&chunk].is_released && !self.tasks.values().any(|w| w.inputs.contains(&chunk));
         if makes == Makes::Nothing || is_dropped {
+            // Told before its readers' ends: those may let in who waits, and it waits no more.
+            self.untold.push_back(Event::Ended { task, result: None });
             self.give_up(task);
-            self.tell(Event::Ended { task, result: None });
-            return;
+            return self.tell_all();
         }
         let work = self.tasks.remove(&task).unwrap();
         let bytes = if makes == Makes::Twice { 2 * work.result } else { work.result };
