@@ -6,6 +6,7 @@
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
 //! * `board`, `ready`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
+//! * `image`: where code lies, for other processes of the same build.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
 //! * `spawn`, `borrow`: tasks, and turns at data without a task.
@@ -23,6 +24,7 @@ mod engine;
 mod epoch;
 mod fences;
 mod gate;
+pub mod image;
 mod memory;
 mod panics;
 mod ready;
@@ -32,6 +34,12 @@ mod sync;
 mod task;
 mod timer;
 mod turns;
+
+/// Tasks that run in another process, and those that come from one.
+pub mod travel {
+    pub use crate::engine::away::{Away, Carrier, set_carrier};
+    pub use crate::task::parcel::{Arrived, Entry, Parcel, Piece, Product, Unmovable, Visit};
+}
 
 /// Large results, which a budget may send to disk, and the tasks that read or make them.
 pub mod kept {

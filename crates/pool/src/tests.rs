@@ -5,6 +5,7 @@
 // `drop(x)` says that the value of `x` does not matter, whatever it is.
 #![allow(clippy::unit_arg, clippy::drop_non_drop)]
 
+mod away;
 mod counted;
 mod ends;
 mod halts;

@@ -66,6 +66,12 @@ pub(super) fn try_again(task: TaskRef, cause: Cause) {
     let attempt = task.attempt();
     let cause = if task.is_halted() { Cause::halted() } else { cause };
     let error = TaskError::new(task.as_failed(attempt), cause);
+    try_again_after(task, error);
+}
+
+/// As [`try_again`], of an attempt that ended in this error.
+pub(super) fn try_again_after(task: TaskRef, error: TaskError) {
+    let attempt = task.attempt();
     let retries =
         task.extra().and_then(|extra| extra.retries.as_ref()).expect("it was copied for another attempt");
     let again = crate::panics::caught(|| retries.again(attempt, &error)).unwrap_or(false);

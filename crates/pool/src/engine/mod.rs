@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod again;
 pub(crate) mod attempt;
+pub(crate) mod away;
 mod circles;
 pub(crate) mod context;
 pub(crate) mod finish;
@@ -160,7 +161,7 @@ pub fn stop(patience: std::time::Duration, stopped: impl FnOnce()) {
 pub(crate) fn queue(task: TaskRef) {
     if task.flags() & PLACED != 0 {
         if let Some(engine) = running().or_else(|| start_for(&task)) {
-            engine.place(task);
+            if task.is_away() { away::send(engine, task) } else { engine.place(task) }
         }
         return;
     }

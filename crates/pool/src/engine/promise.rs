@@ -40,6 +40,15 @@ impl<A: Arg, R: Data> Copy for HandOver<A, R> {}
 impl<A: Arg, R: Data> Body<A, R> for HandOver<A, R> {
     const DETACHES: bool = true;
 
+    fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    unsafe fn at(address: usize) -> Self {
+        // SAFETY: the caller's promise: a starter of this type lies there.
+        HandOver(unsafe { std::mem::transmute::<usize, Starter<A, R>>(address) })
+    }
+
     unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
         // SAFETY: the arguments move out here; `DETACHED` keeps the task from dropping them again.
         let arguments = Opened::new(unsafe { arguments.read() }).with_pins(kept::pins_of(task));
@@ -159,7 +168,7 @@ impl<R: Data> Completion<R> {
 }
 
 /// Takes the right to end the task.
-fn claim(task: &TaskRef) -> bool {
+pub(super) fn claim(task: &TaskRef) -> bool {
     outside::forget(task);
     let won = task.resolve();
     if won {
@@ -173,7 +182,7 @@ fn claim(task: &TaskRef) -> bool {
     won
 }
 
-fn complete<R: Data>(task: TaskRef, result: Result<R, Cause>) {
+pub(super) fn complete<R: Data>(task: TaskRef, result: Result<R, Cause>) {
     if !claim(&task) {
         return panics::contain(|| drop(result));
     }

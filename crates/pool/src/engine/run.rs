@@ -162,7 +162,7 @@ impl Engine {
 /// What follows an attempt that did not simply end well.
 #[cold]
 #[inline(never)]
-fn after_unusual(task: TaskRef, ran: Ran) {
+pub(super) fn after_unusual(task: TaskRef, ran: Ran) {
     match ran {
         Ran::Done => {
             // SAFETY: the value was put into the slot just now, and nobody has seen it.
@@ -181,7 +181,7 @@ fn after_unusual(task: TaskRef, ran: Ran) {
 
 /// Ends a claimed task that belongs to the time before a halt and has not begun.
 #[cold]
-fn stop_halted(task: &TaskRef) -> Option<TaskRef> {
+pub(super) fn stop_halted(task: &TaskRef) -> Option<TaskRef> {
     if task.resolve() {
         finish::fail(task, 0, Cause::halted());
     }

@@ -14,6 +14,7 @@
 use super::access::{AccessTo, Entrances};
 use super::handle::{AnyHandle, Handle};
 use super::kept::{self, Pins};
+use super::parcel::{Piece, Pieces, Unmovable, Unpacking};
 use super::told::{Part, encoded};
 use super::watch::{Parked, Watcher};
 use super::{Header, KEPT, TAKEN, TaskRef};
@@ -88,6 +89,29 @@ pub unsafe trait Arg: Send + Sized + 'static {
     #[doc(hidden)]
     fn parts(&self, visit: &mut dyn FnMut(Part)) {
         visit(Part::Opaque);
+    }
+
+    /// Packs the argument for another process.
+    ///
+    /// # Errors
+    /// Why it cannot go there.
+    ///
+    /// # Safety
+    /// Every task that it refers to has ended well, its value is in memory, and the argument is not opened.
+    #[doc(hidden)]
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        let _ = pieces;
+        Err(Unmovable::argument("an access to data"))
+    }
+
+    /// The argument that was packed.
+    ///
+    /// # Errors
+    /// When the pieces are of other arguments.
+    #[doc(hidden)]
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        let _ = pieces;
+        Err(Unmovable::argument("an access to data"))
     }
 
     /// Tells the results that the argument refers to, in the order of [`Arg::parts`], as bytes.
@@ -197,6 +221,13 @@ unsafe impl<T: Data> Arg for Value<T> {
     fn parts(&self, visit: &mut dyn FnMut(Part)) {
         visit(encoded(&*self.0).map_or(Part::Opaque, Part::Value));
     }
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        pieces.0.push(Piece::Value(Pieces::value(&*self.0)?));
+        Ok(())
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        pieces.value().map(Value::new)
+    }
 }
 
 /// A closure with captures; it runs once, in this process.
@@ -230,6 +261,9 @@ unsafe impl<F: Send + 'static> Arg for Local<F> {
         None
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
+        Err(Unmovable::argument("a closure with captures"))
+    }
 }
 
 /// The result of a task, by reference.
@@ -305,6 +339,17 @@ unsafe impl<T: Data> Arg for Dep<T> {
         // SAFETY: while we refer to the task nobody takes the value.
         visit(encoded(unsafe { value.as_ref() }));
     }
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        // SAFETY: the caller's promise.
+        let value = unsafe { self.task.value::<T>() };
+        // SAFETY: while we refer to the task nobody takes the value.
+        let value = Pieces::value(unsafe { value.as_ref() })?;
+        pieces.0.push(Piece::Result(AnyHandle::new(self.task.clone()), value));
+        Ok(())
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        pieces.result().map(Dep::new)
+    }
 }
 
 /// The result of a task, by value.
@@ -356,6 +401,13 @@ unsafe impl<T: Data + Clone> Arg for Own<T> {
     unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
         // SAFETY: the caller's promise.
         unsafe { self.0.contents(visit) }
+    }
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.pack(pieces) }
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        Dep::unpack(pieces).map(Own)
     }
 }
 
@@ -417,6 +469,20 @@ unsafe impl<T: Data> Arg for Many<T> {
             unsafe { dep.contents(visit) }
         }
     }
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        let count = u32::try_from(self.deps.len()).map_err(|_| Unmovable::new("it has 2^32 inputs"))?;
+        pieces.0.push(Piece::Count(count));
+        for dep in &self.deps {
+            // SAFETY: the caller's promise.
+            unsafe { dep.pack(pieces) }?;
+        }
+        Ok(())
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        let count = pieces.count()?;
+        let handles: Result<Vec<Handle<T>>, Unmovable> = (0..count).map(|_| pieces.result()).collect();
+        Ok(Many::new(handles?))
+    }
 }
 
 /// A function object that may be called again.
@@ -447,6 +513,9 @@ unsafe impl<F: Clone + Send + 'static> Arg for Code<F> {
     fn parts(&self, visit: &mut dyn FnMut(Part)) {
         let name = std::any::type_name::<F>();
         visit(if size_of::<F>() == 0 { Part::Code(name) } else { Part::Opaque });
+    }
+    unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
+        Err(Unmovable::argument("a function as a value (write the call in `spawn!`)"))
     }
 }
 
@@ -548,6 +617,18 @@ macro_rules! tuples {
                     // SAFETY: the caller's promise.
                     unsafe { self.$place.contents(visit) };
                 )*
+            }
+            unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+                $(
+                    // SAFETY: the caller's promise.
+                    unsafe { self.$place.pack(pieces) }?;
+                )*
+                Ok(())
+            }
+            fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+                // Guarded one by one: when a later part cannot be read, the earlier ones go.
+                let parts = ($(Spare::new($name::unpack(pieces)?),)*);
+                Ok(($(parts.$place.into_inner(),)*))
             }
         }
     )*};

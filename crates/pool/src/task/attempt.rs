@@ -3,6 +3,7 @@
 use super::arg::{Arg, Spare};
 use super::lineage::Lineage;
 use super::{Body, Ran, Task, TaskRef, access, arguments};
+use crate::engine::away;
 use crate::panics;
 use poniard_model::{Cause, Data};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,6 +73,12 @@ unsafe fn attempt<A: Arg, R: Data, B: Body<A, R>>(
 #[inline(never)]
 unsafe fn run_with_extra<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef, arguments: NonNull<A>) -> Ran {
     let extra = task.extra().expect("asked by the caller");
+    if extra.elsewhere.is_some() {
+        // SAFETY: the task is what the caller says.
+        let body = unsafe { body::<A, R, B>(task) };
+        // SAFETY: the caller's promise.
+        return unsafe { away::depart::<A, R, B>(task, arguments, body) };
+    }
     let number = extra.attempt.load(Relaxed);
     // Values move into the body, so what another attempt needs is copied before.
     let copied = || {

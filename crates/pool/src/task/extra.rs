@@ -6,7 +6,7 @@ use super::lineage::Lineage;
 use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
-use poniard_model::{ChunkId, Retries, Storage};
+use poniard_model::{ChunkId, Retries, Scope, Storage};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -22,6 +22,8 @@ pub struct Extra {
     pub name: Option<Arc<str>>,
     /// Where and with how much of the machine it runs.
     pub demand: Demand,
+    /// Where it runs, if that is in another process.
+    pub elsewhere: Option<Scope>,
     /// Whether it is run again when it fails.
     pub retries: Option<Retries>,
     /// How long one attempt may run.
@@ -107,6 +109,7 @@ impl Extra {
         Extra {
             name: self.name.clone(),
             demand: self.demand.clone(),
+            elsewhere: self.elsewhere.clone(),
             retries: self.retries.clone(),
             timeout: self.timeout,
             inherited: self.inherited.clone(),
@@ -137,7 +140,7 @@ impl Extra {
 
     /// Whether the task cannot simply run on whichever processor is free.
     pub(crate) fn is_placed(&self) -> bool {
-        self.demand != Demand::default()
+        self.elsewhere.is_some() || self.demand != Demand::default()
     }
 
     /// The flags of a task with this extra.

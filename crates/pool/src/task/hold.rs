@@ -3,6 +3,7 @@
 use super::TaskRef;
 use super::arg::{Arg, Dep, Many, Wiring};
 use super::handle::Handle;
+use super::parcel::{Pieces, Unmovable};
 use poniard_model::Data;
 use std::ptr::{NonNull, addr_of_mut};
 
@@ -44,6 +45,9 @@ unsafe impl<T: Data, H: Clone + Send + Sync + 'static> Arg for Hold<T, H> {
         self.dep.inputs(visit);
     }
     fn reads(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
+        Err(Unmovable::argument("a handle"))
+    }
 }
 
 /// Several tasks that must have ended, and whose handles the function receives instead of the values.
@@ -82,4 +86,7 @@ unsafe impl<T: Data, H: Clone + Send + Sync + 'static> Arg for HoldMany<T, H> {
         self.many.inputs(visit);
     }
     fn reads(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
+        Err(Unmovable::argument("a handle"))
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) mod hold;
 mod keep;
 pub(crate) mod kept;
 mod lineage;
+pub(crate) mod parcel;
 pub(crate) mod told;
 pub(crate) mod watch;
 pub(crate) mod weak;
@@ -143,6 +144,15 @@ pub(crate) trait Body<A: Arg, R>: Copy + Send + 'static {
     /// Whether the arguments leave the task when it runs.
     const DETACHES: bool = false;
 
+    /// Where its code lies.
+    fn address(self) -> usize;
+
+    /// The body whose code lies there.
+    ///
+    /// # Safety
+    /// It is the address of a body of this type.
+    unsafe fn at(address: usize) -> Self;
+
     /// # Safety
     /// The inputs have ended well, and the arguments are opened for the first time.
     unsafe fn run(self, task: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>>;
@@ -156,6 +166,15 @@ pub type Function<A, R> = for<'a> fn(<A as Arg>::Out<'a>) -> Result<R, Cause>;
 pub(crate) struct Call<A: Arg, R>(pub(crate) Function<A, R>);
 
 impl<A: Arg, R: 'static> Body<A, R> for Call<A, R> {
+    fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    unsafe fn at(address: usize) -> Self {
+        // SAFETY: the caller's promise: a function of this type lies there.
+        Call(unsafe { std::mem::transmute::<usize, Function<A, R>>(address) })
+    }
+
     #[inline]
     unsafe fn run(self, _: &TaskRef, arguments: NonNull<A>) -> Option<Result<R, Cause>> {
         // SAFETY: the caller's promise.
@@ -543,6 +562,11 @@ impl Header {
     /// This task, for an error.
     pub(crate) fn as_failed(&self, attempt: u32) -> FailedTask {
         FailedTask { id: self.id(), name: self.name(), site: self.site, worker: WorkerId::FIRST, attempt }
+    }
+
+    /// Whether the task runs in another process.
+    pub(crate) fn is_away(&self) -> bool {
+        self.extra().is_some_and(|extra| extra.elsewhere.is_some())
     }
 
     /// The attempt that runs or ran last, for a task that was started.

@@ -4,6 +4,7 @@ use super::TaskRef;
 use super::access::AccessTo;
 use super::arg::{Arg, Wiring};
 use super::handle::AnyHandle;
+use super::parcel::{Piece, Pieces, Unmovable, Unpacking};
 use crate::panics;
 use poniard_model::Data;
 use poniard_model::codec::Encoded;
@@ -103,5 +104,14 @@ unsafe impl<A: Arg> Arg for Told<A> {
     unsafe fn contents(&self, visit: &mut dyn FnMut(Option<Encoded>)) {
         // SAFETY: the caller's promise.
         unsafe { self.arguments.contents(visit) }
+    }
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        pieces.0.push(Piece::Value(Pieces::value(&self.is_wanted)?));
+        // SAFETY: the caller's promise.
+        unsafe { self.arguments.pack(pieces) }
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        let is_wanted = pieces.value()?;
+        Ok(Told { arguments: A::unpack(pieces)?, is_wanted })
     }
 }
