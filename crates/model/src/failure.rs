@@ -4,9 +4,14 @@
 //! happened to. The tasks that depend on a failed one fail with an error of their own that points at
 //! the same root.
 
+mod wire;
+
+pub use wire::{CauseTold, RemoteError};
+
 use crate::ids::{TaskId, WorkerId};
 use crate::site::Site;
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -46,9 +51,10 @@ enum Kind {
     Returned(Box<dyn Error + Send + Sync>),
     Inner(TaskError),
     Upstream(TaskError),
-    Cancelled { why: &'static str },
+    Cancelled { why: Cow<'static, str> },
     TimedOut { limit: Duration },
     Scheduling(String),
+    WorkerLost { workers: Vec<WorkerId>, how: String },
     Halted,
 }
 
@@ -79,7 +85,7 @@ impl Cause {
 
     /// Somebody cancelled the task; `why` tells who or when.
     pub fn cancelled(why: &'static str) -> Cause {
-        Cause(Kind::Cancelled { why })
+        Cause(Kind::Cancelled { why: why.into() })
     }
 
     /// One attempt ran for longer than its limit.
@@ -90,6 +96,11 @@ impl Cause {
     /// The task cannot run, or cannot be waited for; the text says what was asked and what there is.
     pub fn scheduling(reason: impl Into<String>) -> Cause {
         Cause(Kind::Scheduling(reason.into()))
+    }
+
+    /// The workers that ran the task, one after the other, are gone; `how` tells what became of the last one.
+    pub fn worker_lost(workers: Vec<WorkerId>, how: impl Into<String>) -> Cause {
+        Cause(Kind::WorkerLost { workers, how: how.into() })
     }
 
     /// The runtime was halted.
@@ -119,10 +130,11 @@ impl TaskError {
 
     /// The error of the task that failed first: this one, unless the task failed because another had.
     pub fn root(&self) -> &TaskError {
-        match &self.0.cause.0 {
-            Kind::Inner(inner) | Kind::Upstream(inner) => inner.root(),
-            _ => self,
+        let mut error = self;
+        while let Kind::Inner(inner) | Kind::Upstream(inner) = &error.0.cause.0 {
+            error = inner;
         }
+        error
     }
 
     /// The error value that the root task's function returned, when it has this type.
@@ -148,9 +160,9 @@ impl TaskError {
         matches!(self.root().0.cause.0, Kind::Halted)
     }
 
-    /// Whether the root task was lost with its worker. Never, while there is one process.
+    /// Whether the root task was lost with its worker, as often as it is run again for that.
     pub fn is_worker_lost(&self) -> bool {
-        false
+        matches!(self.root().0.cause.0, Kind::WorkerLost { .. })
     }
 
     /// Whether the root task could not be placed, or could not be waited for.
@@ -188,6 +200,10 @@ impl fmt::Display for TaskError {
             Kind::Cancelled { why } => write!(f, " was cancelled {why}"),
             Kind::TimedOut { limit } => write!(f, " ran for longer than its timeout of {limit:?}"),
             Kind::Scheduling(reason) => write!(f, ": {}", OneLine(reason)),
+            Kind::WorkerLost { workers, how } => {
+                let workers: Vec<String> = workers.iter().map(ToString::to_string).collect();
+                write!(f, " was lost with {}: {}", workers.join(", "), OneLine(how))
+            }
             Kind::Halted => write!(f, " has no result, because the runtime was halted"),
         }
     }
@@ -240,6 +256,7 @@ impl fmt::Debug for Cause {
             Kind::Cancelled { .. } => "Cancelled",
             Kind::TimedOut { .. } => "TimedOut",
             Kind::Scheduling(_) => "Scheduling",
+            Kind::WorkerLost { .. } => "WorkerLost",
             Kind::Halted => "Halted",
         })
     }

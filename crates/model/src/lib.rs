@@ -30,7 +30,7 @@ pub mod value;
 pub use codec::{Codec, CodecError};
 #[doc(hidden)]
 pub use depth::stack_ends_at;
-pub use failure::{Cause, FailedTask, TaskError};
+pub use failure::{Cause, CauseTold, FailedTask, RemoteError, TaskError};
 pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
 pub use options::{Occupancy, Retries, Storage, TaskOptions};
 pub use scope::{Narrow, Scope};
