@@ -7,17 +7,23 @@
 //! * [`frame`]: the bytes of a frame.
 //! * [`handshake`], [`link`], [`member`]: who may talk, what makes losses good, who is alive. All pure.
 //! * [`node`]: these three for all peers of a process, pure as well; [`event`]: what it tells.
-//! * [`network`]: a node on an engine with a thread and a clock: what the runtime uses.
-//! * [`conformance`] (feature `conformance`): what every engine must pass.
+//! * [`network`]: a node on an engine with a thread and a clock: what the runtime uses. [`entropy`]: what nobody can
+//!   foresee; [`chance`]: what a seed can.
+//! * `conformance` (feature of that name): what every engine must pass.
 #![forbid(unsafe_code)]
 
 pub mod chance;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod engine;
+pub mod entropy;
 pub mod event;
 pub mod frame;
 pub mod handshake;
 pub mod link;
 pub mod member;
+pub mod memory;
+pub mod network;
 pub mod node;
 pub mod peer;
 pub mod sim;
@@ -28,6 +34,7 @@ pub use event::{Event, Unsent, Why};
 pub use handshake::{Build, HandshakeError, Identity, Token};
 pub use link::{Piece, Transfer};
 pub use member::State;
+pub use network::{Network, NetworkConfig, Sink};
 pub use node::Node;
 pub use peer::Peer;
 pub use timing::Timing;

@@ -1,8 +1,5 @@
 //! One process among its peers: their handshakes, links and memberships. Pure: time and entropy are arguments.
 
-#[cfg(test)]
-mod tests;
-
 use crate::engine::{EngineEvent, Lane};
 use crate::event::{Counts, Event, Unsent, Why};
 use crate::frame::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, Head, Kind, News, Over, Protocol};
@@ -207,7 +204,7 @@ impl Node {
     }
 
     /// Tells everybody that this process leaves.
-    pub fn leave(&mut self, out: &mut Out) {
+    pub fn leave(&self, out: &mut Out) {
         for (peer, contact) in &self.contacts {
             if let Stage::Linked(link) = &contact.stage {
                 let head = Head::Over { session: link.session(), why: Over::Left };

@@ -85,7 +85,7 @@ impl<P> Window<P> {
             self.progress_at = now;
         }
         self.limit = self.limit.max(limit);
-        while self.first() < wanted {
+        while self.first() < wanted && !(cfg!(poniard_bug_lost_ack) && wanted == self.next) {
             let (_, weight) = self.sent.pop_front().expect("the first one is before the next one");
             self.bytes -= weight;
         }

@@ -62,6 +62,14 @@ impl Cluster {
         self.sim.kill(self.now, peer);
     }
 
+    /// A process says that it leaves, and ends.
+    pub fn leave(&mut self, peer: Peer) {
+        let mut out = Out::default();
+        self.nodes.get(&peer).into_iter().for_each(|node| node.leave(&mut out));
+        self.obey(peer, out);
+        self.nodes.remove(&peer);
+    }
+
     /// A process sends a message.
     ///
     /// # Errors
