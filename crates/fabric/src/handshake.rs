@@ -18,6 +18,7 @@
 
 use crate::frame::{Head, Protocol, Refusal};
 use crate::peer::Peer;
+use crate::secret::Secret;
 use std::fmt;
 
 /// A hash of the executable, whatever it was made of: only equal ones can call each other's functions.
@@ -31,13 +32,13 @@ impl fmt::Debug for Build {
 }
 
 /// The secret that all workers of a cluster have, 256 random bits. It prints as nothing.
-#[derive(Clone)]
-pub struct Token([u8; 32]);
+#[derive(Clone, Debug)]
+pub struct Token(Secret<[u8; 32]>);
 
 impl Token {
     /// The token of these bytes, which nobody can guess.
     pub fn new(bytes: [u8; 32]) -> Token {
-        Token(bytes)
+        Token(Secret(bytes))
     }
 
     /// A secret for one purpose, from which the token cannot be found.
@@ -47,18 +48,12 @@ impl Token {
 
     /// The parts have fixed lengths, or there is one: so they need no marks between them.
     fn mac(&self, label: &str, parts: &[&[u8]]) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        let mut hasher = blake3::Hasher::new_keyed(&self.0.0);
         hasher.update(label.as_bytes()).update(&[0]);
         for part in parts {
             hasher.update(part);
         }
         hasher.finalize()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
     }
 }
 
@@ -348,6 +343,6 @@ mod tests {
         all.extend([nonce, proof].concat());
         assert!(!all.windows(4).any(|bytes| bytes == [77; 4]));
         assert!(all.len() < FRAME_BYTES_MAX);
-        assert_eq!(format!("{:?}", us.token), "Token(..)");
+        assert_eq!(format!("{:?}", us.token), "Token((..))");
     }
 }

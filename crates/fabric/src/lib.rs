@@ -26,8 +26,11 @@ pub mod memory;
 pub mod network;
 pub mod node;
 pub mod peer;
+mod secret;
 pub mod sim;
 pub mod timing;
+#[cfg(feature = "zenoh")]
+pub mod zenoh;
 
 pub use engine::{Engine, EngineError, EngineEvent, Inbox, Lane};
 pub use event::{Event, Unsent, Why};

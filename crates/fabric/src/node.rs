@@ -7,6 +7,7 @@ use crate::handshake::{Handshake, HandshakeError, Identity};
 use crate::link::{Link, MESSAGE_BYTES_MAX, Output, Transfer};
 use crate::member::{Member, State};
 use crate::peer::Peer;
+use crate::secret::Secret;
 use crate::timing::Timing;
 use poniard_model::WorkerId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +38,7 @@ pub struct Node {
     identity: Identity,
     timing: Timing,
     /// Nobody else knows it; what must be fresh and unforeseeable is made of it.
-    entropy: [u8; 32],
+    entropy: Secret<[u8; 32]>,
     contacts: BTreeMap<Peer, Contact>,
     /// The life of each worker that has a link.
     joined: BTreeMap<WorkerId, Peer>,
@@ -72,7 +73,7 @@ enum Stage {
 #[derive(Debug)]
 struct Fence {
     incarnation: u64,
-    session: u64,
+    session: Secret<u64>,
 }
 
 impl Contact {
@@ -95,7 +96,7 @@ impl Node {
             me,
             identity,
             timing,
-            entropy,
+            entropy: Secret(entropy),
             contacts: BTreeMap::new(),
             joined: BTreeMap::new(),
             fences: BTreeMap::new(),
@@ -423,7 +424,7 @@ impl Node {
     /// The peer is gone, and stays gone.
     fn bury(&mut self, peer: Peer, why: Why, out: &mut Out) {
         let Some(link) = self.link(peer) else { return };
-        let fence = Fence { incarnation: peer.incarnation, session: link.session() };
+        let fence = Fence { incarnation: peer.incarnation, session: Secret(link.session()) };
         self.forget(peer);
         self.joined.remove(&peer.worker);
         if !cfg!(poniard_bug_zombie_accepted) {
@@ -454,7 +455,7 @@ impl Node {
         if let Some(fence) =
             self.fences.get(&peer.worker).filter(|fence| fence.incarnation == peer.incarnation)
         {
-            let head = Head::Over { session: fence.session, why: Over::Fenced };
+            let head = Head::Over { session: fence.session.0, why: Over::Fenced };
             out.frames.push((peer, Lane::Control, head.frame(&[])));
         }
     }
@@ -492,7 +493,7 @@ impl Node {
     /// The same for one life of a peer whenever it is asked: a peer that was met again is met as before.
     fn nonce(&self, peer: Peer) -> [u8; 32] {
         let name = postcard::to_allocvec(&(self.me, peer)).expect("numbers can be written");
-        *blake3::keyed_hash(&self.entropy, &name).as_bytes()
+        *blake3::keyed_hash(&self.entropy.0, &name).as_bytes()
     }
 
     /// Panics when what is known contradicts itself.

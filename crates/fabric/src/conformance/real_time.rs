@@ -62,9 +62,10 @@ impl Ground for Hub {
 
 /// Networks of this process on one ground.
 pub struct RealStage<G> {
+    /// They are taken down before the ground that they stand on.
+    networks: BTreeMap<Peer, Network>,
     ground: G,
     timing: Timing,
-    networks: BTreeMap<Peer, Network>,
     sender: Sender<(Peer, Event)>,
     events: Receiver<(Peer, Event)>,
 }

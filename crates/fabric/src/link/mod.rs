@@ -10,6 +10,7 @@ pub use bulk::{PIECE_BYTES_MAX, Piece, Transfer};
 
 use crate::engine::Lane;
 use crate::frame::{BODY_BYTES_MAX, FRAME_BYTES_MAX, Head, Kind, News};
+use crate::secret::Secret;
 use crate::timing::Timing;
 use batch::{Batch, Partial};
 use bulk::{Course, Cut, Transfers};
@@ -51,7 +52,7 @@ pub(crate) struct Violation(pub(crate) &'static str);
 /// Everything between two lives of two processes. Pure: no clock, no lock, no IO.
 #[derive(Debug)]
 pub(crate) struct Link {
-    session: u64,
+    session: Secret<u64>,
     timing: Timing,
     control: Window<Vec<u8>>,
     batch: Batch,
@@ -75,7 +76,7 @@ impl Link {
     /// A link over which nothing has gone.
     pub(crate) fn new(now: Duration, session: u64, timing: Timing) -> Link {
         Link {
-            session,
+            session: Secret(session),
             timing,
             control: Window::new(CONTROL_WINDOW_BYTES, u64::MAX),
             batch: Batch::default(),
@@ -94,7 +95,7 @@ impl Link {
 
     /// The number that every frame of the link carries.
     pub(crate) fn session(&self) -> u64 {
-        self.session
+        self.session.0
     }
 
     /// Sends a message, now or soon. Gives it back when too much waits already, or it is too large for a message.
@@ -285,7 +286,7 @@ impl Link {
             bulk: self.bulk_in.wanted(),
             bulk_limit: self.bulk_in.limit(),
         };
-        let frame = Head::Link { session: self.session, news, kind }.frame(body);
+        let frame = Head::Link { session: self.session.0, news, kind }.frame(body);
         debug_assert!(frame.len() <= FRAME_BYTES_MAX);
         // On the bulk lane the news would be late.
         if lane == Lane::Control {
