@@ -17,7 +17,7 @@ use poniard_model::WorkerId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use watch::Bell;
+use watch::Watch;
 use zenoh::Wait;
 use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Publisher;
@@ -35,7 +35,7 @@ const BULK_PRIORITY: Priority = Priority::DataLow;
 #[derive(Debug)]
 pub struct ZenohEngine {
     shared: Arc<Shared>,
-    /// Looks whether there are connections; there is none for who waits for others to connect.
+    /// Keeps the watch; there is none for who waits for others to connect.
     watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -44,7 +44,7 @@ struct Shared {
     config: ZenohConfig,
     running: Mutex<Option<Running>>,
     publishers: Arc<Mutex<Publishers>>,
-    bell: Arc<Bell>,
+    watch: Arc<Watch>,
 }
 
 type Publishers = HashMap<(Peer, Lane), Arc<Publisher<'static>>>;
@@ -59,9 +59,9 @@ struct Running {
 impl ZenohEngine {
     /// An engine that is to be started.
     pub fn new(config: ZenohConfig) -> ZenohEngine {
-        let (running, publishers, bell) = Default::default();
+        let (running, publishers, watch) = Default::default();
         ZenohEngine {
-            shared: Arc::new(Shared { config, running, publishers, bell }),
+            shared: Arc::new(Shared { config, running, publishers, watch }),
             watcher: Mutex::default(),
         }
     }
@@ -74,22 +74,24 @@ impl Engine for ZenohEngine {
             return Ok(());
         }
         let shared = self.shared.clone();
-        let watch = move || watch::watch(&shared.bell, || shared.is_alone(), || shared.reopen(&inbox));
-        let watcher = thread::Builder::new().name("zenoh watch".to_owned()).spawn(watch);
+        let keep = move || shared.watch.keep(shared.config.lease, || shared.reopen(&inbox));
+        let watcher = thread::Builder::new().name("zenoh watch".to_owned()).spawn(keep);
         let watcher = watcher.map_err(|cause| EngineError::because("cannot start a thread", cause))?;
         *lock(&self.watcher) = Some(watcher);
         Ok(())
     }
 
     fn send(&self, to: Peer, lane: Lane, frame: Vec<u8>) {
-        if let Some(publisher) = self.shared.publisher(to, lane) {
-            // An error means that the frame is lost, as others are without one.
-            publisher.put(frame).wait().ok();
+        if let Some(publisher) = self.shared.publisher(to, lane)
+            && publisher.put(frame).wait().is_err()
+        {
+            // The frame is lost, as others are without a word. The publisher may be of a session that is closed.
+            lock(&self.shared.publishers).remove(&(to, lane));
         }
     }
 
     fn stop(&self) {
-        self.shared.bell.stop();
+        self.shared.watch.stop();
         if let Some(watcher) = lock(&self.watcher).take() {
             watcher.join().ok();
         }
@@ -124,18 +126,13 @@ impl Shared {
         self.open(inbox).ok();
     }
 
-    /// Whether there is no connection to anybody.
-    fn is_alone(&self) -> bool {
-        let session = lock(&self.running).as_ref().map(|running| running.session.clone());
-        session.is_none_or(|session| session.info().links().wait().next().is_none())
-    }
-
     /// Declares what others send to: first the place for frames, since whoever sees the token may send at once.
     fn declare(&self, session: &Session, inbox: &Arc<dyn Inbox>) -> zenoh::Result<LivelinessToken> {
         let (me, root) = (self.config.me, self.config.root());
-        let told = inbox.clone();
+        let (told, watch) = (inbox.clone(), self.watch.clone());
         let on_frame = move |sample: Sample| {
             let Some(from) = peer_at_end(sample.key_expr().as_str()) else { return };
+            watch.heard();
             let lane = if sample.priority() == CONTROL_PRIORITY { Lane::Control } else { Lane::Bulk };
             let frame = sample.payload().to_bytes().into_owned();
             told.on(EngineEvent::Frame { from, lane, frame });
@@ -155,8 +152,6 @@ impl Shared {
             told.on(EngineEvent::Down(peer));
             drop(old);
         };
-        let bell = self.bell.clone();
-        session.info().link_events_listener().callback(move |_| bell.ring()).background().wait()?;
         let all = format!("{root}/live/*/*");
         session.liveliness().declare_subscriber(all).history(true).callback(on_life).background().wait()?;
         session.liveliness().declare_token(format!("{root}/live/{}", name(me))).wait()

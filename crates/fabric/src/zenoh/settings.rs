@@ -29,7 +29,7 @@ pub struct ZenohConfig {
     pub listen: Vec<Endpoint>,
     /// What it connects to, again and again until it succeeds.
     pub connect: Vec<Endpoint>,
-    /// A connection that says nothing for this long is closed.
+    /// A connection that says nothing for this long is closed; that of [`Timing`](crate::timing::Timing).
     pub lease: Duration,
     /// What proves who is who beyond this host.
     pub tls: Option<Tls>,
@@ -159,6 +159,9 @@ impl ZenohConfig {
             ),
             ("scouting/multicast/enabled", "false".to_owned()),
             ("scouting/gossip/enabled", "false".to_owned()),
+            // An attempt that hangs is as bad as a connection that does.
+            ("transport/unicast/open_timeout", self.lease.as_millis().to_string()),
+            ("transport/unicast/accept_timeout", self.lease.as_millis().to_string()),
             ("transport/unicast/max_sessions", "20000".to_owned()),
             ("transport/unicast/accept_pending", "10000".to_owned()),
             ("transport/link/tx/lease", self.lease.as_millis().to_string()),
