@@ -58,6 +58,12 @@ pub trait Engine: Send + Sync {
     /// Sends a frame, or loses it. Never waits for the peer.
     fn send(&self, to: Peer, lane: Lane, frame: Vec<u8>);
 
+    /// The peer does not answer, though something may come of it. If a new connection might help, sees to that; does not
+    /// wait for it.
+    fn renew(&self, peer: Peer) {
+        let _ = peer;
+    }
+
     /// Tells others that this process leaves, and returns when nothing more is told to the inbox.
     fn stop(&self);
 }

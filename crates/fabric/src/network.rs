@@ -65,6 +65,7 @@ struct Core {
     node: Node,
     frames: Vec<(Peer, Lane, Vec<u8>)>,
     events: Vec<Event>,
+    renew: Vec<Peer>,
     /// Somebody gives frames to the engine, and takes along what others add.
     is_sending: bool,
     /// The same for events and the sink.
@@ -90,6 +91,7 @@ impl Network {
             node,
             frames: Vec::new(),
             events: Vec::new(),
+            renew: Vec::new(),
             is_sending: false,
             is_telling: false,
             sleeps_until: None,
@@ -195,6 +197,7 @@ impl Core {
         let result = act(&mut self.node, began.elapsed(), &mut out);
         self.frames.append(&mut out.frames);
         self.events.append(&mut out.events);
+        self.renew.append(&mut out.renew);
         result
     }
 
@@ -258,6 +261,12 @@ impl Shared {
         while !core.is_over {
             core.decide(self.began, |node, now, out| node.on_time(now, out));
             core = self.tell(self.send_frames(core));
+            let renew = std::mem::take(&mut core.renew);
+            if !renew.is_empty() {
+                drop(core);
+                renew.into_iter().for_each(|peer| self.engine.renew(peer));
+                core = self.lock();
+            }
             if core.is_due() || core.is_over {
                 continue;
             }

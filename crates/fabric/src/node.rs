@@ -1,5 +1,8 @@
 //! One process among its peers: their handshakes, links and memberships. Pure: time and entropy are arguments.
 
+#[cfg(test)]
+mod tests;
+
 use crate::engine::{EngineEvent, Lane};
 use crate::event::{Counts, Event, Unsent, Why};
 use crate::frame::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, Head, Kind, News, Over, Protocol};
@@ -29,6 +32,8 @@ pub struct Out {
     pub frames: Vec<(Peer, Lane, Vec<u8>)>,
     /// What has happened.
     pub events: Vec<Event>,
+    /// Peers that do not answer: a new connection may help.
+    pub renew: Vec<Peer>,
 }
 
 /// Everything that one process knows of its peers.
@@ -233,6 +238,9 @@ impl Node {
                         self.bury(peer, Why::Silent, out);
                         continue;
                     }
+                    if link.is_unanswered(now) {
+                        out.renew.push(peer);
+                    }
                     let mut outputs = Vec::new();
                     link.on_time(now, &mut outputs);
                     self.obey(peer, outputs, out);
@@ -247,7 +255,12 @@ impl Node {
     fn wake(&mut self, now: Duration) {
         let away = now.saturating_sub(self.ran_at);
         if away > self.timing.lease / 2 {
-            self.contacts.values_mut().for_each(|contact| contact.member.slept(away));
+            for contact in self.contacts.values_mut() {
+                contact.member.slept(away);
+                if let Stage::Linked(link) = &mut contact.stage {
+                    link.slept(away);
+                }
+            }
         }
         self.ran_at = now;
     }

@@ -198,8 +198,8 @@ impl<'a, S: Stage> Play<'a, S> {
     /// Sends messages with numbers from `first` on, of `bytes` each.
     fn send(&mut self, from: Peer, to: Peer, numbers: std::ops::Range<u64>, bytes: usize) {
         for number in numbers {
-            let mut message = number.to_le_bytes().to_vec();
-            message.resize(bytes.max(8), 0);
+            let mut message = vec![0; bytes.max(8)];
+            message[..8].copy_from_slice(&number.to_le_bytes());
             self.stage.send(from, to, message).expect("the peer is there");
         }
     }

@@ -68,9 +68,14 @@ pub(crate) struct Link {
     news_bytes: usize,
     /// From when on a frame of messages may go out that is not full.
     flush_at: Duration,
-    /// When something was sent on the control lane.
-    sent_at: Duration,
+    /// When the peer is asked next whether it hears us. That is the sign of life as well.
+    ask_at: Duration,
+    /// Since when it has not answered anything that it was asked.
+    unanswered_since: Option<Duration>,
 }
+
+/// The probe that no window is in doubt about: a sign of life that wants one back.
+const SIGN_OF_LIFE: u64 = 0;
 
 impl Link {
     /// A link over which nothing has gone.
@@ -89,7 +94,8 @@ impl Link {
             news_at: None,
             news_bytes: 0,
             flush_at: now,
-            sent_at: now,
+            ask_at: now + timing.heartbeat(),
+            unanswered_since: None,
         }
     }
 
@@ -154,7 +160,10 @@ impl Link {
             Kind::Probe { lane, probe } => {
                 self.emit(now, Lane::Control, Kind::Answer { lane, probe }, &[], out);
             }
-            Kind::Answer { lane, probe } => self.on_answer(now, lane, probe, out),
+            Kind::Answer { lane, probe } => {
+                self.unanswered_since = None;
+                self.on_answer(now, lane, probe, out);
+            }
         }
         self.on_time(now, out);
         Ok(())
@@ -177,8 +186,11 @@ impl Link {
         if let Some(probe) = self.bulk.ask(now, &self.timing, self.transfers.len() > 0) {
             self.emit(now, Lane::Bulk, Kind::Probe { lane: Lane::Bulk, probe }, &[], out);
         }
-        let is_silent = now >= self.sent_at + self.timing.heartbeat();
-        if is_silent || self.news_at.is_some_and(|at| now >= at) {
+        if now >= self.ask_at {
+            self.ask_at = now + self.timing.heartbeat();
+            self.emit(now, Lane::Control, Kind::Probe { lane: Lane::Control, probe: SIGN_OF_LIFE }, &[], out);
+        }
+        if self.news_at.is_some_and(|at| now >= at) {
             self.emit(now, Lane::Control, Kind::News, &[], out);
         }
     }
@@ -192,8 +204,22 @@ impl Link {
             self.bulk.deadline(&self.timing, self.transfers.len() > 0),
             self.news_at,
         ];
-        let heartbeat = self.sent_at + self.timing.heartbeat();
-        soonest.into_iter().flatten().fold(heartbeat, Duration::min)
+        soonest.into_iter().flatten().fold(self.ask_at, Duration::min)
+    }
+
+    /// Whether the peer has not answered for a lease: what it is told does not arrive, or its answers do not. True once a
+    /// lease.
+    pub(crate) fn is_unanswered(&mut self, now: Duration) -> bool {
+        let is_long = self.unanswered_since.is_some_and(|since| now >= since + self.timing.lease);
+        if is_long {
+            self.unanswered_since = Some(now);
+        }
+        is_long
+    }
+
+    /// This process itself did not run for that long.
+    pub(crate) fn slept(&mut self, time: Duration) {
+        self.unanswered_since = self.unanswered_since.map(|since| since + time);
     }
 
     /// Panics when the link contradicts itself.
@@ -290,7 +316,10 @@ impl Link {
         debug_assert!(frame.len() <= FRAME_BYTES_MAX);
         // On the bulk lane the news would be late.
         if lane == Lane::Control {
-            (self.news_at, self.news_bytes, self.sent_at) = (None, 0, now);
+            (self.news_at, self.news_bytes) = (None, 0);
+        }
+        if matches!(kind, Kind::Probe { .. }) {
+            self.unanswered_since.get_or_insert(now);
         }
         out.push(Output::Frame(lane, frame));
     }

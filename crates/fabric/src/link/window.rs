@@ -19,7 +19,7 @@ pub(crate) struct Window<P> {
     /// The first number that the receiver does not want yet.
     limit: u64,
     flow: Flow,
-    /// How often there was a doubt: the number of the next one's probe.
+    /// How often there was a doubt, which is the number of the last one's probe. 0 is nobody's.
     doubts: u64,
     /// When something was acknowledged last, or sent while nothing was out.
     progress_at: Duration,

@@ -7,7 +7,7 @@ use crate::link::{Piece, Transfer};
 use crate::timing::Timing;
 use poniard_model::codec::SharedBytes;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const TIMING: Timing =
     Timing { lease: Duration::from_secs(2), grace: Duration::from_secs(3), ..Timing::DEFAULT };
@@ -24,8 +24,20 @@ impl SharedBytes for Pattern {
     }
 }
 
+/// A row of bytes that is repeated. Its length is a prime, so that no piece looks like one from elsewhere.
+static ROW: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut chance = Chance::new(1);
+    (0..4_093).map(|_| chance.number() as u8).collect()
+});
+
 fn pattern(tag: u64, offset: u64, bytes: usize) -> Vec<u8> {
-    (offset..).take(bytes).map(|at| (at.wrapping_mul(31) ^ (at >> 9) ^ tag) as u8).collect()
+    let mut pattern = Vec::with_capacity(bytes);
+    while pattern.len() < bytes {
+        let at = (tag + offset + pattern.len() as u64) % ROW.len() as u64;
+        let rest = &ROW[at as usize..];
+        pattern.extend_from_slice(&rest[..rest.len().min(bytes - pattern.len())]);
+    }
+    pattern
 }
 
 /// What one life has sent to another, and what came of it.
@@ -163,8 +175,8 @@ impl History {
         for _ in 0..1 + self.chance.below(20) {
             self.sent += 1;
             let size = *self.chance.choose(&[0, 8, 64, 64, 64, 3_000, 70_000]);
-            let mut message = self.sent.to_le_bytes().to_vec();
-            message.resize(8 + size, 7);
+            let mut message = vec![7; 8 + size];
+            message[..8].copy_from_slice(&self.sent.to_le_bytes());
             if self.cluster.send(from, to, message.clone()).is_ok() {
                 self.accounts.entry((from, to)).or_default().messages.push_back(message);
             }

@@ -90,6 +90,10 @@ impl Engine for ZenohEngine {
         }
     }
 
+    fn renew(&self, _: Peer) {
+        self.shared.watch.want();
+    }
+
     fn stop(&self) {
         self.shared.watch.stop();
         if let Some(watcher) = lock(&self.watcher).take() {
