@@ -18,7 +18,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// For real clusters: a cut of 5 s and a stop of 14 s cost nothing, a silent death is known after 15 s.
+    /// For real clusters: a cut of 9 s and a stop of 13 s cost nothing, a silent death is known after 15 s.
     pub const DEFAULT: Timing = Timing {
         lease: Duration::from_secs(5),
         grace: Duration::from_secs(10),
