@@ -170,6 +170,8 @@ impl ZenohConfig {
             ("transport/link/tx/queue/size/data_low", "16".to_owned()),
             // In microseconds. Should a put block all the same, nothing is lost by it for ten minutes.
             ("transport/link/tx/queue/congestion_control/block/wait_before_close", "600000000".to_owned()),
+            // Ours have 64 KiB at most; by default somebody could have us gather a gigabyte.
+            ("transport/link/rx/max_message_size", "1048576".to_owned()),
             ("transport/auth/usrpwd/user", quoted("poniard")),
             ("transport/auth/usrpwd/password", quoted(password)),
         ];
