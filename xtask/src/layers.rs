@@ -12,6 +12,7 @@ const LAYERS: &[Row] = &[
     ("poniard-trace", &["poniard-model"]),
     ("poniard-pool", &["poniard-model", "poniard-trace"]),
     ("poniard-store", &["poniard-model", "poniard-trace"]),
+    ("poniard-fabric", &["poniard-model", "poniard-trace"]),
     ("poniard-runtime", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-store"]),
     ("poniard-macros", &[]),
     // The facade spawns into the pool itself: a task that stays in its process meets nothing between the two.

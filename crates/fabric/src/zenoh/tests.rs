@@ -1,0 +1,190 @@
+//! The suite over Zenoh's Unix sockets, with proxies between the processes that can cut and freeze.
+
+mod proxy;
+
+use super::*;
+use crate::conformance;
+use crate::conformance::real_time::{Ground, RealStage};
+use crate::engine::{Engine, EngineEvent, Inbox};
+use crate::handshake::Token;
+use crate::timing::Timing;
+use proxy::Proxy;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// A folder for sockets that is gone with all that is in it when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("poniard-fabric-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Folder(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Worker 1 listens, and the others connect to it, each through a proxy of its own.
+struct Star {
+    lease: Duration,
+    proxies: BTreeMap<Peer, Proxy>,
+    folder: Folder,
+}
+
+impl Star {
+    fn new(timing: Timing) -> Star {
+        Star { lease: timing.lease, proxies: BTreeMap::new(), folder: Folder::new() }
+    }
+
+    fn proxy(&self, a: Peer, b: Peer) -> &Proxy {
+        &self.proxies[if a.worker == WorkerId::FIRST { &b } else { &a }]
+    }
+}
+
+fn config(me: Peer, folder: &Folder, lease: Duration) -> ZenohConfig {
+    ZenohConfig {
+        me,
+        cluster: "test".to_owned(),
+        token: Token::new([9; 32]),
+        route: Route::Direct,
+        listen: Vec::new(),
+        connect: Vec::new(),
+        lease,
+        tls: None,
+        folder: folder.0.clone(),
+    }
+}
+
+impl Ground for Star {
+    fn engine(&mut self, me: Peer) -> Arc<dyn Engine> {
+        let mut config = config(me, &self.folder, self.lease);
+        if me.worker == WorkerId::FIRST {
+            config.listen.push(Endpoint::Socket("first".to_owned()));
+        } else {
+            let name = format!("to-first-{}-{:x}", me.worker.0, me.incarnation);
+            let proxy = Proxy::start(self.folder.0.join(&name), self.folder.0.join("first"));
+            self.proxies.insert(me, proxy);
+            config.connect.push(Endpoint::Socket(name));
+        }
+        Arc::new(ZenohEngine::new(config))
+    }
+
+    fn kill(&mut self, peer: Peer) {
+        self.proxies[&peer].cut();
+    }
+
+    fn cut(&mut self, a: Peer, b: Peer) {
+        self.proxy(a, b).cut();
+    }
+
+    fn heal(&mut self, a: Peer, b: Peer) {
+        self.proxy(a, b).heal();
+    }
+
+    fn freeze(&mut self, peer: Peer) {
+        self.proxies[&peer].freeze();
+    }
+
+    fn thaw(&mut self, peer: Peer) {
+        self.proxies[&peer].thaw();
+    }
+}
+
+conformance!(unix_sockets, |timing: Timing| RealStage::new(Star::new(timing), timing));
+
+struct Told(Sender<EngineEvent>);
+
+impl Inbox for Told {
+    fn on(&self, event: EngineEvent) {
+        self.0.send(event).ok();
+    }
+}
+
+fn started(config: ZenohConfig) -> (ZenohEngine, Receiver<EngineEvent>) {
+    let (sender, events) = channel();
+    let engine = ZenohEngine::new(config);
+    engine.start(Arc::new(Told(sender))).unwrap();
+    (engine, events)
+}
+
+#[test]
+fn the_folder_holds_a_socket_and_no_secret_and_afterwards_nothing() {
+    let folder = Folder::new();
+    let mut config = config(Peer::new(1, 1), &folder, Duration::from_secs(10));
+    config.listen.push(Endpoint::Socket("first".to_owned()));
+    let (engine, _events) = started(config);
+    let names = |folder: &Folder| -> Vec<String> {
+        let files = fs::read_dir(&folder.0).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&folder), ["first", "first.lock"]);
+    engine.stop();
+    assert_eq!(names(&folder), [""; 0]);
+}
+
+#[test]
+fn without_the_token_there_is_not_even_a_session() {
+    let folder = Folder::new();
+    let patient = Duration::from_secs(10);
+    let mut first = config(Peer::new(1, 1), &folder, patient);
+    first.listen.push(Endpoint::Socket("first".to_owned()));
+    let (first, events) = started(first);
+    let mut stranger = config(Peer::new(2, 1), &folder, patient);
+    stranger.token = Token::new([8; 32]);
+    stranger.connect.push(Endpoint::Socket("first".to_owned()));
+    let (stranger, _) = started(stranger);
+    let mut friend = config(Peer::new(3, 1), &folder, patient);
+    friend.connect.push(Endpoint::Socket("first".to_owned()));
+    let (friend, _) = started(friend);
+    // The stranger came first, and has been turned away by the time that the friend is there.
+    assert_eq!(events.recv_timeout(Duration::from_secs(60)), Ok(EngineEvent::Up(Peer::new(3, 1))));
+    [first, stranger, friend].iter().for_each(Engine::stop);
+}
+
+#[test]
+fn what_is_not_safe_is_refused_before_anything_is_opened() {
+    let folder = Folder::new();
+    let refusal = |change: &dyn Fn(&mut ZenohConfig)| {
+        let mut config = config(Peer::new(1, 1), &folder, Duration::from_secs(10));
+        change(&mut config);
+        config.settings().err().expect("it is refused").to_string()
+    };
+    let everybody = Endpoint::Tcp("0.0.0.0:0".parse().unwrap());
+    let said = refusal(&|config| config.listen.push(everybody.clone()));
+    assert_eq!(said, "0.0.0.0:0 is not of this host, so TLS must be used");
+    let said = refusal(&|config| config.listen.push(Endpoint::Tls("0.0.0.0:1".to_owned())));
+    assert_eq!(said, "TLS needs certificates");
+    let said = refusal(&|config| config.listen.push(Endpoint::Socket("../x".to_owned())));
+    assert_eq!(said, "\"../x\" is no name of a socket");
+    let said = refusal(&|config| config.cluster = "**".to_owned());
+    assert_eq!(said, "\"**\" is no name of a cluster");
+    let said = refusal(&|config| config.folder = std::env::temp_dir());
+    assert!(said.ends_with("is not private: others can read it"), "{said}");
+}
+
+#[test]
+fn tcp_on_this_host_works_as_well() {
+    let folder = Folder::new();
+    let patient = Duration::from_secs(10);
+    // The system chooses a port, and we take that.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut first = config(Peer::new(1, 1), &folder, patient);
+    first.listen.push(Endpoint::Tcp(port));
+    let (first, events) = started(first);
+    let mut second = config(Peer::new(2, 1), &folder, patient);
+    second.connect.push(Endpoint::Tcp(port));
+    let (second, _) = started(second);
+    assert_eq!(events.recv_timeout(Duration::from_secs(60)), Ok(EngineEvent::Up(Peer::new(2, 1))));
+    [first, second].iter().for_each(Engine::stop);
+}
