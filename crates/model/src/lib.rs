@@ -4,7 +4,7 @@
 //!
 //! * [`ids`]: who is who: tasks, workers, processors.
 //! * [`site`]: where in the user's source a task was spawned.
-//! * [`topology`]: the processors that exist, with their labels.
+//! * [`topology`]: the workers that exist, with their processors and labels.
 //! * [`scope`]: where a task may run, and why nothing fits.
 //! * [`options`]: what a user may ask for one task.
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
@@ -35,5 +35,5 @@ pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
 pub use options::{Occupancy, Retries, Storage, TaskOptions};
 pub use scope::{Narrow, Scope};
 pub use site::Site;
-pub use topology::{Processor, ProcessorKind, Topology};
+pub use topology::{Processor, ProcessorKind, Topology, Worker};
 pub use value::{Data, Pinned};

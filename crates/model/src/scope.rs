@@ -4,7 +4,7 @@
 //! so a scope can be written before the processors that it names exist.
 
 use crate::ids::{ProcessorId, WorkerId};
-use crate::topology::{Processor, Topology};
+use crate::topology::{Processor, Topology, Worker};
 use std::fmt;
 use std::ops::{BitAnd, BitOr, Not};
 use std::sync::Arc;
@@ -90,22 +90,12 @@ impl Scope {
     }
 
     /// Why no processor of `topology` is in this scope: what was asked, what there is, and which
-    /// constraint cut the last candidates. `None` when some processor fits.
+    /// constraints cut the candidates, in turn, to none. `None` when some processor fits.
     pub fn why_empty(&self, topology: &Topology) -> Option<String> {
         if !self.processors(topology).is_empty() {
             return None;
         }
-        let all: Vec<ProcessorId> = topology.processors.iter().map(|processor| processor.id).collect();
-        let labels = match topology.labels.as_slice() {
-            [] => "no labels".to_owned(),
-            labels => format!("labels {}", labels.join(", ")),
-        };
-        Some(format!(
-            "no processor fits scope `{self}`: there are {} on node `{}` with {labels}; {}",
-            list(&all),
-            topology.node,
-            self.0.cut(topology)
-        ))
+        Some(format!("no processor fits scope `{self}`: {}; {}", inventory(topology), self.0.cut(topology)))
     }
 }
 
@@ -126,10 +116,11 @@ impl Expr {
         match self {
             Expr::Any | Expr::Default => true,
             Expr::Worker(worker) => processor.id.worker == *worker,
-            Expr::Node(name) => **name == *topology.node,
+            Expr::Node(name) => of(processor, topology).is_some_and(|worker| **name == *worker.node),
             Expr::Thread(index) => processor.id.index == *index,
             Expr::Exact(id) => processor.id == *id,
-            Expr::Label(label) => topology.labels.iter().any(|known| **known == **label),
+            Expr::Label(label) => of(processor, topology)
+                .is_some_and(|worker| worker.labels.iter().any(|known| **known == **label)),
             Expr::Union(parts) => parts.iter().any(|part| part.contains(processor, topology)),
             Expr::Meet(parts) => parts.iter().all(|part| part.contains(processor, topology)),
             Expr::Not(part) => !part.contains(processor, topology),
@@ -141,19 +132,23 @@ impl Expr {
         topology.processors.iter().filter(fits).map(|processor| processor.id).collect()
     }
 
-    /// The constraint that leaves nothing, in words.
+    /// The constraints that leave nothing, in words: of those that all must hold, what each of them cut in turn.
     fn cut(&self, topology: &Topology) -> String {
         let Expr::Meet(parts) = self else {
             return format!("`{self}` fits none of them");
         };
-        let mut left = topology.processors.clone();
+        let mut left: Vec<&Processor> = topology.processors.iter().collect();
+        let mut cuts = String::new();
         for part in parts.iter() {
-            let before = left.clone();
-            left.retain(|processor| part.contains(processor, topology));
-            if left.is_empty() {
-                let ids: Vec<ProcessorId> = before.iter().map(|processor| processor.id).collect();
-                return format!("`{part}` cut the last candidates {}", list(&ids));
+            let (fit, cut): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|processor| part.contains(processor, topology));
+            if fit.is_empty() {
+                return format!("{cuts}`{part}` cut the last candidates {}", list(&cut));
             }
+            if !cut.is_empty() {
+                cuts += &format!("`{part}` cut {}; ", list(&cut));
+            }
+            left = fit;
         }
         "its parts exclude each other".to_owned()
     }
@@ -163,12 +158,45 @@ impl Expr {
     }
 }
 
-fn list(ids: &[ProcessorId]) -> String {
-    if ids.is_empty() {
+/// The worker of a processor.
+fn of<'a>(processor: &Processor, topology: &'a Topology) -> Option<&'a Worker> {
+    topology.worker(processor.id.worker)
+}
+
+/// What there is, worker by worker.
+fn inventory(topology: &Topology) -> String {
+    let words = |worker: &Worker| {
+        let processors: Vec<&Processor> = topology.processors_of(worker.id).iter().collect();
+        let labels = match worker.labels.as_slice() {
+            [] => "no labels".to_owned(),
+            labels => format!("labels {}", labels.join(", ")),
+        };
+        format!("{} on node `{}` with {labels}", list(&processors), worker.node)
+    };
+    let shown: Vec<String> = topology.workers.iter().take(LISTED_MAX).map(words).collect();
+    let more = match topology.workers.len().saturating_sub(LISTED_MAX) {
+        0 => String::new(),
+        more => format!(", and {more} more workers"),
+    };
+    match shown.is_empty() {
+        true => "there are none".to_owned(),
+        false => format!("there are {}{more}", shown.join(", ")),
+    }
+}
+
+/// Workers, and processors of one cut, that an error message lists: more than that nobody reads.
+const LISTED_MAX: usize = 16;
+
+fn list(processors: &[&Processor]) -> String {
+    if processors.is_empty() {
         return "none".to_owned();
     }
-    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    words.join(", ")
+    let shown = processors.iter().take(LISTED_MAX).map(|processor| processor.id.to_string());
+    let words = shown.collect::<Vec<_>>().join(", ");
+    match processors.len().saturating_sub(LISTED_MAX) {
+        0 => words,
+        more => format!("{words} and {more} more"),
+    }
 }
 
 impl BitOr for Scope {
@@ -269,8 +297,8 @@ mod tests {
         Topology::one_worker(4, "here".into(), vec!["bigmem".into()])
     }
 
-    fn indices(scope: &Scope) -> Vec<u32> {
-        scope.processors(&machine()).iter().map(|id| id.index).collect()
+    fn ids(scope: &Scope) -> Vec<ProcessorId> {
+        scope.processors(&two_machines())
     }
 
     #[test]
@@ -283,6 +311,29 @@ mod tests {
         );
         assert_eq!(Scope::label("bigmem").why_empty(&machine()), None);
         assert!(Scope::workers::<u32>([]).why_empty(&machine()).unwrap().contains("`nothing`"));
+    }
+
+    /// Two workers on two machines, with labels of their own.
+    fn two_machines() -> Topology {
+        let mut topology = machine();
+        let labels = vec!["gpu".to_owned()];
+        let worker = Worker { id: crate::WorkerId(2), node: "there".into(), labels };
+        topology.join(worker, &[crate::ProcessorKind::Cpu; 2]);
+        topology
+    }
+
+    #[test]
+    fn an_empty_scope_over_several_workers_names_what_each_constraint_cut() {
+        let scope = Scope::node("there") & Scope::thread(1) & Scope::label("bigmem");
+        assert_eq!(
+            scope.why_empty(&two_machines()).unwrap(),
+            "no processor fits scope `node there & thread 1 & label bigmem`: there are w1/cpu0, w1/cpu1, w1/cpu2, \
+             w1/cpu3 on node `here` with labels bigmem, w2/cpu0, w2/cpu1 on node `there` with labels gpu; \
+             `node there` cut w1/cpu0, w1/cpu1, w1/cpu2, w1/cpu3; `thread 1` cut w2/cpu0; \
+             `label bigmem` cut the last candidates w2/cpu1"
+        );
+        assert_eq!(Scope::label("gpu").processors(&two_machines()).len(), 2);
+        assert!(Scope::any().why_empty(&Topology::default()).unwrap().contains("there are none"));
     }
 
     fn any_scope() -> impl Strategy<Value = Scope> {
@@ -307,7 +358,7 @@ mod tests {
         /// The algebra is that of sets.
         #[test]
         fn scopes_are_a_boolean_algebra(a in any_scope(), b in any_scope()) {
-            let machine = machine();
+            let machine = two_machines();
             for processor in &machine.processors {
                 let (in_a, in_b) = (a.contains(processor, &machine), b.contains(processor, &machine));
                 let is = |scope: &Scope| scope.contains(processor, &machine);
@@ -315,8 +366,8 @@ mod tests {
                 prop_assert_eq!(is(&(a.clone() & b.clone())), in_a && in_b);
                 prop_assert_eq!(is(&!a.clone()), !in_a);
             }
-            prop_assert_eq!(indices(&!(a.clone() | b.clone())), indices(&(!a.clone() & !b.clone())));
-            prop_assert_eq!(a.why_empty(&machine).is_some(), indices(&a).is_empty());
+            prop_assert_eq!(ids(&!(a.clone() | b.clone())), ids(&(!a.clone() & !b.clone())));
+            prop_assert_eq!(a.why_empty(&machine).is_some(), ids(&a).is_empty());
         }
     }
 }
