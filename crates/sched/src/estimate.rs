@@ -123,6 +123,11 @@ impl Estimates {
         runs.away_ns.value().or_else(|| runs.near_ns.value())
     }
 
+    /// As [`run_ns`](Self::run_ns), but from tasks that were sent away alone.
+    pub(crate) fn away_ns(&self, function: FunctionKey, kind: ProcessorKind) -> Option<u64> {
+        self.runs.get(&(function, kind))?.away_ns.value()
+    }
+
     /// How large a result of this function is, in bytes.
     pub(crate) fn result_bytes(&self, function: FunctionKey, kind: ProcessorKind) -> Option<u64> {
         self.runs.get(&(function, kind))?.result_bytes.value()

@@ -35,8 +35,10 @@ impl Scheduler {
             State::Made { holders } => {
                 assert!(!holders.is_empty(), "{id} has no copy");
                 for holder in holders.iter().filter(|holder| **holder != self.me()) {
-                    let peer =
-                        self.peers.get(holder).unwrap_or_else(|| panic!("{id} is with {holder}, who is gone"));
+                    let peer = self
+                        .peers
+                        .get(holder)
+                        .unwrap_or_else(|| panic!("{id} is with {holder}, who is gone"));
                     assert!(peer.results.contains(&id));
                 }
                 assert!(task.is_wanted || task.unfinished_uses > 0, "{id} serves nobody");

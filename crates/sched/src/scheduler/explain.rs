@@ -175,7 +175,12 @@ impl fmt::Display for Why {
                 write!(f, "waits for {}, which workers that are gone had made", list(inputs))
             }
             Why::Homeless { reason, waited, limit } => {
-                write!(f, "waits since {} for a worker, {} at most: {reason}", seconds(waited), seconds(limit))
+                write!(
+                    f,
+                    "waits since {} for a worker, {} at most: {reason}",
+                    seconds(waited),
+                    seconds(limit)
+                )
             }
             Why::Quarantined { deaths, behind } => {
                 write!(f, "{} workers died of it: waits to run without {}", deaths.len(), list(behind))

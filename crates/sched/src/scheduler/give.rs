@@ -81,13 +81,7 @@ impl Scheduler {
     }
 
     /// The pool offers tasks, coldest first.
-    pub(super) fn on_offered(
-        &mut self,
-        now: Duration,
-        specs: Vec<Spec>,
-        queued: u64,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_offered(&mut self, now: Duration, specs: Vec<Spec>, queued: u64, out: &mut Vec<Action>) {
         self.queued = queued + specs.len() as u64;
         if specs.is_empty() {
             if self.balance.taking == Taking::Asked {
@@ -117,7 +111,10 @@ impl Scheduler {
         let mut kept = BTreeSet::new();
         let mut chosen = BTreeMap::new();
         for spec in specs {
-            let run_ns = self.run_ns(&spec, ProcessorKind::Cpu);
+            // What ran here says nothing of what waits at the cold end: of tasks that spawn tasks, most are leaves. A few that are
+            // given tell.
+            let away_ns = self.estimates.away_ns(spec.function, ProcessorKind::Cpu);
+            let run_ns = spec.time.map(nanos).or(away_ns);
             self.balance.usual_ns = run_ns;
             match self.receiver(&spec, run_ns, &gifts) {
                 Some(to) => {

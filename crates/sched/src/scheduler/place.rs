@@ -265,7 +265,7 @@ impl Scheduler {
         {
             self.homeless.remove(&(since, id));
             let task = &self.tasks[&id];
-            let why = if task.deaths.is_empty() {
+            let why = if task.deaths.len() < DEATHS_OF_A_SUSPECT {
                 let (reason, _) = self.places.why_nobody(&task.spec);
                 Failure::NoWorkers { waited: now.saturating_sub(since), reason }
             } else {

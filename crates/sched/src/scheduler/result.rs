@@ -77,8 +77,7 @@ impl Scheduler {
             peer.results.insert(id);
         }
         let task = self.tasks.get_mut(&id).expect("just seen");
-        let (dependents, askers) =
-            (std::mem::take(&mut task.dependents), std::mem::take(&mut task.askers));
+        let (dependents, askers) = (std::mem::take(&mut task.dependents), std::mem::take(&mut task.askers));
         for asker in askers {
             self.answer(id, asker, vec![holder], out);
         }
@@ -204,8 +203,7 @@ impl Scheduler {
     /// those that wait for it.
     pub(super) fn lose_for_good(&mut self, id: TaskId, out: &mut Vec<Action>) -> Vec<TaskId> {
         let task = self.tasks.get_mut(&id).expect("a task that ends is in the table");
-        let (dependents, askers) =
-            (std::mem::take(&mut task.dependents), std::mem::take(&mut task.askers));
+        let (dependents, askers) = (std::mem::take(&mut task.dependents), std::mem::take(&mut task.askers));
         for asker in askers {
             self.disappoint(id, asker, out);
         }
