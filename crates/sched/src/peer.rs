@@ -65,4 +65,9 @@ impl Peer {
     pub(crate) fn wait_ns(&self) -> u64 {
         self.committed_ns / self.processors
     }
+
+    /// How long a task that is there and takes so long waits for the others.
+    pub(crate) fn wait_ns_without(&self, expected_ns: u64) -> u64 {
+        self.committed_ns.saturating_sub(expected_ns) / self.processors
+    }
 }

@@ -295,7 +295,9 @@ impl Scheduler {
         is_there && task.sendings == sending.number
     }
 
-    fn send(&self, to: WorkerId, message: Message, out: &mut Vec<Action>) {
+    /// Sends a message, after the orders that it may be about.
+    fn send(&mut self, to: WorkerId, message: Message, out: &mut Vec<Action>) {
+        self.flush_to(to, out);
         if let Some(peer) = self.peers.get(&to) {
             out.push(Action::Send { to: peer.life, message });
         }
@@ -303,14 +305,18 @@ impl Scheduler {
 
     /// Sends the orders of this event, those to one peer together.
     fn flush(&mut self, out: &mut Vec<Action>) {
-        for (to, orders) in std::mem::take(&mut self.outbox) {
-            // Who died in the same event has none of them.
-            let Some(peer) = self.peers.get_mut(&to) else { continue };
-            for orders in orders.chunks(RUN_TASKS_MAX) {
-                peer.runs_sent += 1;
-                let message = Message::Run { number: peer.runs_sent, orders: orders.to_vec() };
-                out.push(Action::Send { to: peer.life, message });
-            }
+        while let Some(to) = self.outbox.keys().next().copied() {
+            self.flush_to(to, out);
+        }
+    }
+
+    fn flush_to(&mut self, to: WorkerId, out: &mut Vec<Action>) {
+        let Some(orders) = self.outbox.remove(&to) else { return };
+        let peer = self.peers.get_mut(&to).expect("orders are for peers");
+        for orders in orders.chunks(RUN_TASKS_MAX) {
+            peer.runs_sent += 1;
+            let message = Message::Run { number: peer.runs_sent, orders: orders.to_vec() };
+            out.push(Action::Send { to: peer.life, message });
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Task {
     pub(crate) attempt: u32,
     /// How often it was sent. Whatever is said of an earlier sending is dropped.
     pub(crate) sendings: u32,
+    /// How often it came back before it had started. Each time it has to wait twice as long for the next.
+    pub(crate) returns: u32,
     /// The workers that died while they had it.
     pub(crate) deaths: Vec<Death>,
     /// Whether somebody has a handle of its result.
@@ -81,6 +83,7 @@ impl Task {
             state: State::Waiting { missing: 0 },
             attempt: 1,
             sendings: 0,
+            returns: 0,
             deaths: Vec::new(),
             is_wanted: true,
             is_settled: false,

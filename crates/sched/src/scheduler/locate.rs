@@ -69,7 +69,7 @@ impl Scheduler {
     }
 
     /// Tells one who asked that the result is lost.
-    pub(super) fn disappoint(&self, result: TaskId, asker: Asker, out: &mut Vec<Action>) {
+    pub(super) fn disappoint(&mut self, result: TaskId, asker: Asker, out: &mut Vec<Action>) {
         match asker {
             Asker::Here => out.push(Action::Unobtainable { owner: self.me(), result }),
             Asker::Peer(life) => self.tell(life, Message::Unobtainable { result }, out),
@@ -77,7 +77,7 @@ impl Scheduler {
     }
 
     /// Tells one who asked where the result is.
-    pub(super) fn answer(&self, result: TaskId, asker: Asker, at: Vec<WorkerId>, out: &mut Vec<Action>) {
+    pub(super) fn answer(&mut self, result: TaskId, asker: Asker, at: Vec<WorkerId>, out: &mut Vec<Action>) {
         match asker {
             Asker::Here => out.push(Action::Located { owner: self.me(), result, at }),
             Asker::Peer(life) => self.tell(life, Message::Located { result, at }, out),
@@ -85,7 +85,7 @@ impl Scheduler {
     }
 
     /// Sends to a life, if that is the one that the peer has now.
-    fn tell(&self, life: Life, message: Message, out: &mut Vec<Action>) {
+    fn tell(&mut self, life: Life, message: Message, out: &mut Vec<Action>) {
         if self.peers.get(&life.worker).is_some_and(|peer| peer.life == life) {
             self.send(life.worker, message, out);
         }

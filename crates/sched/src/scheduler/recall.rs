@@ -15,6 +15,10 @@ use std::time::Duration;
 /// Tasks of one worker that are looked at in one step; the next step goes on from there.
 const SCAN_MAX: usize = 64;
 
+/// A task that came back so often needs no more reasons to stay: a thousand times the cost of calling it back. Without that two
+/// workers that are idle in turns could pass it to and fro before it ever starts.
+const RETURNS_MAX: u32 = 10;
+
 /// What a look through the tasks of one worker has found.
 #[derive(Debug, Default)]
 struct Found {
@@ -114,14 +118,17 @@ impl Scheduler {
         }
         let seats = self.places.seats(&task.spec);
         let may = |worker: WorkerId| seats.iter().any(|seat| seat.worker == worker);
-        let wait_ns = self.peers[&from].wait_ns();
-        let waited_ns = nanos(now.saturating_sub(away.since));
+        // What is before it, and how long it has waited since its inputs should have come.
+        let wait_ns = self.peers[&from].wait_ns_without(away.expected_ns);
+        let moved_ns = self.move_ns(&task.spec, from);
+        let waited_ns = nanos(now.saturating_sub(away.since)).saturating_sub(moved_ns);
+        let weariness = 1 << task.returns.min(RETURNS_MAX);
         let costs = hungry.iter().filter(|(worker, _)| may(*worker)).map(|(worker, _)| {
             let trips_ns = self.estimates.latency_ns(from).saturating_mul(2);
             let to_ns = if *worker == self.me() { 0 } else { self.estimates.latency_ns(*worker) };
             trips_ns.saturating_add(to_ns).saturating_add(self.move_ns(&task.spec, *worker))
         });
-        let cost_ns = costs.min()?;
+        let cost_ns = costs.min()?.saturating_mul(weariness);
         Some(is_worth(wait_ns, cost_ns, waited_ns))
     }
 
@@ -140,6 +147,7 @@ impl Scheduler {
             if self.is_current(from, *sending) {
                 self.undo_dispatch(sending.task);
                 self.counters.returned += 1;
+                self.tasks.get_mut(&sending.task).expect("just seen").returns += 1;
                 back.push(sending.task);
             }
         }

@@ -81,10 +81,10 @@ impl Scheduler {
         for asker in askers {
             self.answer(id, asker, vec![holder], out);
         }
+        self.end_uses_of(id, out);
         for dependent in dependents {
             self.on_input_made(now, dependent, out);
         }
-        self.end_uses_of(id, out);
         self.free_if_served(id, out);
     }
 
@@ -112,7 +112,8 @@ impl Scheduler {
 
     /// Frees a result that nobody has a handle of and no task of ours is going to read.
     fn free_if_served(&mut self, id: TaskId, out: &mut Vec<Action>) {
-        let task = &self.tasks[&id];
+        // When the last one that waited for it could not be run, it is forgotten already.
+        let Some(task) = self.tasks.get(&id) else { return };
         let is_made = matches!(task.state, State::Made { .. });
         if is_made && !task.is_wanted && task.unfinished_uses == 0 {
             out.push(Action::Free(id));

@@ -182,7 +182,8 @@ impl World {
             let is_homeless =
                 truth.job.scope.as_ref().is_some_and(|scope| scope.processors(&self.topology).is_empty());
             let is_stateless = truth.job.pinned.is_some_and(|life| self.over.contains(&life));
-            if truth.deaths >= 2 || is_homeless || is_stateless || truth.job.kills {
+            let is_ownerless = self.over.contains(&key.0);
+            if is_ownerless || truth.deaths >= 2 || is_homeless || is_stateless || truth.job.kills {
                 return;
             }
             left.extend(truth.job.reads.iter().map(|task| (key.0, *task)));
@@ -220,7 +221,10 @@ impl World {
             let why = machine.scheduler.explain(self.time(), *task);
             matches!(why, Why::Unknown | Why::Made { .. } | Why::Lost | Why::Forgotten)
         };
-        if !truth.readers.iter().chain([&task]).all(is_idle) {
+        // A spec keeps what it reads of results that never left their process, for the scheduler cannot have them made again.
+        let is_unknown = |task: &TaskId| machine.scheduler.explain(self.time(), *task) == Why::Unknown;
+        let is_kept_by_specs = is_unknown(&task) && !truth.readers.iter().all(is_unknown);
+        if is_kept_by_specs || !truth.readers.iter().chain([&task]).all(is_idle) {
             return self.at(self.now + 10_000_000, Happening::TryRelease { owner, task });
         }
         let truth = self.truths.get_mut(&key).expect("just seen");
