@@ -55,8 +55,8 @@ pub enum Action {
         task: TaskId,
         /// How.
         ending: Ending,
-        /// On which worker.
-        on: WorkerId,
+        /// Where.
+        on: Life,
         /// The attempt that ended.
         attempt: u32,
     },
@@ -74,7 +74,7 @@ pub enum Action {
         /// The task that made it.
         result: TaskId,
         /// Who has a copy.
-        at: Vec<WorkerId>,
+        at: Vec<Life>,
     },
     /// A result that was missing here is lost for good.
     Unobtainable {

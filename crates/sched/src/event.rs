@@ -92,21 +92,21 @@ pub enum Event {
         /// The task that makes it.
         result: TaskId,
         /// Who does not have it, or cannot be reached.
-        tried: Vec<WorkerId>,
+        tried: Vec<Life>,
     },
     /// There is one more copy of a result of ours.
     Copied {
         /// The task that made it.
         result: TaskId,
         /// Who has the copy.
-        to: WorkerId,
+        to: Life,
     },
     /// A copy of a result of ours is no more.
     Dropped {
         /// The task that made it.
         result: TaskId,
         /// Who had it.
-        by: WorkerId,
+        by: Life,
     },
     /// One of the tasks that stayed in this process ran; the runtime tells of one in many.
     Sampled {
@@ -120,7 +120,7 @@ pub enum Event {
     /// Bytes went from or to a worker.
     Moved {
         /// Who.
-        peer: WorkerId,
+        peer: Life,
         /// How many.
         bytes: u64,
         /// How long it took, one way.

@@ -1,6 +1,7 @@
 //! What schedulers tell each other.
 
-use poniard_model::{ProcessorKind, TaskId, WorkerId};
+use crate::life::Life;
+use poniard_model::{ProcessorKind, TaskId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -42,14 +43,14 @@ pub enum Message {
         /// The task that makes it.
         result: TaskId,
         /// Who does not have it, or cannot be reached.
-        tried: Vec<WorkerId>,
+        tried: Vec<Life>,
     },
     /// From the owner of a result: it is there, made again if that had to be.
     Located {
         /// The task that made it.
         result: TaskId,
         /// Who has a copy.
-        at: Vec<WorkerId>,
+        at: Vec<Life>,
     },
     /// From the owner of a result: it is lost, and cannot be made again.
     Unobtainable {

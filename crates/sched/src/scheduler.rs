@@ -209,9 +209,9 @@ impl Scheduler {
         }
     }
 
-    fn on_moved(&mut self, peer: WorkerId, bytes: u64, took: Duration) {
-        if self.peers.contains_key(&peer) {
-            self.estimates.moved(peer, bytes, took);
+    fn on_moved(&mut self, peer: Life, bytes: u64, took: Duration) {
+        if self.peers.get(&peer.worker).is_some_and(|known| known.life == peer) {
+            self.estimates.moved(peer.worker, bytes, took);
         }
     }
 

@@ -16,13 +16,13 @@ impl Scheduler {
         };
         let (state, attempt) = (task.state.clone(), task.attempt);
         let sending = Sending { task: id, number: task.sendings };
-        let mut on = self.me();
+        let mut on = self.config.me;
         match state {
             State::Away(away) => {
-                on = away.on;
-                self.send(on, Message::Cancel(sending), out);
+                on = self.life_of(away.on).expect("who has a task of ours is alive");
+                self.send(away.on, Message::Cancel(sending), out);
             }
-            State::Here { .. } => out.push(Action::Stop { owner: on, task: id }),
+            State::Here { .. } => out.push(Action::Stop { owner: on.worker, task: id }),
             _ => {}
         }
         let was_suspect = self.leave_state(id);

@@ -15,7 +15,7 @@ impl Scheduler {
         now: Duration,
         from: Life,
         id: TaskId,
-        tried: Vec<WorkerId>,
+        tried: Vec<Life>,
         out: &mut Vec<Action>,
     ) {
         self.need(now, Asker::Peer(from), id, &tried, out);
@@ -27,7 +27,7 @@ impl Scheduler {
         now: Duration,
         owner: WorkerId,
         result: TaskId,
-        tried: Vec<WorkerId>,
+        tried: Vec<Life>,
         out: &mut Vec<Action>,
     ) {
         if owner == self.me() {
@@ -40,16 +40,16 @@ impl Scheduler {
         }
     }
 
-    fn need(&mut self, now: Duration, asker: Asker, id: TaskId, tried: &[WorkerId], out: &mut Vec<Action>) {
-        let me = self.me();
-        let holders: Vec<WorkerId> = match self.tasks.get(&id).map(|task| &task.state) {
+    fn need(&mut self, now: Duration, asker: Asker, id: TaskId, tried: &[Life], out: &mut Vec<Action>) {
+        let holders: Vec<Life> = match self.tasks.get(&id).map(|task| &task.state) {
             // A result that never left its process has no entry: it is here, or nowhere.
-            None => vec![me],
-            Some(State::Made { holders }) => holders.clone(),
+            None => vec![self.config.me],
+            Some(State::Made { holders }) => {
+                holders.iter().filter_map(|worker| self.life_of(*worker)).collect()
+            }
             _ => Vec::new(),
         };
-        let untried: Vec<WorkerId> =
-            holders.iter().copied().filter(|holder| !tried.contains(holder)).collect();
+        let untried: Vec<Life> = holders.into_iter().filter(|holder| !tried.contains(holder)).collect();
         if !untried.is_empty() {
             return self.answer(id, asker, untried, out);
         }
@@ -68,6 +68,14 @@ impl Scheduler {
         }
     }
 
+    /// The life that a worker has now.
+    pub(super) fn life_of(&self, worker: WorkerId) -> Option<Life> {
+        match worker == self.me() {
+            true => Some(self.config.me),
+            false => self.peers.get(&worker).map(|peer| peer.life),
+        }
+    }
+
     /// Tells one who asked that the result is lost.
     pub(super) fn disappoint(&mut self, result: TaskId, asker: Asker, out: &mut Vec<Action>) {
         match asker {
@@ -77,7 +85,7 @@ impl Scheduler {
     }
 
     /// Tells one who asked where the result is.
-    pub(super) fn answer(&mut self, result: TaskId, asker: Asker, at: Vec<WorkerId>, out: &mut Vec<Action>) {
+    pub(super) fn answer(&mut self, result: TaskId, asker: Asker, at: Vec<Life>, out: &mut Vec<Action>) {
         match asker {
             Asker::Here => out.push(Action::Located { owner: self.me(), result, at }),
             Asker::Peer(life) => self.tell(life, Message::Located { result, at }, out),
@@ -95,7 +103,7 @@ impl Scheduler {
         &mut self,
         owner: WorkerId,
         result: TaskId,
-        at: Vec<WorkerId>,
+        at: Vec<Life>,
         out: &mut Vec<Action>,
     ) {
         if self.needs.remove(&(owner, result)) {

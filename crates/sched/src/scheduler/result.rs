@@ -3,6 +3,7 @@
 use super::Scheduler;
 use crate::action::Action;
 use crate::estimate::Whence;
+use crate::life::Life;
 use crate::message::{Ending, Report, Rest, Sending};
 use crate::task::State;
 use poniard_model::{TaskId, WorkerId};
@@ -43,7 +44,8 @@ impl Scheduler {
     fn on_ended(&mut self, now: Duration, id: TaskId, on: WorkerId, report: Report, out: &mut Vec<Action>) {
         let task = &self.tasks[&id];
         let (function, attempt) = (task.spec.function, task.attempt);
-        self.settle(id, report.ending, on, attempt, out);
+        let at = self.life_of(on).expect("who has ended a task is alive");
+        self.settle(id, report.ending, at, attempt, out);
         match report.ending {
             Ending::Made { bytes, rest } => {
                 self.estimates.made(function, report.kind, bytes);
@@ -59,7 +61,7 @@ impl Scheduler {
         &mut self,
         id: TaskId,
         ending: Ending,
-        on: WorkerId,
+        on: Life,
         attempt: u32,
         out: &mut Vec<Action>,
     ) {
@@ -72,6 +74,7 @@ impl Scheduler {
 
     /// The result is there, for the first time or again.
     fn on_made(&mut self, now: Duration, id: TaskId, holder: WorkerId, out: &mut Vec<Action>) {
+        let at = self.life_of(holder).expect("who has made a result is alive");
         self.set_state(id, State::Made { holders: vec![holder] });
         if let Some(peer) = self.peers.get_mut(&holder) {
             peer.results.insert(id);
@@ -79,7 +82,7 @@ impl Scheduler {
         let task = self.tasks.get_mut(&id).expect("just seen");
         let (dependents, askers) = (std::mem::take(&mut task.dependents), std::mem::take(&mut task.askers));
         for asker in askers {
-            self.answer(id, asker, vec![holder], out);
+            self.answer(id, asker, vec![at], out);
         }
         self.end_uses_of(id, out);
         for dependent in dependents {
@@ -217,25 +220,28 @@ impl Scheduler {
         dependents
     }
 
-    pub(super) fn on_copied(&mut self, id: TaskId, to: WorkerId) {
-        let is_alive = to == self.me() || self.peers.contains_key(&to);
+    pub(super) fn on_copied(&mut self, id: TaskId, to: Life) {
+        let is_alive = self.life_of(to.worker) == Some(to);
         let Some(task) = self.tasks.get_mut(&id) else { return };
         if let State::Made { holders } = &mut task.state
             && is_alive
-            && !holders.contains(&to)
+            && !holders.contains(&to.worker)
         {
-            holders.push(to);
-            if let Some(peer) = self.peers.get_mut(&to) {
+            holders.push(to.worker);
+            if let Some(peer) = self.peers.get_mut(&to.worker) {
                 peer.results.insert(id);
             }
         }
     }
 
-    pub(super) fn on_dropped(&mut self, id: TaskId, by: WorkerId, out: &mut Vec<Action>) {
-        if let Some(peer) = self.peers.get_mut(&by) {
-            peer.results.remove(&id);
+    pub(super) fn on_dropped(&mut self, id: TaskId, by: Life, out: &mut Vec<Action>) {
+        // Else its copies went with it.
+        if self.life_of(by.worker) == Some(by) {
+            if let Some(peer) = self.peers.get_mut(&by.worker) {
+                peer.results.remove(&id);
+            }
+            self.lose_copy(id, by.worker, out);
         }
-        self.lose_copy(id, by, out);
     }
 
     /// One copy less; without any the result is lost.

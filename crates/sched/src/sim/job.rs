@@ -78,7 +78,7 @@ pub(super) struct Truth {
     pub(super) is_forgotten: bool,
     pub(super) was_cancelled: bool,
     /// Where the owner's runtime believes the result to be.
-    pub(super) located: Vec<poniard_model::WorkerId>,
+    pub(super) located: Vec<Life>,
     /// The task that waits for this one, at the same owner: of fib.
     pub(super) parent: Option<Key>,
 }

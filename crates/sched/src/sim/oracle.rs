@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::life::Life;
 use crate::message::{Ending, Rest};
 use crate::scheduler::Why;
-use poniard_model::{TaskId, WorkerId};
+use poniard_model::TaskId;
 use std::collections::VecDeque;
 
 type Events = VecDeque<Event>;
@@ -49,13 +49,11 @@ impl World {
     }
 
     /// The user looks at a result.
-    pub(super) fn look_at(&mut self, key: Key, located: &[WorkerId], events: &mut Events) {
+    pub(super) fn look_at(&mut self, key: Key, located: &[Life], events: &mut Events) {
         if !self.fetching.contains(&key) {
             return;
         }
-        let has = |worker: &WorkerId| {
-            self.machines.get(worker).is_some_and(|machine| self.truths[&key].copies.contains(&machine.life))
-        };
+        let has = |life: &Life| self.truths[&key].copies.contains(life);
         if located.iter().any(has) {
             self.fetching.remove(&key);
         } else {
@@ -70,7 +68,7 @@ impl World {
         at: Life,
         task: TaskId,
         ending: Ending,
-        on: WorkerId,
+        on: Life,
         attempt: u32,
         events: &mut Events,
     ) {
@@ -84,8 +82,7 @@ impl World {
                 assert!(truth.starts > 0, "{key:?} was made by nobody");
                 let holder = match rest {
                     Rest::Rides => at,
-                    Rest::Stays if on == at.worker => at,
-                    Rest::Stays => self.holder_named(at, on),
+                    Rest::Stays => on,
                 };
                 self.stored(key, holder);
                 Outcome::Made
@@ -100,12 +97,6 @@ impl World {
             }
         };
         self.end(key, outcome, events);
-    }
-
-    /// The life that a scheduler means by a number.
-    fn holder_named(&self, at: Life, worker: WorkerId) -> Life {
-        let peers = self.machines[&at.worker].scheduler.status().peers;
-        peers.iter().map(|peer| peer.life).find(|life| life.worker == worker).expect("it is a peer")
     }
 
     /// A task has ended, as its user sees it: once.
@@ -195,7 +186,8 @@ impl World {
     pub(super) fn assert_may_run(&self, at: Life, key: &Key) {
         assert!(self.fits(key, at.worker), "{key:?} must not run on {at:?}");
         let truth = &self.truths[key];
-        assert!(!truth.is_forgotten, "{key:?} was forgotten");
+        // The word that it is cancelled may come after it.
+        assert!(!truth.is_forgotten || truth.was_cancelled, "{key:?} was forgotten");
         let survivors: Vec<&Life> =
             truth.copies.iter().filter(|life| self.machines.contains_key(&life.worker)).collect();
         assert!(survivors.is_empty(), "{key:?} runs again while {survivors:?} has its result");

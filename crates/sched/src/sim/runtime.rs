@@ -28,11 +28,8 @@ impl World {
             self.events += 1;
             assert!(self.events < EVENTS_MAX, "spins at {} ns", self.now);
             let (now, is_checked) = (self.time(), self.events.is_multiple_of(self.nature.check_every));
-            let shown = if std::env::var("SIM_LOG").is_ok() && true {
-                format!("{event:?}")
-            } else {
-                String::new()
-            };
+            let shown =
+                if std::env::var("SIM_LOG").is_ok() && true { format!("{event:?}") } else { String::new() };
             let Some(machine) = self.machine(at) else { return };
             let mut actions = Vec::new();
             machine.scheduler.on_event(now, event, &mut actions);
@@ -171,7 +168,7 @@ impl World {
         spec.wishes.scope = job.scope.clone();
         for input in &job.reads {
             let truth = &self.truths[&(key.0, *input)];
-            let at = truth.located.clone();
+            let at = truth.located.iter().map(|life| life.worker).collect();
             spec.inputs.push(Input {
                 result: Some(*input),
                 bytes: truth.job.bytes,
@@ -220,10 +217,9 @@ impl World {
         self.gathered(at, key);
     }
 
-    fn fetch(&mut self, at: Life, key: Key, input: Key, located: &[WorkerId], events: &mut Events) {
-        let holders = located.iter().filter_map(|worker| Some(self.machines.get(worker)?.life));
-        let from = holders.into_iter().find(|life| self.truths[&input].copies.contains(life));
-        match from {
+    fn fetch(&mut self, at: Life, key: Key, input: Key, located: &[Life], events: &mut Events) {
+        let from = located.iter().find(|life| self.truths[&input].copies.contains(life));
+        match from.copied() {
             Some(from) => {
                 let takes = 2 * self.nature.delay_ns.0 + self.truths[&input].job.bytes;
                 self.at(self.now + takes, Happening::Fetched { at, key, input, from });
@@ -240,7 +236,7 @@ impl World {
         if !self.truths[&input].copies.contains(&from) {
             let is_wanted = self.machine(at).is_some_and(|machine| machine.gathering.contains_key(&key));
             if is_wanted {
-                self.fetch(at, key, input, &[from.worker], &mut events);
+                self.fetch(at, key, input, &[from], &mut events);
             }
         } else if let Some(gathering) = self.machine(at).and_then(|machine| machine.gathering.get_mut(&key)) {
             gathering.left.retain(|other| *other != input);
@@ -272,7 +268,7 @@ impl World {
         at: Life,
         owner: WorkerId,
         result: TaskId,
-        holders: &[WorkerId],
+        holders: &[Life],
         events: &mut Events,
     ) {
         let Some(machine) = self.machine(at) else { return };
@@ -411,7 +407,7 @@ impl World {
     pub(super) fn stored(&mut self, key: Key, holder: Life) {
         let is_over = self.over.contains(&holder);
         let truth = self.truths.get_mut(&key).expect("every task is known");
-        truth.located = vec![holder.worker];
+        truth.located = vec![holder];
         if !is_over {
             truth.copies.insert(holder);
         } else if truth.copies.is_empty() {

@@ -127,7 +127,7 @@ impl World {
 
     pub(super) fn at(&mut self, time: u64, what: Happening) {
         self.sequence += 1;
-        self.queue.insert((time, self.sequence), what);
+        self.queue.insert((time.max(self.now), self.sequence), what);
     }
 
     pub(super) fn time(&self) -> Duration {
@@ -353,8 +353,8 @@ impl World {
             {
                 let truth = self.truths.get_mut(&(owner, task)).unwrap();
                 truth.copies.insert(to);
-                truth.located.push(to.worker);
-                self.tell(owner, Event::Copied { result: task, to: to.worker });
+                truth.located.push(to);
+                self.tell(owner, Event::Copied { result: task, to });
             }
         }
     }
