@@ -265,7 +265,7 @@ impl Scheduler {
         peer.sent.insert(away.place, id);
         peer.committed_ns += away.expected_ns;
         peer.hunger = None;
-        if task.deaths.len() >= place::DEATHS_OF_A_SUSPECT {
+        if task.is_suspect() {
             peer.suspect = Some(id);
         }
         task.state = State::Away(away);

@@ -135,19 +135,25 @@ fn play(seed: u64) -> (World, Trace) {
     (world, trace)
 }
 
+/// `PONIARD_SEED=8842` for one, `PONIARD_SEED=2000..50000` for many.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |word: &str| -> u64 { word.parse().expect("PONIARD_SEED is a number, or two: 1..100") };
+    match std::env::var("PONIARD_SEED") {
+        Ok(words) => match words.split_once("..") {
+            Some((from, to)) => number(from)..number(to),
+            None => number(&words)..number(&words) + 1,
+        },
+        Err(_) => 0..1_500,
+    }
+}
+
 /// More failures than that tell nothing more.
 const FAILURES_MAX: usize = 8;
 
 /// Plays worlds of many seeds; those that fail are named.
 #[test]
 fn whatever_happens_each_task_ends_once_and_rightly() {
-    let seeds = match std::env::var("PONIARD_SEED") {
-        Ok(seed) => {
-            let seed: u64 = seed.parse().expect("PONIARD_SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..1_500,
-    };
+    let seeds = seeds();
     let mut failed = Vec::new();
     let mut sums = std::collections::BTreeMap::<&str, u64>::new();
     for seed in seeds {

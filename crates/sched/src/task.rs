@@ -5,6 +5,9 @@ use crate::spec::Spec;
 use poniard_model::{TaskId, WorkerId};
 use std::time::Duration;
 
+/// A task that has died with so many workers runs where no other such task of ours does, and not here: so the third death is its own.
+const DEATHS_OF_A_SUSPECT: usize = 2;
+
 /// A task of this process that the scheduler knows of: it left, or was handed over to be placed.
 #[derive(Debug)]
 pub(crate) struct Task {
@@ -18,6 +21,8 @@ pub(crate) struct Task {
     pub(crate) returns: u32,
     /// The workers that died while they had it.
     pub(crate) deaths: Vec<Death>,
+    /// A worker died that had it, and whether it ran there is not known.
+    pub(crate) is_in_doubt: bool,
     /// Whether somebody has a handle of its result.
     pub(crate) is_wanted: bool,
     /// Whether its promise is completed: it is only made again from then on.
@@ -85,6 +90,7 @@ impl Task {
             sendings: 0,
             returns: 0,
             deaths: Vec::new(),
+            is_in_doubt: false,
             is_wanted: true,
             is_settled: false,
             uses: 0,
@@ -97,6 +103,16 @@ impl Task {
     /// Whether it is still to run, for the first time or again.
     pub(crate) fn is_unfinished(&self) -> bool {
         !matches!(self.state, State::Made { .. } | State::Lost | State::Forgotten)
+    }
+
+    /// Whether it may kill its worker: it is quarantined.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.has_killed() || self.is_in_doubt
+    }
+
+    /// Whether it seems to have killed so often that it does not run in its owner's process, whoever else is there.
+    pub(crate) fn has_killed(&self) -> bool {
+        self.deaths.len() >= DEATHS_OF_A_SUSPECT
     }
 
     /// Whether nothing can ever need it again.

@@ -1,8 +1,8 @@
 //! What must hold after every event.
 
+use super::Scheduler;
 use super::balance::Taking;
 use super::result::LINEAGE_MAX;
-use super::{Scheduler, place};
 use crate::task::{State, Task};
 use poniard_model::TaskId;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ impl Scheduler {
             State::Waiting { missing } => assert!(*missing > 0, "{id} waits for nothing"),
             State::Homeless { since } => assert!(self.homeless.contains(&(*since, id))),
             State::Quarantined => assert!(self.quarantined.contains(&id)),
-            State::Here { .. } => assert!(task.deaths.len() < place::DEATHS_OF_A_SUSPECT, "{id} may kill"),
+            State::Here { .. } => assert!(!task.has_killed(), "{id} may kill"),
             State::Away(away) => {
                 let peer = self.peers.get(&away.on).unwrap_or_else(|| panic!("{id} is with nobody"));
                 assert_eq!(peer.sent.get(&away.place), Some(&id));
@@ -73,7 +73,7 @@ impl Scheduler {
                 let State::Away(away) = &self.tasks[id].state else { panic!("{id} is not away") };
                 assert_eq!((away.on, away.place), (peer.life.worker, *place));
                 committed_ns += away.expected_ns;
-                let is_suspect = self.tasks[id].deaths.len() >= place::DEATHS_OF_A_SUSPECT;
+                let is_suspect = self.tasks[id].is_suspect();
                 assert!(!is_suspect || peer.suspect == Some(*id), "{id} is the only suspect of its worker");
             }
             assert_eq!(peer.committed_ns, committed_ns);

@@ -159,9 +159,9 @@ impl Scheduler {
 
     fn why_homeless(&self, id: TaskId) -> String {
         let task = &self.tasks[&id];
-        match task.deaths.len() {
-            0 | 1 => self.why_nobody(&task.spec),
-            deaths => format!("{deaths} workers have died of it, and there is none but its owner's"),
+        match task.has_killed() {
+            false => self.why_nobody(&task.spec),
+            true => "workers have died that had it, and there is none but its owner's".to_owned(),
         }
     }
 }

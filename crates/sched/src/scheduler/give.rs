@@ -164,6 +164,10 @@ impl Scheduler {
         run_ns: Option<u64>,
         gifts: &BTreeMap<WorkerId, Gift>,
     ) -> Option<WorkerId> {
+        // What came back here because workers died of it stays: it would meet others like it.
+        if self.tasks.get(&spec.task).is_some_and(|task| !task.deaths.is_empty()) {
+            return None;
+        }
         let seats = self.places.seats(spec);
         // How long the last one in the queue would wait here.
         let wait_ns = run_ns.unwrap_or(UNKNOWN_RUN_NS).saturating_mul(self.queued) / self.processors();

@@ -13,9 +13,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A task that has died with so many workers runs where no other such task of ours does, and not here: so the third death is its own.
-pub(super) const DEATHS_OF_A_SUSPECT: usize = 2;
-
 /// Scopes whose workers are remembered: programs write a few, and one that makes them in a loop must not fill memory.
 const SCOPES_MAX: usize = 1024;
 
@@ -156,11 +153,11 @@ impl Scheduler {
         let task = &self.tasks[&id];
         let me = self.me();
         let has_others = seats.iter().any(|seat| seat.worker != me);
-        let is_suspect = task.deaths.len() >= DEATHS_OF_A_SUSPECT;
+        let is_suspect = task.is_suspect();
         // What may have killed one worker runs here, in its owner's process, only if there is nobody else; what may have killed two
         // never does.
         let is_barred = |seat: &Seat| match seat.worker == me {
-            true => is_suspect || (!task.deaths.is_empty() && has_others),
+            true => task.has_killed() || (!task.deaths.is_empty() && has_others),
             false => is_suspect && self.peers[&seat.worker].suspect.is_some(),
         };
         let open = seats.iter().filter(|seat| !is_barred(seat));
@@ -265,7 +262,7 @@ impl Scheduler {
         {
             self.homeless.remove(&(since, id));
             let task = &self.tasks[&id];
-            let why = if task.deaths.len() < DEATHS_OF_A_SUSPECT {
+            let why = if !task.has_killed() {
                 let (reason, _) = self.places.why_nobody(&task.spec);
                 Failure::NoWorkers { waited: now.saturating_sub(since), reason }
             } else {

@@ -40,17 +40,18 @@ impl Scheduler {
     /// A task was with a worker that died: how much of that is held against it.
     ///
     /// At its first death nobody here knows which tasks ran and which were queued, and it counts against all of them. From then on the
-    /// executor says when the task starts, and a death counts only if it had. The third time it is quarantined: no other task that has
-    /// died twice is there. So who is blamed was there at the first death, ran at the second, and ran as the only suspect at the third.
+    /// executor says when the task starts, and a death counts if it had; if that is not known, for the word may have died too, the task
+    /// is in doubt. Who has two deaths or is in doubt is quarantined: it goes where no other such task of ours is, and a death there
+    /// counts. So who is blamed was there at the first death, ran at the second, and was the only suspect at the third.
     fn orphan(&mut self, id: TaskId, death: Death) {
         let task = self.tasks.get_mut(&id).expect("who was sent is in the table");
         let State::Away(away) = &task.state else { unreachable!("who was sent is away") };
-        if away.is_started || !away.is_watched {
-            task.attempt += 1;
-            if !cfg!(poniard_bug_killer_never_blamed) {
-                task.deaths.push(death);
-            }
+        let counts = away.is_started || !away.is_watched || task.is_suspect();
+        task.attempt += 1;
+        if counts && !cfg!(poniard_bug_killer_never_blamed) {
+            task.deaths.push(death);
         }
+        task.is_in_doubt |= !counts;
         task.state = State::Waiting { missing: 0 };
     }
 
@@ -164,7 +165,7 @@ impl Scheduler {
 
     /// Takes a task that has not ended out of wherever it waits. True when it was a suspect that kept others waiting.
     pub(super) fn leave_state(&mut self, id: TaskId) -> bool {
-        let is_suspect = self.tasks[&id].deaths.len() >= super::place::DEATHS_OF_A_SUSPECT;
+        let is_suspect = self.tasks[&id].is_suspect();
         let away = self.undo_dispatch(id);
         if let State::Homeless { since } = self.tasks[&id].state {
             self.homeless.remove(&(since, id));

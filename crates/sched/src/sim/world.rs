@@ -100,6 +100,8 @@ pub(super) struct World {
     pub(super) runs: u64,
     pub(super) deaths: u64,
     pub(super) ended_at: u64,
+    /// Every event and what is done about it goes to the output: `PONIARD_SIM_LOG=1`.
+    pub(super) is_logged: bool,
 }
 
 impl World {
@@ -122,6 +124,7 @@ impl World {
             runs: 0,
             deaths: 0,
             ended_at: 0,
+            is_logged: std::env::var_os("PONIARD_SIM_LOG").is_some(),
         }
     }
 
