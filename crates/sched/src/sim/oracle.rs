@@ -219,10 +219,14 @@ impl World {
         if is_kept_by_specs || !truth.readers.iter().chain([&task]).all(is_idle) {
             return self.at(self.now + 10_000_000, Happening::TryRelease { owner, task });
         }
+        let is_told = !is_unknown(&task);
         let truth = self.truths.get_mut(&key).expect("just seen");
         truth.is_released = true;
         truth.copies.clear();
-        self.tell(owner, Event::Released(task));
+        // Nothing is told of tasks that stayed in their process.
+        if is_told {
+            self.tell(owner, Event::Released(task));
+        }
     }
 
     /// No ready task and idle worker that may run it stay apart.
