@@ -15,6 +15,8 @@ mod scheduler;
 mod sim;
 mod spec;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Take};
 pub use counters::Counters;

@@ -159,9 +159,6 @@ impl Scheduler {
             return;
         }
         peer.ask_seen = ask;
-        if cfg!(poniard_bug_hungry_forgotten) && self.balance.taking != Taking::Nothing {
-            return;
-        }
         let since = peer.hunger.map_or(now, |known| known.since);
         peer.hunger = Some(Hunger { since, processors: processors.max(1) });
         self.balance.be_eager();

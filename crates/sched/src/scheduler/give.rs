@@ -87,6 +87,9 @@ impl Scheduler {
             if self.balance.taking == Taking::Asked {
                 self.balance.taking = Taking::Standing;
             }
+            if cfg!(poniard_bug_hungry_forgotten) {
+                self.peers.values_mut().for_each(|peer| peer.hunger = None);
+            }
             return self.recall(now, out);
         }
         let offered: Vec<TaskId> = specs.iter().map(|spec| spec.task).collect();

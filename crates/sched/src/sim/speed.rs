@@ -3,7 +3,7 @@
 use super::job::Job;
 use super::world::{Happening, Nature, World};
 use super::{MS, SECOND, config, life};
-use poniard_model::{Scope, WorkerId};
+use poniard_model::{Scope, TaskId, WorkerId};
 
 fn world(workers: u32, threads: usize) -> World {
     let nature = Nature { check_every: 257, send_ns: 2_000, ..Nature::default() };
@@ -124,4 +124,41 @@ fn small_tasks_go_in_large_gifts() {
         world.events
     );
     assert!(speedup >= 1.7, "{speedup}");
+}
+
+/// Waves of tasks, each after all of the one before: everybody is idle again and again.
+fn waves(count: u64, width: u64, run_ns: u64) -> Vec<Job> {
+    let wave = |number: u64| {
+        let mut job = Job::plain(run_ns);
+        let before = (number.saturating_sub(1) * width + 1)..=(number * width);
+        job.reads.extend(before.map(TaskId));
+        vec![job; width as usize]
+    };
+    (0..count).flat_map(wave).collect()
+}
+
+/// How much longer than at best it takes when several owners have waves, and a third of all messages come again later.
+fn time_of_waves(seed: u64, owners: &[u32], widths: &[u64]) -> f64 {
+    let nature =
+        Nature { delay_ns: (20_000, 400_000), twice_percent: 30, check_every: 61, ..Nature::default() };
+    let mut world = World::new(seed, nature);
+    (1..=4).for_each(|worker| world.join(config(worker, 1)));
+    while world.now < 2 * MS && world.step() {}
+    let begin = world.now;
+    for (owner, width) in owners.iter().zip(widths) {
+        world.submit(life(*owner), waves(40, *width, 3 * MS));
+    }
+    world.run();
+    let work: u64 = widths.iter().map(|width| 40 * width * 3 * MS).sum();
+    (world.ended_at - begin) as f64 / (work / 4) as f64
+}
+
+#[test]
+fn messages_that_come_twice_and_late_leave_nobody_idle() {
+    let worst = |owners: &[u32], widths: &[u64]| {
+        (0..25).map(|seed| time_of_waves(seed, owners, widths)).fold(0.0, f64::max)
+    };
+    let (one, two) = (worst(&[1], &[12]), worst(&[1, 2], &[2, 12]));
+    println!("waves of 3 ms on 4 x 1: at worst {one:.2} x the ideal with one owner, {two:.2} x with two");
+    assert!(one < 1.3 && two < 1.3, "{one} {two}");
 }
