@@ -51,6 +51,21 @@ fn a_lost_worker_costs_its_share_and_no_more() {
 }
 
 #[test]
+fn a_stopped_worker_is_worked_around() {
+    let jobs = || equal(2_000, 10 * MS);
+    let (without, _) = time_of(world(3, 1), jobs());
+    let mut stopped = world(4, 1);
+    stopped.at(stopped.now + SECOND, Happening::Freeze { worker: WorkerId(3), for_ns: 60 * SECOND });
+    let (took, _) = time_of(stopped, jobs());
+    println!(
+        "2,000 x 10 ms, one of 4 stopped: {:.3} s; on 3: {:.3} s",
+        took as f64 / 1e9,
+        without as f64 / 1e9
+    );
+    assert!(took <= without * 3 / 2);
+}
+
+#[test]
 fn who_joins_late_gets_work_within_a_second() {
     let mut world = world(2, 1);
     let at = world.now + 500 * MS;
