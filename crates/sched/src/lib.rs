@@ -1,3 +1,5 @@
+//! What should happen between processes: placement, balance, recovery and cancellation, as one state machine.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 

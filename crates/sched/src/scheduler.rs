@@ -186,13 +186,14 @@ impl Scheduler {
         processors: &[ProcessorKind],
         out: &mut Vec<Action>,
     ) {
-        if let Some(known) = self.peers.get(&life.worker) {
-            if known.life >= life {
-                self.counters.stale_messages += 1;
-                return;
-            }
+        let known = self.peers.get(&life.worker).map(|peer| peer.life);
+        if life.worker == self.me() || known >= Some(life) {
+            self.counters.stale_messages += 1;
+            return;
+        }
+        if let Some(known) = known {
             // Its end was not told, and can only have been before its next beginning.
-            self.on_gone(now, known.life, None, out);
+            self.on_gone(now, known, None, out);
         }
         self.peers.insert(life.worker, Peer::new(life, processors.len()));
         self.places.join(worker, processors);

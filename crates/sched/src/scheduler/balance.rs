@@ -82,6 +82,7 @@ impl Balance {
         if matches!(self.taking, Taking::Resting { until } if until <= now) {
             self.taking = Taking::Nothing;
         }
+        self.recall_at.take_if(|at| *at <= now);
     }
 
     /// Nothing was worth giving.

@@ -69,8 +69,9 @@ impl Places {
             self.departed.join(gone.clone(), &kinds);
         }
         if self.departed.workers.len() > DEPARTED_MAX {
-            let oldest = self.departed.workers[0].id;
-            self.departed.leave(oldest);
+            // Numbers grow: the lowest has been gone for longest, or nearly.
+            let lowest = self.departed.workers[0].id;
+            self.departed.leave(lowest);
         }
         self.topology.leave(worker);
         self.known.clear();
