@@ -33,20 +33,23 @@ pub(crate) struct Median {
     samples: [u64; WINDOW],
     /// Samples ever taken.
     taken: u64,
+    /// Of the samples; asked for more often than they change.
+    value: u64,
 }
 
 impl Median {
     pub(crate) fn learn(&mut self, sample: u64) {
         self.samples[(self.taken % WINDOW as u64) as usize] = sample;
         self.taken += 1;
+        let mut samples = self.samples;
+        let known = &mut samples[..self.taken.min(WINDOW as u64) as usize];
+        known.sort_unstable();
+        self.value = known[(known.len() - 1) / 2];
     }
 
     /// The lower median, so that of two samples the optimistic one holds.
     pub(crate) fn value(&self) -> Option<u64> {
-        let mut samples = self.samples;
-        let known = &mut samples[..self.taken.min(WINDOW as u64) as usize];
-        known.sort_unstable();
-        known.get(known.len().checked_sub(1)? / 2).copied()
+        (self.taken > 0).then_some(self.value)
     }
 }
 

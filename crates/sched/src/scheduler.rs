@@ -61,7 +61,8 @@ pub struct Scheduler {
     places: Places,
     peers: BTreeMap<WorkerId, Peer>,
     /// Our tasks that left or are to be placed, and those whose results are needed for making others again.
-    tasks: BTreeMap<TaskId, Task>,
+    /// Boxed, for a tree moves its entries about.
+    tasks: BTreeMap<TaskId, Box<Task>>,
     /// Tasks of others that are here.
     held: BTreeMap<(WorkerId, TaskId), Held>,
     /// Results of others that somebody here has asked for.
@@ -237,7 +238,7 @@ impl Scheduler {
                 input.unfinished_uses += 1;
             }
         }
-        self.tasks.insert(id, Task::new(spec));
+        self.tasks.insert(id, Box::new(Task::new(spec)));
         true
     }
 
