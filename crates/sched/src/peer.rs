@@ -19,8 +19,8 @@ pub(crate) struct Peer {
     pub(crate) committed_ns: u64,
     /// Our results of which it has a copy.
     pub(crate) results: BTreeSet<TaskId>,
-    /// The quarantined task that runs there.
-    pub(crate) suspect: Option<TaskId>,
+    /// The quarantined tasks there: one, and those that others wait for.
+    pub(crate) suspects: BTreeSet<TaskId>,
     /// Whether it has not answered a recall.
     pub(crate) is_recalling: bool,
     /// Where the search for tasks to call back goes on, downwards; at the newest when not set.
@@ -51,7 +51,7 @@ impl Peer {
             sendings: 0,
             committed_ns: 0,
             results: BTreeSet::new(),
-            suspect: None,
+            suspects: BTreeSet::new(),
             is_recalling: false,
             recall_below: None,
             hunger: None,

@@ -268,7 +268,7 @@ impl Scheduler {
         peer.committed_ns += away.expected_ns;
         peer.hunger = None;
         if task.is_suspect() {
-            peer.suspect = Some(id);
+            peer.suspects.insert(id);
         }
         task.state = State::Away(away);
         self.counters.sent += 1;
@@ -284,9 +284,7 @@ impl Scheduler {
         let peer = self.peers.get_mut(&away.on).expect("who has a task of ours is a peer");
         peer.sent.remove(&away.place);
         peer.committed_ns -= away.expected_ns;
-        if peer.suspect == Some(id) {
-            peer.suspect = None;
-        }
+        peer.suspects.remove(&id);
         Some(away)
     }
 

@@ -110,6 +110,11 @@ impl Task {
         self.has_killed() || self.is_in_doubt
     }
 
+    /// Whether others wait for its result: it must not wait for them in its turn.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.dependents.is_empty() || !self.askers.is_empty()
+    }
+
     /// Whether it seems to have killed so often that it does not run in its owner's process, whoever else is there.
     pub(crate) fn has_killed(&self) -> bool {
         self.deaths.len() >= DEATHS_OF_A_SUSPECT

@@ -74,10 +74,13 @@ impl Scheduler {
                 assert_eq!((away.on, away.place), (peer.life.worker, *place));
                 committed_ns += away.expected_ns;
                 let is_suspect = self.tasks[id].is_suspect();
-                assert!(!is_suspect || peer.suspect == Some(*id), "{id} is the only suspect of its worker");
+                assert_eq!(is_suspect, peer.suspects.contains(id), "{id} is known to be a suspect");
             }
             assert_eq!(peer.committed_ns, committed_ns);
-            assert!(peer.suspect.is_none_or(|id| matches!(self.tasks[&id].state, State::Away(_))));
+            let is_there = |id: &TaskId| matches!(&self.tasks[id].state, State::Away(away) if away.on == peer.life.worker);
+            assert!(peer.suspects.iter().all(is_there));
+            let is_apart = |id: &&TaskId| !self.tasks[id].is_awaited();
+            assert!(peer.suspects.iter().filter(is_apart).count() <= 1, "suspects do not meet");
             for id in &peer.results {
                 let State::Made { holders } = &self.tasks[id].state else { panic!("{id} is not made") };
                 assert!(holders.contains(&peer.life.worker));
@@ -95,7 +98,8 @@ impl Scheduler {
         }
         for id in &self.quarantined {
             assert_eq!(self.tasks[id].state, State::Quarantined);
-            let has_suspect = self.peers.values().any(|peer| peer.suspect.is_some());
+            let has_suspect = self.peers.values().any(|peer| !peer.suspects.is_empty());
+            assert!(!self.tasks[id].is_awaited(), "{id} keeps others waiting");
             assert!(has_suspect, "{id} waits for the end of another");
         }
         assert!(self.homeless.is_empty() || self.wake.is_some(), "somebody will look after the homeless");

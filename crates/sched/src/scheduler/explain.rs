@@ -111,7 +111,7 @@ impl Scheduler {
                 limit: self.config.no_worker_timeout,
             },
             State::Quarantined => {
-                let behind = self.peers.values().filter_map(|peer| peer.suspect).collect();
+                let behind = self.peers.values().flat_map(|peer| peer.suspects.iter().copied()).collect();
                 Why::Quarantined { deaths: task.deaths.clone(), behind }
             }
             State::Here { since } => Why::Here { waited: waited(*since), attempt: task.attempt },

@@ -63,6 +63,7 @@ impl Scheduler {
                     self.drop_copies(id);
                 }
                 self.make_again(now, id, out);
+                self.free_awaited(now, out);
             }
             _ => self.disappoint(id, asker, out),
         }

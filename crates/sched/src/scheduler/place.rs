@@ -159,7 +159,8 @@ impl Scheduler {
         // never does.
         let is_barred = |seat: &Seat| match seat.worker == me {
             true => task.has_killed() || (!task.deaths.is_empty() && has_others),
-            false => is_suspect && self.peers[&seat.worker].suspect.is_some(),
+            // The suspect there may be the one that waits for this one's result.
+            false => is_suspect && !task.is_awaited() && !self.peers[&seat.worker].suspects.is_empty(),
         };
         let open = seats.iter().filter(|seat| !is_barred(seat));
         let best = open.min_by_key(|seat| (self.cost(&task.spec, **seat).end_ns(), seat.worker != me));
@@ -237,8 +238,12 @@ impl Scheduler {
     pub(super) fn retry_homeless(&mut self, now: Duration, out: &mut Vec<Action>) {
         let homeless = std::mem::take(&mut self.homeless);
         for (since, id) in homeless {
+            // One of them may have gone with another.
+            if !matches!(self.tasks.get(&id).map(|task| &task.state), Some(State::Homeless { .. })) {
+                continue;
+            }
             self.set_state(id, State::Waiting { missing: 0 });
-            self.place(now, id, out);
+            self.start(now, id, out);
             // Who still has no place has waited since then.
             if self.homeless.remove(&(now, id)) {
                 self.homeless.insert((since, id));
@@ -250,9 +255,24 @@ impl Scheduler {
 
     /// A suspect has ended, or a worker has come or gone: the next ones may go.
     pub(super) fn retry_quarantined(&mut self, now: Duration, out: &mut Vec<Action>) {
-        for id in std::mem::take(&mut self.quarantined) {
+        for id in self.quarantined.clone() {
+            self.leave_quarantine(now, id, out);
+        }
+    }
+
+    /// Places again those who are quarantined and waited for.
+    pub(super) fn free_awaited(&mut self, now: Duration, out: &mut Vec<Action>) {
+        let awaited = self.quarantined.iter().filter(|id| self.tasks[id].is_awaited());
+        for id in awaited.copied().collect::<Vec<_>>() {
+            self.leave_quarantine(now, id, out);
+        }
+    }
+
+    fn leave_quarantine(&mut self, now: Duration, id: TaskId, out: &mut Vec<Action>) {
+        // Else it went with another one.
+        if self.quarantined.remove(&id) {
             self.set_state(id, State::Waiting { missing: 0 });
-            self.place(now, id, out);
+            self.start(now, id, out);
         }
     }
 

@@ -89,11 +89,15 @@ impl Scheduler {
             }
         }
         for id in ready {
-            self.place(now, id, out);
+            // Else it failed with one before it.
+            if self.tasks.get(&id).is_some_and(|task| task.state == State::Waiting { missing: 0 }) {
+                self.place(now, id, out);
+            }
         }
         for (id, input) in broken {
             self.fail(now, id, Failure::InputLost { input }, out);
         }
+        self.free_awaited(now, out);
     }
 
     /// Hangs a task on those of its inputs that are to be made again; adds to `left` those among them for which nobody had done that.
