@@ -190,6 +190,36 @@ fn who_kills_three_workers_fails_with_their_signals_and_others_do_not() {
     assert_eq!(owner.scheduler.explain(owner.now, TaskId(2)), Why::Made { at: vec![WorkerId(1)] });
 }
 
+/// Two quarantined tasks at one worker would wait for each other for ever.
+#[test]
+fn a_suspect_does_not_wait_for_one_that_waits_for_its_result() {
+    let mut owner = Owner::among(1);
+    let life = |incarnation| Life { worker: WorkerId(2), incarnation };
+    owner.join(life(0));
+    owner.ready(elsewhere(1));
+    let reads = Input { result: Some(TaskId(1)), bytes: 8, at: Vec::new(), reach: Reach::Anywhere };
+    let sending = owner.sent(TaskId(1)).unwrap().1;
+    owner.hear(life(0), report(sending, Rest::Stays));
+    owner.ready(Spec { inputs: vec![reads], ..elsewhere(2) });
+    // Neither is ever known to have started: both come into doubt.
+    for incarnation in 0..5 {
+        owner.tell(Event::Gone { life: life(incarnation), signal: None });
+        owner.join(life(incarnation + 1));
+        let (_, sending) = owner.sent(TaskId(1)).expect("the input first");
+        if incarnation >= 2 {
+            owner.hear(life(incarnation + 1), report(sending, Rest::Stays));
+            assert!(owner.sent(TaskId(2)).is_some());
+        }
+        if incarnation == 3 {
+            break;
+        }
+    }
+    let last = life(4);
+    owner.tell(Event::Dropped { result: TaskId(1), by: last });
+    owner.hear(last, Message::Need { result: TaskId(1), tried: vec![last] });
+    assert_eq!(owner.sent(TaskId(1)).expect("not behind the one that needs it").0, last);
+}
+
 #[test]
 fn a_report_of_an_earlier_sending_is_dropped_and_counted() {
     let mut owner = Owner::among(2);

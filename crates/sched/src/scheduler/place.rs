@@ -255,24 +255,30 @@ impl Scheduler {
 
     /// A suspect has ended, or a worker has come or gone: the next ones may go.
     pub(super) fn retry_quarantined(&mut self, now: Duration, out: &mut Vec<Action>) {
-        for id in self.quarantined.clone() {
-            self.leave_quarantine(now, id, out);
-        }
+        let quarantined = self.quarantined.iter().copied().collect();
+        self.leave_quarantine(now, quarantined, out);
+        self.free_awaited(now, out);
     }
 
-    /// Places again those who are quarantined and waited for.
+    /// Places again those who are quarantined and waited for: they do not come back, see [`choose`](Self::choose).
     pub(super) fn free_awaited(&mut self, now: Duration, out: &mut Vec<Action>) {
-        let awaited = self.quarantined.iter().filter(|id| self.tasks[id].is_awaited());
-        for id in awaited.copied().collect::<Vec<_>>() {
-            self.leave_quarantine(now, id, out);
+        loop {
+            let is_awaited = |id: &&TaskId| self.tasks[*id].is_awaited();
+            let awaited: Vec<TaskId> = self.quarantined.iter().filter(is_awaited).copied().collect();
+            if awaited.is_empty() {
+                return;
+            }
+            self.leave_quarantine(now, awaited, out);
         }
     }
 
-    fn leave_quarantine(&mut self, now: Duration, id: TaskId, out: &mut Vec<Action>) {
-        // Else it went with another one.
-        if self.quarantined.remove(&id) {
-            self.set_state(id, State::Waiting { missing: 0 });
-            self.start(now, id, out);
+    fn leave_quarantine(&mut self, now: Duration, ids: Vec<TaskId>, out: &mut Vec<Action>) {
+        for id in ids {
+            // Else it went with another one.
+            if self.quarantined.remove(&id) {
+                self.set_state(id, State::Waiting { missing: 0 });
+                self.start_alone(now, id, out);
+            }
         }
     }
 

@@ -80,6 +80,12 @@ impl Scheduler {
     /// Places a task, but first has what it reads made again, as far as that is lost: depth first, for a path of results needs less
     /// memory than a level of them. A loop and not a recursion: a chain may be as long as memory allows.
     pub(super) fn start(&mut self, now: Duration, id: TaskId, out: &mut Vec<Action>) {
+        self.start_alone(now, id, out);
+        self.free_awaited(now, out);
+    }
+
+    /// As [`start`](Self::start), but for those who are quarantined and waited for from now on.
+    pub(super) fn start_alone(&mut self, now: Duration, id: TaskId, out: &mut Vec<Action>) {
         let (mut left, mut ready, mut broken) = (vec![id], Vec::new(), Vec::new());
         while let Some(id) = left.pop() {
             match self.hang_on_inputs(id, &mut left) {
@@ -97,7 +103,6 @@ impl Scheduler {
         for (id, input) in broken {
             self.fail(now, id, Failure::InputLost { input }, out);
         }
-        self.free_awaited(now, out);
     }
 
     /// Hangs a task on those of its inputs that are to be made again; adds to `left` those among them for which nobody had done that.
