@@ -36,6 +36,7 @@ struct Gift {
     /// What they take, those included that are unknown.
     work_ns: u64,
     has_unknown: bool,
+    has_suspect: bool,
 }
 
 impl Gift {
@@ -121,7 +122,10 @@ impl Scheduler {
             self.balance.usual_ns = run_ns;
             match self.receiver(&spec, run_ns, &gifts) {
                 Some(to) => {
-                    gifts.get_mut(&to).expect("chosen among them").add(spec.task, run_ns);
+                    let is_suspect = self.is_suspect(spec.task);
+                    let gift = gifts.get_mut(&to).expect("chosen among them");
+                    gift.add(spec.task, run_ns);
+                    gift.has_suspect |= is_suspect;
                     chosen.insert(spec.task, spec);
                 }
                 None => drop(kept.insert(spec.task)),
@@ -143,6 +147,11 @@ impl Scheduler {
         kept
     }
 
+    /// Whether it came back here because workers died of it.
+    fn is_suspect(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|task| task.is_suspect())
+    }
+
     /// One gift, still empty, for each worker that is idle.
     fn gifts(&self, now: Duration) -> BTreeMap<WorkerId, Gift> {
         let hungry = self.peers.values().filter_map(|peer| Some((peer.life.worker, peer.hunger?)));
@@ -154,6 +163,7 @@ impl Scheduler {
                 tasks: Vec::new(),
                 work_ns: 0,
                 has_unknown: false,
+                has_suspect: false,
             };
             (worker, gift)
         };
@@ -167,14 +177,16 @@ impl Scheduler {
         run_ns: Option<u64>,
         gifts: &BTreeMap<WorkerId, Gift>,
     ) -> Option<WorkerId> {
-        // What came back here because workers died of it stays: it would meet others like it.
-        if self.tasks.get(&spec.task).is_some_and(|task| !task.deaths.is_empty()) {
-            return None;
-        }
+        let is_suspect = self.is_suspect(spec.task);
         let seats = self.places.seats(spec);
         // How long the last one in the queue would wait here.
         let wait_ns = run_ns.unwrap_or(UNKNOWN_RUN_NS).saturating_mul(self.queued) / self.processors();
         let open = seats.iter().filter_map(|seat| Some((seat.worker, gifts.get(&seat.worker)?)));
+        // Suspects do not meet.
+        let is_apart = |worker: &WorkerId, gift: &Gift| {
+            !is_suspect || (!gift.has_suspect && self.peers[worker].suspects.is_empty())
+        };
+        let open = open.filter(|(worker, gift)| is_apart(worker, gift));
         let priced = open.filter(|(_, gift)| gift.has_room(run_ns)).filter_map(|(worker, gift)| {
             let move_ns = self.move_ns(spec, worker);
             let is_worth_it = move_ns == 0 || is_worth(wait_ns, move_ns, gift.idle_ns);
