@@ -11,6 +11,7 @@ const LAYERS: &[Row] = &[
     ("poniard-model", &[]),
     ("poniard-trace", &["poniard-model"]),
     ("poniard-pool", &["poniard-model", "poniard-trace"]),
+    ("poniard-sched", &["poniard-model"]),
     ("poniard-store", &["poniard-model", "poniard-trace"]),
     ("poniard-fabric", &["poniard-model", "poniard-trace"]),
     ("poniard-runtime", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-store"]),
