@@ -1,7 +1,7 @@
 //! Where in the user's source a task was spawned.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The name of a task's function and the place of its spawn: one static a use of `spawn!`.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Site {
     pub file: &'static str,
     /// The line of the spawn, from 1.
     pub line: u32,
+    /// Whether results from here cannot leave the process that makes them.
+    stays: AtomicBool,
     /// Bytes of the last result from here, 0 if it was small; [`UNKNOWN`] before the first.
     result_bytes: AtomicU64,
 }
@@ -22,7 +24,7 @@ const UNKNOWN: u64 = u64::MAX;
 impl Site {
     /// A site, usually a `static` made by the `spawn!` macro.
     pub const fn new(name: &'static str, file: &'static str, line: u32) -> Site {
-        Site { name, file, line, result_bytes: AtomicU64::new(UNKNOWN) }
+        Site { name, file, line, stays: AtomicBool::new(false), result_bytes: AtomicU64::new(UNKNOWN) }
     }
 
     /// The size of the next result from here, in bytes, as far as can be told: that of the last one, 0 if it was small; `None`
@@ -31,6 +33,17 @@ impl Site {
     pub fn result_bytes(&self) -> Option<u64> {
         // Relaxed, here and below: a guess.
         Some(self.result_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
+    }
+
+    /// Whether a result from here could not leave the process that made it.
+    pub fn stays(&self) -> bool {
+        // Relaxed, here and below: who does not see it yet finds out by himself.
+        self.stays.load(Ordering::Relaxed)
+    }
+
+    /// A result from here could not leave the process that made it.
+    pub fn must_stay(&self) {
+        self.stays.store(true, Ordering::Relaxed);
     }
 
     /// Keeps the size of a result for the next guess.

@@ -5,11 +5,15 @@
 
 use crate::fences;
 use crate::sync::{AtomicU32, Padded};
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
 const SEARCHING: u32 = 2;
+
+/// In the sum of free processors: another process wants work. More processors than are here.
+const WANTED: u32 = 1 << 16;
 
 /// The states of the processors, and their sums.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(crate) struct Bell {
     free: Padded<AtomicU32>,
     /// How many threads look for work, whoever has their processor meanwhile.
     searching: Padded<AtomicU32>,
+    /// Whether another process wants work.
+    is_wanted: AtomicBool,
 }
 
 impl Bell {
@@ -27,6 +33,7 @@ impl Bell {
             processors: (0..processors).map(|_| Padded(AtomicU32::new(FREE))).collect(),
             free: Padded(AtomicU32::new(processors as u32)),
             searching: Padded(AtomicU32::new(0)),
+            is_wanted: AtomicBool::new(false),
         }
     }
 
@@ -43,6 +50,31 @@ impl Bell {
         // Orders our push before our look; pairs with the heavy fence of those who stop searching.
         fences::light();
         self.free.load(Relaxed) != 0 && self.searching.load(Relaxed) == 0
+    }
+
+    /// From now on, or not any more, a new task needs somebody to be called, even if no processor is free here.
+    pub(crate) fn want(&self, wanted: bool) {
+        // One may be below zero for a moment in the lower half: the flag is an addition, too.
+        let before = self.is_wanted.swap(wanted, SeqCst);
+        match (before, wanted) {
+            (false, true) => drop(self.free.fetch_add(WANTED, SeqCst)),
+            (true, false) => drop(self.free.fetch_sub(WANTED, SeqCst)),
+            _ => {}
+        }
+    }
+
+    /// Whether another process wanted work; not any more.
+    pub(crate) fn was_wanted(&self) -> bool {
+        let was = self.is_wanted.load(Relaxed) && self.is_wanted.swap(false, SeqCst);
+        if was {
+            self.free.fetch_sub(WANTED, SeqCst);
+        }
+        was
+    }
+
+    /// How many processors are free, about.
+    pub(crate) fn free(&self) -> u32 {
+        self.processors.iter().filter(|state| state.load(Relaxed) == FREE).count() as u32
     }
 
     /// Takes a processor that is free or whose thread only searches.

@@ -3,8 +3,9 @@
 use crate::engine::turns::Holds;
 use crate::spawn::spawn_detached;
 use crate::task::access::{Access, Datum};
-use crate::task::arg::{Arg, Opened};
+use crate::task::arg::Arg;
 use crate::task::extra::Extra;
+use crate::task::opened::Opened;
 use crate::turns::Usage;
 use poniard_model::{Pinned, Site, TaskError};
 use std::sync::{Mutex, PoisonError};

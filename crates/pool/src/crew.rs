@@ -103,6 +103,21 @@ impl Crew {
         self.bell.needs_call()
     }
 
+    /// As [`Bell::want`].
+    pub(crate) fn want(&self, wanted: bool) {
+        self.bell.want(wanted);
+    }
+
+    /// As [`Bell::was_wanted`].
+    pub(crate) fn was_wanted(&self) -> bool {
+        self.bell.was_wanted()
+    }
+
+    /// As [`Bell::free`].
+    pub(crate) fn free(&self) -> u32 {
+        self.bell.free()
+    }
+
     /// Takes any processor, `preferred` if it can be had.
     pub(crate) fn take_any(&self, preferred: Option<u32>) -> Option<u32> {
         let all = 0..self.len();

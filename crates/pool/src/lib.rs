@@ -6,6 +6,7 @@
 //! * `deque`, `seats`: where ready tasks lie, and who finds them.
 //! * `board`, `ready`: ready tasks with a priority, a scope or a share, and which of them starts next.
 //! * `crew`, `bell`, `fences`: processors, threads, and how they sleep and wake.
+//! * `me`: which worker this process is.
 //! * `image`: where code lies, for other processes of the same build.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
@@ -25,6 +26,7 @@ mod epoch;
 mod fences;
 mod gate;
 pub mod image;
+mod me;
 mod memory;
 mod panics;
 mod ready;
@@ -38,7 +40,9 @@ mod turns;
 /// Tasks that run in another process, and those that come from one.
 pub mod travel {
     pub use crate::engine::away::{Away, Carrier, set_carrier};
-    pub use crate::task::parcel::{Arrived, Entry, Parcel, Piece, Product, Unmovable, Visit};
+    pub use crate::engine::guest::{Outcome, Reply, Visit, host};
+    pub use crate::engine::lend::{ready, take, tell_idle, want_work};
+    pub use crate::task::parcel::{Arrived, Entry, Parcel, Piece, Unmovable};
 }
 
 /// Large results, which a budget may send to disk, and the tasks that read or make them.
@@ -63,16 +67,18 @@ pub use engine::promise::{Completion, Starter, promise};
 pub use engine::status::{Running, Status, status};
 pub use engine::wait::{Holding, WaitError};
 pub use engine::{Config, Runs, set_default, start, stop};
+pub use me::{me, set_me};
 pub use panics::{caught, cause as panic_cause};
 pub use spawn::{Held, hold, hold_detached, put, spawn, spawn_detached, spawn_with};
 pub use task::Function;
 #[doc(hidden)]
 pub use task::access::AccessTo;
 pub use task::access::{Access, AnyDatum, Datum, Lent, Lives, Read, Write, are_placed, lives_of};
-pub use task::arg::{Arg, Code, Dep, Local, Many, Opened, Own, Value, Wiring, inputs_of};
+pub use task::arg::{Arg, Code, Dep, Local, Many, Own, Value, Wiring, inputs_of};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};
 pub use task::hold::{Hold, HoldMany};
+pub use task::opened::Opened;
 pub use task::told::{Part, Told};
 pub use task::weak::WeakHandle;
 #[doc(hidden)]

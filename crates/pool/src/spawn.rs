@@ -1,9 +1,8 @@
 //! Making tasks.
 
-use crate::engine::context::Counts;
 use crate::engine::launch::{launch, launch_held};
 use crate::engine::promise::{HandOver, Starter};
-use crate::engine::{cancel, context, finish};
+use crate::engine::{cancel, context, guest};
 use crate::gate::Gate;
 use crate::panics;
 use crate::task::arg::Arg;
@@ -59,18 +58,8 @@ fn launched<A: Arg, R: Data>(
 
 /// A value as the result of a task that has ended: what is made without a task.
 pub fn put<R: Data>(value: R, site: &'static Site) -> Handle<R> {
-    let context = context::get();
-    let body: Call<(), R> = Call(|()| unreachable!("a value that was put is not run"));
-    let task = TaskRef::new((), body, site, context.new_identity(), Gate::ready(), None);
-    // SAFETY: the engine's reference of a new task is nobody's yet.
-    let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
-    let claimed = task.gate.claim();
-    debug_assert!(claimed, "nobody else knows the task");
-    // SAFETY: nobody else knows the task.
-    unsafe { task.put_value(value) };
-    Counts::add_one(&context.counts.done);
-    let next = finish::done(engines);
-    debug_assert!(next.is_none(), "nobody waits for a new value");
+    let task = TaskRef::with_value(value, site, context::get().new_identity());
+    guest::end(&task);
     Handle::from_task(task)
 }
 

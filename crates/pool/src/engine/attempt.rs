@@ -9,12 +9,16 @@ use poniard_model::{Cause, TaskError};
 use poniard_trace::{Event, note};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::fence;
+use std::time::Instant;
 
 /// Counts an attempt that begins now, and starts its clock.
 pub(super) fn begin(engine: &'static Engine, task: &TaskRef) {
     let Some(extra) = task.extra() else { return };
     extra.forget_befores();
     let number = extra.attempt.fetch_add(1, Relaxed) + 1;
+    if extra.is_guest {
+        extra.begun.get_or_init(Instant::now);
+    }
     let Some(limit) = extra.timeout else { return };
     let context = context::current();
     let let_go: Box<dyn FnOnce() + Send> = Box::new(move || {

@@ -5,24 +5,29 @@
 //! belong to the [`Away`], which gives them back when the task is over, or packs them once more when its process is lost.
 
 use super::attempt;
-use super::promise::{claim, complete};
-use super::{Engine, admission, cancel, finish, halt, outside, queue, run};
+use super::lend::put_back;
+use super::promise::{claim, done};
+use super::{Engine, admission, cancel, finish, halt, outside, run};
+use crate::me::me;
 use crate::panics;
-use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::AnyHandle;
-use crate::task::parcel::{Parcel, decode, pack};
-use crate::task::{Body, CANCELLED, DETACHED, GATED, HALTED, Ran, TIMED_OUT, TaskRef, kept};
+use crate::task::parcel::{Homecoming, Packed, Parcel};
+use crate::task::{CANCELLED, DETACHED, GATED, HALTED, TIMED_OUT, TaskRef, kept};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, Data, FailedTask, Scope, TaskError, WorkerId};
+use poniard_model::{Cause, FailedTask, Scope, TaskError, WorkerId};
 use std::fmt;
-use std::ptr::NonNull;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who takes tasks to other processes.
 pub trait Carrier: Send + Sync {
     /// Takes a task. It must be short, and not end the task before it returns.
     fn carry(&self, away: Away);
+    /// So many processors have nothing to do; 0: they have again. Told whenever one more has nothing to do.
+    fn idle(&self, processors: u32);
+    /// There is a ready task, as was asked by [`want_work`](super::lend::want_work).
+    fn have_work(&self);
 }
 
 static CARRIER: OnceLock<&'static dyn Carrier> = OnceLock::new();
@@ -32,11 +37,36 @@ pub fn set_carrier(carrier: &'static dyn Carrier) {
     let _ = CARRIER.set(carrier);
 }
 
+/// Somebody is called for work: another process may want some, and those who waited for work here have it.
+pub(super) fn have_work(any: bool, engine: &Engine) {
+    let Some(carrier) = CARRIER.get() else { return };
+    if any && engine.crew.was_wanted() {
+        carrier.have_work();
+    }
+    if IS_DRY.load(Ordering::Relaxed) && IS_DRY.swap(false, Ordering::AcqRel) {
+        carrier.idle(0);
+    }
+}
+
+/// A thread has found no work.
+pub(super) fn run_dry(engine: &Engine) {
+    if let Some(carrier) = CARRIER.get() {
+        let free = engine.crew.free();
+        if free > 0 {
+            IS_DRY.store(true, Ordering::Release);
+            carrier.idle(free);
+        }
+    }
+}
+
+/// Whether the carrier was told last that processors have nothing to do.
+static IS_DRY: AtomicBool = AtomicBool::new(false);
+
 /// A task that is to run in another process, with the right, and the duty, to end it. Dropped, it makes the task fail.
 pub struct Away {
     task: Option<TaskRef>,
     parcel: Option<Parcel>,
-    come_home: fn(TaskRef, Result<&Encoded, Cause>),
+    homecoming: Homecoming,
 }
 
 /// Sends a ready task away, with the engine's reference.
@@ -68,51 +98,36 @@ fn leave(engine: &'static Engine, task: TaskRef) {
     run::after_unusual(task, ran);
 }
 
-/// Packs a task and hands it to the carrier.
-///
-/// # Safety
-/// As for [`TaskRef::run`]; the task is a `Task<A, R, B>`, and these are its arguments and its body.
-pub(crate) unsafe fn depart<A: Arg, R: Data, B: Body<A, R>>(
-    task: &TaskRef,
-    arguments: NonNull<A>,
-    body: B,
-) -> Ran {
-    // SAFETY: the caller's promise: nobody else touches them.
-    let arguments = unsafe { arguments.as_ref() };
-    // SAFETY: the caller's promise, and what it reads is pinned.
-    let packed = panics::caught(|| unsafe { pack::<A, R, B>(arguments, body, task.site) });
-    let carrier = CARRIER.get();
-    let refusal = match (packed, carrier) {
-        (Some(Ok(parcel)), Some(carrier)) => {
-            task.set_flags(DETACHED);
-            let away = Away { task: Some(task.clone()), parcel: Some(parcel), come_home: come_home::<R> };
-            outside::show(task);
-            // A halt or a cancel that came just before has not found it there, and relied on who runs it.
-            if task.is_halted() {
-                halt::fail(task);
-            } else if task.flags() & CANCELLED != 0 {
-                cancel(task);
-            }
-            carrier.carry(away);
-            return Ran::Detached;
-        }
-        (Some(Ok(_)), None) => "no process is there to take it".to_owned(),
-        (Some(Err(unmovable)), _) => unmovable.to_string(),
-        (None, _) => "its arguments panicked when they were written".to_owned(),
+/// Hands a task that was packed to the carrier.
+pub(super) fn depart(task: TaskRef, Packed { parcel, homecoming }: Packed) {
+    let refusal = match (parcel, CARRIER.get()) {
+        (Ok(parcel), Some(carrier)) => return carrier.carry(Away::new(task, parcel, homecoming)),
+        (Ok(_), None) => "no process is there to take it".to_owned(),
+        (Err(unmovable), _) => unmovable.to_string(),
     };
     let scope = task.extra().and_then(|extra| extra.elsewhere.as_ref());
     let scope = scope.map_or_else(String::new, |scope| format!(" to scope `{scope}`"));
-    // SAFETY: the claim is the caller's, and the task has not run.
-    unsafe { task.drop_arguments() };
-    Ran::Failed(Cause::scheduling(format!("cannot go{scope}: {refusal}")))
-}
-
-/// Ends a task with what has come home.
-fn come_home<R: Data>(task: TaskRef, outcome: Result<&Encoded, Cause>) {
-    complete::<R>(task, outcome.and_then(decode::<R>));
+    give_arguments_back(&task);
+    if task.resolve() {
+        let cause = Cause::scheduling(format!("cannot go{scope}: {refusal}"));
+        finish::fail(&task, task.attempt(), cause);
+    }
 }
 
 impl Away {
+    /// Of a claimed task that was packed.
+    pub(super) fn new(task: TaskRef, parcel: Parcel, homecoming: Homecoming) -> Away {
+        task.set_flags(DETACHED);
+        outside::show(&task);
+        // A halt or a cancel that came just before has not found it there, and relied on who runs it.
+        if task.is_halted() {
+            halt::fail(&task);
+        } else if task.flags() & CANCELLED != 0 {
+            cancel(&task);
+        }
+        Away { task: Some(task), parcel: Some(parcel), homecoming }
+    }
+
     /// The task.
     pub fn handle(&self) -> AnyHandle {
         AnyHandle::new(self.task().clone())
@@ -126,9 +141,20 @@ impl Away {
         self.parcel.take().expect("a parcel is taken once")
     }
 
-    /// Where the task may run.
-    pub fn scope(&self) -> &Scope {
-        self.extra().elsewhere.as_ref().expect("who goes away has a scope")
+    /// Where the task has to run; `None` for one that could run here.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.extra().elsewhere.as_ref()
+    }
+
+    /// Lets a task run here that was to be lent.
+    pub fn stay(mut self) {
+        if let Some(task) = self.task.take() {
+            if let Some(extra) = task.extra() {
+                // It was not begun.
+                extra.attempt.fetch_sub(1, Ordering::Relaxed);
+            }
+            come_back(task);
+        }
     }
 
     /// What the task asked for beyond its function and its arguments.
@@ -153,50 +179,78 @@ impl Away {
 
     /// Ends the task with its result; one that comes after somebody else has ended it is dropped.
     pub fn finish(mut self, value: &Encoded) {
-        if let Some(task) = self.task.take() {
-            give_arguments_back(&task);
-            (self.come_home)(task, Ok(value));
+        let value = match self.homecoming.read(value) {
+            Ok(value) => value,
+            Err(cause) => return self.fail_for_good(me(), cause),
+        };
+        let Some(task) = self.task.take() else { return };
+        give_arguments_back(&task);
+        if claim(&task) {
+            // SAFETY: it was packed with this, and `claim` gave the right to end it.
+            unsafe { self.homecoming.put(&task, value) };
+            done(task);
+        } else {
+            panics::contain(|| drop(value));
         }
     }
 
     /// Ends the attempt with a failure on this worker; another one follows if the task's retries say so.
     pub fn fail(mut self, worker: WorkerId, cause: Cause) {
-        let Some(task) = self.task.take() else { return };
-        let number = task.attempt();
-        let error = |task: &TaskRef| {
-            let failed = FailedTask { worker, ..task.as_failed(number) };
-            TaskError::new(failed, if task.is_halted() { Cause::halted() } else { cause })
+        let may_retry = |extra: &Extra| {
+            let has_more = extra.retries.as_ref().is_some_and(|retries| self.attempt() <= retries.max);
+            has_more && !extra.is_resolved()
         };
-        let retries = task.extra().and_then(|extra| extra.retries.as_ref());
-        if retries.is_some_and(|retries| number <= retries.max)
-            && !task.extra().is_some_and(Extra::is_resolved)
-        {
-            end_attempt(&task);
-            let error = error(&task);
-            return attempt::try_again_after(task, error);
+        if !may_retry(self.extra()) {
+            return self.fail_for_good(worker, cause);
         }
+        if let Some(task) = self.task.take() {
+            let error = error_of(&task, worker, cause);
+            end_attempt(&task);
+            attempt::try_again_after(task, error);
+        }
+    }
+
+    /// Ends the task with a failure on this worker.
+    pub fn fail_for_good(mut self, worker: WorkerId, cause: Cause) {
+        let Some(task) = self.task.take() else { return };
+        let error = error_of(&task, worker, cause);
         give_arguments_back(&task);
         if claim(&task) {
-            let error = error(&task);
             finish::fail_with(&task, error);
         }
     }
 
-    /// Has the task carried away once more: its process is lost.
+    /// Says which attempt it is, of those that were begun elsewhere.
+    pub fn set_attempt(&self, attempt: u32) {
+        self.extra().attempt.store(attempt, Ordering::Relaxed);
+    }
+
+    /// Has the task carried away once more, or run here if it may: its process is lost.
     pub fn again(mut self) {
-        let Some(task) = self.task.take() else { return };
-        if task.extra().is_some_and(Extra::is_resolved) {
-            return give_arguments_back(&task);
-        }
-        end_attempt(&task);
-        task.gate.reopen();
-        if !attempt::end_if_asked(&task) {
-            queue(task);
+        if let Some(task) = self.task.take() {
+            come_back(task);
         }
     }
 
     fn task(&self) -> &TaskRef {
         self.task.as_ref().expect("it goes with the end only")
+    }
+}
+
+fn error_of(task: &TaskRef, worker: WorkerId, cause: Cause) -> TaskError {
+    let failed = FailedTask { worker, ..task.as_failed(task.attempt()) };
+    TaskError::new(failed, if task.is_halted() { Cause::halted() } else { cause })
+}
+
+/// Queues a task once more.
+fn come_back(task: TaskRef) {
+    if task.extra().is_some_and(Extra::is_resolved) {
+        return give_arguments_back(&task);
+    }
+    end_attempt(&task);
+    task.gate.reopen();
+    if !attempt::end_if_asked(&task) {
+        put_back(task);
     }
 }
 
@@ -206,6 +260,7 @@ fn end_attempt(task: &TaskRef) {
     if let Some(extra) = task.extra() {
         extra.attempt_ended();
         extra.forget_abort();
+        extra.set_lent(false);
     }
     // Who cancels it from now on leaves its mark only, as with any task that runs.
     task.clear_flags(DETACHED);
@@ -221,7 +276,9 @@ impl Drop for Away {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             give_arguments_back(&task);
-            (self.come_home)(task, Err(Cause::cancelled("because what was to end it was dropped")));
+            if claim(&task) {
+                finish::fail(&task, 1, Cause::cancelled("because what was to end it was dropped"));
+            }
         }
     }
 }

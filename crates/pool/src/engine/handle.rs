@@ -1,6 +1,6 @@
 //! What a handle can do while the engine runs: wait, give the value, cancel.
 
-use super::{admission, cancel, persistent, wait};
+use super::{admission, cancel, persistent, wait, withdraw};
 use crate::task::KEPT;
 use crate::task::arg::{Dep, Value};
 use crate::task::handle::{AnyHandle, Handle};
@@ -10,6 +10,7 @@ use poniard_model::{Cause, Data, Pinned, Site, TaskError};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wait::WaitError;
 
 impl<T: Data> Handle<T> {
@@ -168,6 +169,16 @@ impl AnyHandle {
     /// Asks the task to stop: at once when it does not run, else when its function looks.
     pub fn cancel(&self) {
         cancel(self.task());
+    }
+
+    /// Ends the task as cancelled if it has not begun, and else lets it alone; whether it had not.
+    pub fn withdraw(&self) -> bool {
+        withdraw(self.task())
+    }
+
+    /// How long it is since the task began, if that is noted and it has.
+    pub fn since_begun(&self) -> Option<Duration> {
+        self.task().extra()?.begun.get().map(Instant::elapsed)
     }
 
     /// Lets go of a result that was to be kept until now.

@@ -125,6 +125,10 @@ fn why_impossible(task: &TaskRef) -> Option<Cause> {
     if let Some(reason) = &extra.impossible {
         return Some(Cause::scheduling(reason.clone()));
     }
+    if extra.elsewhere.is_some() {
+        // Who has the processors says whether there are enough.
+        return None;
+    }
     let (asked, there_are) = (extra.demand.width, get().crew.len());
     let fitting = (0..there_are).filter(|processor| extra.demand.fits(*processor)).count() as u32;
     (asked.max(1) > fitting).then(|| {

@@ -7,11 +7,13 @@ pub(crate) mod away;
 mod circles;
 pub(crate) mod context;
 pub(crate) mod finish;
+pub(crate) mod guest;
 pub(crate) mod halt;
 pub(crate) mod handle;
 mod keeping;
 pub(crate) mod launch;
 mod lease;
+pub(crate) mod lend;
 pub(crate) mod outside;
 mod persistent;
 pub(crate) mod promise;
@@ -27,13 +29,14 @@ use crate::deque::{Deque, Stolen};
 use crate::epoch;
 use crate::fences;
 use crate::gate::Claim;
+use crate::me::me;
 use crate::panics;
 use crate::seats::Seats;
 use crate::task::extra::Extra;
 use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, TaskRef};
 use crate::timer;
 use context::Context;
-use poniard_model::{Cause, ProcessorId, WorkerId};
+use poniard_model::{Cause, ProcessorId};
 use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::null_mut;
@@ -236,6 +239,19 @@ pub(crate) fn cancel_because(task: &TaskRef, cause: impl Fn() -> Cause, flag: u3
     }
 }
 
+/// Ends a task as cancelled if it has not begun, and else lets it alone; whether it had not.
+pub(crate) fn withdraw(task: &TaskRef) -> bool {
+    let Claim::Won { edges_left } = task.gate.cancel() else { return false };
+    if task.resolve() {
+        finish::fail(task, 0, Cause::cancelled("before it started"));
+    }
+    if !edges_left {
+        // SAFETY: no edge is out, and nobody else has claimed the task.
+        unsafe { task.drop_arguments() };
+    }
+    true
+}
+
 impl Engine {
     pub(crate) fn injected(&self) -> MutexGuard<'_, VecDeque<TaskRef>> {
         self.injected.lock().unwrap_or_else(PoisonError::into_inner)
@@ -261,6 +277,7 @@ impl Engine {
     #[cold]
     fn summon(&'static self) {
         let any = self.has_plain_work();
+        away::have_work(any, self);
         let wanted = |processor| any || self.board.wants_idle(processor);
         if !self.crew.summon(wanted, &|berth| start_thread(self, berth)) {
             self.await_thread();
@@ -460,7 +477,7 @@ fn steal(deque: &Deque) -> Option<TaskRef> {
 
 /// The name of a processor of this process.
 pub(crate) fn processor_id(index: u32) -> ProcessorId {
-    ProcessorId { worker: WorkerId::FIRST, index }
+    ProcessorId { worker: me(), index }
 }
 
 fn start_thread(engine: &'static Engine, berth: Arc<Berth>) -> std::io::Result<()> {

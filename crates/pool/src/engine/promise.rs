@@ -4,10 +4,11 @@ use super::context::{self, Counts};
 use super::{cancel, finish, halt, outside, queue};
 use crate::gate::Gate;
 use crate::panics;
-use crate::task::arg::{Arg, Opened};
+use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::kept;
+use crate::task::opened::Opened;
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
 use poniard_model::{Cause, Data, Site, TaskError, TaskId};
 use std::cell::Cell;
@@ -182,20 +183,26 @@ pub(super) fn claim(task: &TaskRef) -> bool {
     won
 }
 
-pub(super) fn complete<R: Data>(task: TaskRef, result: Result<R, Cause>) {
+fn complete<R: Data>(task: TaskRef, result: Result<R, Cause>) {
     if !claim(&task) {
         return panics::contain(|| drop(result));
     }
     match result {
         Ok(value) => {
+            task.keep_product(&value);
             // SAFETY: `resolve` gave the right to end the task, and its result is an `R`.
             unsafe { task.put_value(value) };
-            Counts::add_one(&context::get().counts.done);
-            if let Some(next) = finish::done_from_outside(task) {
-                queue(next);
-            }
+            done(task);
         }
         Err(cause) => finish::fail(&task, 1, cause),
+    }
+}
+
+/// Ends a task from outside whose value is in its slot.
+pub(super) fn done(task: TaskRef) {
+    Counts::add_one(&context::get().counts.done);
+    if let Some(next) = finish::done_from_outside(task) {
+        queue(next);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Running: what a thread does that holds a processor.
 
 use super::context::{Context, Counts};
-use super::{Engine, admission, attempt, finish, is_turn_of_others, processor_id, queue};
+use super::{Engine, admission, attempt, away, finish, is_turn_of_others, processor_id, queue};
 use crate::board::{Assignment, NORMAL, Offer};
 use crate::task::kept;
 use crate::task::{GATED, Ran, TaskRef};
@@ -170,6 +170,7 @@ pub(super) fn after_unusual(task: TaskRef, ran: Ran) {
             finish::fail(&task, task.attempt(), Cause::halted());
         }
         Ran::Detached | Ran::TooLate => {}
+        Ran::Packed(packed) => away::depart(task, *packed),
         Ran::Failed(cause) => {
             if task.resolve() {
                 finish::fail(&task, task.attempt(), if task.is_halted() { Cause::halted() } else { cause });

@@ -117,5 +117,6 @@ fn search(engine: &'static Engine, processor: u32, berth: &Arc<Berth>) -> Search
     }
     engine.crew.give_up(processor, berth);
     engine.call_if_lone_work();
+    super::away::run_dry(engine);
     Search::Parked
 }

@@ -1,9 +1,10 @@
 //! One attempt of a task: its body is called, and the result goes into the slot.
 
-use super::arg::{Arg, Spare};
+use super::arg::Arg;
 use super::lineage::Lineage;
+use super::opened::Spare;
+use super::parcel::pack;
 use super::{Body, Ran, Task, TaskRef, access, arguments};
-use crate::engine::away;
 use crate::panics;
 use poniard_model::{Cause, Data};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,11 +74,13 @@ unsafe fn attempt<A: Arg, R: Data, B: Body<A, R>>(
 #[inline(never)]
 unsafe fn run_with_extra<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef, arguments: NonNull<A>) -> Ran {
     let extra = task.extra().expect("asked by the caller");
-    if extra.elsewhere.is_some() {
+    if extra.is_away() {
         // SAFETY: the task is what the caller says.
         let body = unsafe { body::<A, R, B>(task) };
-        // SAFETY: the caller's promise.
-        return unsafe { away::depart::<A, R, B>(task, arguments, body) };
+        // SAFETY: the arguments are whole, and nobody else touches them.
+        let arguments = unsafe { arguments.as_ref() };
+        // SAFETY: the caller's promise; what the task reads is pinned.
+        return Ran::Packed(Box::new(unsafe { pack::<A, R, B>(arguments, body, task.site) }));
     }
     let number = extra.attempt.load(Relaxed);
     // Values move into the body, so what another attempt needs is copied before.
@@ -112,6 +115,7 @@ unsafe fn run_with_extra<A: Arg, R: Data, B: Body<A, R>>(task: &TaskRef, argumen
                 panics::contain(|| drop(value));
                 return Ran::TooLate;
             }
+            task.keep_product(&value);
             // SAFETY: `resolve` gave the right to end the task.
             unsafe { task.put_value(value) };
             Ran::Done

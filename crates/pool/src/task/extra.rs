@@ -6,14 +6,15 @@ use super::lineage::Lineage;
 use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
-use poniard_model::{ChunkId, Retries, Scope, Storage};
+use poniard_model::codec::Encoded;
+use poniard_model::{ChunkId, CodecError, Retries, Scope, Storage};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a task asks for beyond its function and its arguments.
 #[derive(Default)]
@@ -22,8 +23,12 @@ pub struct Extra {
     pub name: Option<Arc<str>>,
     /// Where and with how much of the machine it runs.
     pub demand: Demand,
+    /// Whether it has to run in this process.
+    pub stays: bool,
     /// Where it runs, if that is in another process.
     pub elsewhere: Option<Scope>,
+    /// Whether it came from another process, where its result goes as bytes; it is noted then when it begins.
+    pub(crate) is_guest: bool,
     /// Whether it is run again when it fails.
     pub retries: Option<Retries>,
     /// How long one attempt may run.
@@ -46,7 +51,13 @@ pub struct Extra {
     pub(crate) makes_again: Option<ChunkId>,
     /// What makes the result again.
     lineage: Mutex<Option<Lineage>>,
+    /// The result as bytes, until it is sent to the process that the task came from.
+    product: Mutex<Option<Product>>,
     pub(crate) attempt: AtomicU32,
+    /// When it began, if that is noted.
+    pub(crate) begun: OnceLock<Instant>,
+    /// Whether it runs in another process, though it could run here.
+    is_lent: AtomicBool,
     resolved: AtomicBool,
     running: Mutex<Attempt>,
     abort: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -84,6 +95,9 @@ impl Default for Demand {
         Demand { priority: 0, share: WHOLE, width: 1, fits: None, memory: 0, time: Duration::ZERO }
     }
 }
+
+/// A result as bytes; or why it has none.
+type Product = Result<Encoded, CodecError>;
 
 /// The attempt that runs.
 #[derive(Default)]
@@ -132,6 +146,15 @@ impl Extra {
         }
     }
 
+    pub(super) fn keep_product(&self, product: Product) {
+        *self.product.lock().unwrap_or_else(PoisonError::into_inner) = Some(product);
+    }
+
+    /// The result as bytes; once.
+    pub(crate) fn take_product(&self) -> Option<Product> {
+        self.product.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The result will not be made again.
     pub(crate) fn forget_lineage(&self) {
         let lineage = self.lineage().take();
@@ -174,6 +197,21 @@ impl Extra {
     pub(crate) fn forget_befores(&self) {
         let order = std::mem::take(&mut *self.order());
         drop(order);
+    }
+
+    /// Whether the task runs in another process.
+    pub(crate) fn is_away(&self) -> bool {
+        self.elsewhere.is_some() || self.is_lent()
+    }
+
+    /// Whether it runs there, though it could run here.
+    pub(crate) fn is_lent(&self) -> bool {
+        // Relaxed, here and below: only who has claimed the task sets it, and whoever claims it next sees that.
+        self.is_lent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_lent(&self, is_lent: bool) {
+        self.is_lent.store(is_lent, Ordering::Relaxed);
     }
 
     /// Whether somebody has taken the right to end the task.

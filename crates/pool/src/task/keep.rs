@@ -40,8 +40,7 @@ impl KeepTable {
 impl TaskRef {
     /// Whether the task mostly waits: it holds no processor while it does.
     pub(crate) fn is_beside(&self) -> bool {
-        self.vtable.detaches
-            || self.extra().is_some_and(|extra| extra.demand.share == 0 || extra.elsewhere.is_some())
+        self.vtable.detaches || self.extra().is_some_and(|extra| extra.demand.share == 0 || extra.is_away())
     }
 
     /// Whether the result may hold memory outside of the task.

@@ -1,7 +1,8 @@
 //! Lineage: what a task was made of, kept beside its result, so that the result can be made again.
 
-use super::arg::{Arg, Spare};
+use super::arg::Arg;
 use super::extra::Extra;
+use super::opened::Spare;
 use super::{Body, Identity, TaskRef};
 use crate::gate::Gate;
 use poniard_model::{ChunkId, Data, Site};

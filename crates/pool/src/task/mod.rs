@@ -17,6 +17,7 @@ pub(crate) mod hold;
 mod keep;
 pub(crate) mod kept;
 mod lineage;
+pub(crate) mod opened;
 pub(crate) mod parcel;
 pub(crate) mod told;
 pub(crate) mod watch;
@@ -25,14 +26,17 @@ pub(crate) mod weak;
 use crate::edge::{Dependents, Ended};
 use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
+use crate::me::me;
 use crate::memory::{self, Class};
 use crate::panics;
 use crate::sync::AtomicU32;
 use access::AccessTo;
-use arg::{Arg, Opened, Wiring};
+use arg::{Arg, Wiring};
 use extra::Extra;
 use keep::KeepTable;
-use poniard_model::{Cause, Data, FailedTask, Site, TaskError, TaskId, WorkerId};
+use opened::Opened;
+use parcel::Packed;
+use poniard_model::{Cause, Data, FailedTask, Site, TaskError, TaskId};
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -64,9 +68,12 @@ pub(crate) const GATED: u32 = 1 << 7;
 /// There are handles that do not keep the task.
 pub(crate) const FINDABLE: u32 = 1 << 8;
 
-const FLAG_BITS: u32 = 9;
+/// The task runs in this process: it could not be packed.
+pub(crate) const HOME: u32 = 1 << 9;
+
+const FLAG_BITS: u32 = 10;
 const FLAGS: u32 = (1 << FLAG_BITS) - 1;
-/// Above them the epoch, and above that the id: 2^47 of them.
+/// Above them the epoch, and above that the id: 2^46 of them.
 const ID_SHIFT: u32 = FLAG_BITS + Epoch::BITS;
 
 /// Who a new task is: its id and its epoch.
@@ -135,6 +142,8 @@ pub(crate) enum Ran {
     Again(Cause),
     /// A [`Completion`] will end the task.
     Detached,
+    /// The task runs in another process: it was packed, and its arguments are in place.
+    Packed(Box<Packed>),
     /// Somebody else has ended the task meanwhile.
     TooLate,
 }
@@ -561,12 +570,12 @@ impl Header {
 
     /// This task, for an error.
     pub(crate) fn as_failed(&self, attempt: u32) -> FailedTask {
-        FailedTask { id: self.id(), name: self.name(), site: self.site, worker: WorkerId::FIRST, attempt }
+        FailedTask { id: self.id(), name: self.name(), site: self.site, worker: me(), attempt }
     }
 
     /// Whether the task runs in another process.
     pub(crate) fn is_away(&self) -> bool {
-        self.extra().is_some_and(|extra| extra.elsewhere.is_some())
+        self.extra().is_some_and(Extra::is_away)
     }
 
     /// The attempt that runs or ran last, for a task that was started.

@@ -1,20 +1,23 @@
 //! A task's call as it goes to another process of the same build: where its code lies, and what its arguments are.
 //!
 //! Code goes as an address, which the carrier makes an offset of (see [`image`](crate::image)). The arguments are packed from
-//! where they lie and stay there, so that the call can be packed once more when the other process is lost.
+//! where they lie and stay there, so that the call can be packed once more when the other process is lost. What only the engine
+//! can do, to make tasks there and to end them here, it does itself.
 
-use super::arg::{Arg, Spare};
+use super::arg::Arg;
 use super::extra::Extra;
 use super::handle::{AnyHandle, Handle};
-use super::{Body, KEPT, TaskRef};
-use crate::engine::context;
-use crate::engine::launch::launch;
+use super::kept::Moved;
+use super::opened::Spare;
+use super::{Body, Call, Header, Identity, TaskRef};
 use crate::gate::Gate;
 use crate::{image, panics};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, CodecError, Data, Site, TaskError};
+use poniard_model::{Cause, CodecError, Data, Site};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
+use std::ptr::NonNull;
 
 /// A call, packed.
 #[derive(Debug)]
@@ -55,80 +58,113 @@ pub struct Unmovable(String);
 
 /// What makes a task of a call that has arrived: one function for each kind of arguments, results and bodies.
 #[derive(Clone, Copy)]
-pub struct Entry(unsafe fn(Visit) -> Result<AnyHandle, Unmovable>);
+pub struct Entry(Make);
+
+type Make = unsafe fn(Arrival<'_>) -> Result<TaskRef, Unmovable>;
 
 /// A call that has arrived.
-pub struct Visit {
-    /// The address of the task's function, here.
-    pub body: usize,
-    /// Where it was spawned.
-    pub site: &'static Site,
-    /// What the task asks for.
-    pub extra: Extra,
-    /// What the arguments are, in their order.
-    pub pieces: VecDeque<Arrived>,
-    /// Told of the task's end, once; on the thread that ends it, so it must be short.
-    pub reply: Box<dyn FnOnce(Result<Product, TaskError>) + Send>,
+pub(crate) struct Arrival<'a> {
+    pub(crate) body: usize,
+    pub(crate) site: &'static Site,
+    pub(crate) extra: Box<Extra>,
+    pub(crate) pieces: VecDeque<Arrived>,
+    /// What the engine gives to new tasks.
+    pub(crate) identity: &'a dyn Fn() -> Identity,
+    /// Ends a task whose value is in its slot.
+    pub(crate) end: &'a dyn Fn(&TaskRef),
 }
 
-/// The result of a task that came from another process, in memory.
-pub struct Product {
-    handle: AnyHandle,
-    encode: fn(&AnyHandle) -> Result<Encoded, CodecError>,
+/// How a value comes home, by its type.
+#[derive(Clone, Copy)]
+pub(crate) struct Homecoming {
+    decode: fn(&Encoded) -> Result<Moved, CodecError>,
+    move_in: unsafe fn(NonNull<Header>, Moved),
+}
+
+/// A task that was packed instead of run.
+pub(crate) struct Packed {
+    pub(crate) parcel: Result<Parcel, Unmovable>,
+    pub(crate) homecoming: Homecoming,
 }
 
 impl Entry {
-    /// The entry of a kind of tasks.
-    pub(super) fn of<A: Arg, R: Data, B: Body<A, R>>() -> Entry {
-        Entry(visit::<A, R, B>)
-    }
-
     /// Its address.
     pub fn address(self) -> usize {
         self.0 as usize
     }
 
-    /// Launches the task that has arrived, by the entry at this address.
-    ///
-    /// # Errors
-    /// When the arguments cannot be read.
+    /// Makes the task that has arrived, by the entry at this address. It is not launched.
     ///
     /// # Safety
-    /// The entry's address and the visit's body were in one parcel, which a process of this same build has packed, with the
-    /// pieces; and they are where that code lies here.
-    pub unsafe fn launch(address: usize, visit: Visit) -> Result<AnyHandle, Unmovable> {
+    /// The entry's address and the body's were in one parcel, which a process of this same build has packed, with the pieces; and
+    /// they are where that code lies here.
+    pub(crate) unsafe fn make(address: usize, arrival: Arrival<'_>) -> Result<TaskRef, Unmovable> {
         // SAFETY: the caller's promise: it is the address of such a function.
-        let entry = unsafe {
-            std::mem::transmute::<usize, unsafe fn(Visit) -> Result<AnyHandle, Unmovable>>(address)
-        };
+        let make = unsafe { std::mem::transmute::<usize, Make>(address) };
         // SAFETY: the caller's promise.
-        unsafe { entry(visit) }
+        unsafe { make(arrival) }
     }
 }
 
-impl Product {
-    /// The task.
-    pub fn handle(&self) -> &AnyHandle {
-        &self.handle
+impl Homecoming {
+    fn of<R: Data>() -> Homecoming {
+        Homecoming { decode: decode::<R>, move_in: move_in::<R> }
     }
 
-    /// Its value, as bytes.
-    ///
-    /// # Errors
-    /// When the value cannot leave this process.
-    pub fn encoded(&self) -> Result<Encoded, CodecError> {
-        (self.encode)(&self.handle)
+    /// Reads the value.
+    pub(crate) fn read(self, encoded: &Encoded) -> Result<Moved, Cause> {
+        let read = panics::caught(|| (self.decode)(encoded));
+        let read = read.ok_or_else(|| Cause::scheduling("reading its result panicked"))?;
+        read.map_err(|error| Cause::scheduling(error.to_string()))
     }
+
+    /// Writes the value into the task's slot.
+    ///
+    /// # Safety
+    /// The task is the one that was packed, and the caller has the right to end it, for the first time.
+    pub(crate) unsafe fn put(self, task: &TaskRef, value: Moved) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.move_in)(task.as_non_null(), value) }
+    }
+}
+
+fn decode<R: Data>(encoded: &Encoded) -> Result<Moved, CodecError> {
+    match R::codec() {
+        Some(codec) => Ok(Box::new(codec.decode(encoded)?)),
+        None => {
+            Err(CodecError::other(std::any::type_name::<R>(), "it cannot leave the process that made it"))
+        }
+    }
+}
+
+/// # Safety
+/// As for [`Homecoming::put`]; the result is an `R`.
+unsafe fn move_in<R: Data>(task: NonNull<Header>, value: Moved) {
+    let value: Box<dyn Any> = value;
+    let value = value.downcast::<R>().expect("it was decoded for this task");
+    let task = std::mem::ManuallyDrop::new(TaskRef(task));
+    // SAFETY: the caller's promise.
+    unsafe { task.put_value(*value) };
 }
 
 impl Unmovable {
-    pub(crate) fn new(reason: impl Into<String>) -> Unmovable {
+    /// For this reason.
+    pub fn new(reason: impl Into<String>) -> Unmovable {
         Unmovable(reason.into())
     }
 
     /// An argument of this kind exists in this process only.
     pub(crate) fn argument(kind: &str) -> Unmovable {
         Unmovable(format!("{kind} among its arguments exists in this process only"))
+    }
+
+    fn other_arguments() -> Unmovable {
+        Unmovable::new("there are other arguments than the task has")
+    }
+
+    /// What the user's code did with a value of this type.
+    fn panicked<T>(verb: &str) -> Unmovable {
+        Unmovable(format!("{verb} a `{}` panicked", std::any::type_name::<T>()))
     }
 }
 
@@ -148,8 +184,8 @@ impl Pieces {
         let Some(codec) = T::codec() else {
             return Err(Unmovable::argument(&format!("a `{}`", std::any::type_name::<T>())));
         };
-        let encoded = panics::caught(|| codec.encode(value))
-            .ok_or_else(|| Unmovable(format!("writing a `{}` panicked", std::any::type_name::<T>())))??;
+        let encoded = panics::caught(|| codec.encode(value));
+        let encoded = encoded.ok_or_else(|| Unmovable::panicked::<T>("writing"))??;
         if encoded.can_leave() {
             return Ok(encoded);
         }
@@ -158,132 +194,108 @@ impl Pieces {
 }
 
 /// Gives the parts of arguments back, in their order.
-#[derive(Debug)]
-pub struct Unpacking<'a> {
-    pieces: &'a mut VecDeque<Arrived>,
-    site: &'static Site,
-}
+pub struct Unpacking<'a>(Arrival<'a>);
 
 impl Unpacking<'_> {
     /// The next part, which is a value.
     pub(crate) fn value<T: Data>(&mut self) -> Result<T, Unmovable> {
-        let Some(Arrived::Value(encoded)) = self.pieces.pop_front() else {
-            return Err(Unmovable::new("there are other arguments than the task has"));
+        let Some(Arrived::Value(encoded)) = self.0.pieces.pop_front() else {
+            return Err(Unmovable::other_arguments());
         };
         let Some(codec) = T::codec() else {
             return Err(Unmovable::argument(&format!("a `{}`", std::any::type_name::<T>())));
         };
         let decoded = panics::caught(|| codec.decode(&encoded));
-        Ok(decoded
-            .ok_or_else(|| Unmovable(format!("reading a `{}` panicked", std::any::type_name::<T>())))??)
+        Ok(decoded.ok_or_else(|| Unmovable::panicked::<T>("reading"))??)
     }
 
     /// The next part, which is the result of a task.
     pub(crate) fn result<T: Data>(&mut self) -> Result<Handle<T>, Unmovable> {
-        Ok(crate::spawn::put(self.value()?, self.site))
+        let value = self.value::<T>()?;
+        let task = TaskRef::with_value(value, self.0.site, (self.0.identity)());
+        (self.0.end)(&task);
+        Ok(Handle::from_task(task))
     }
 
     /// How many results make the next argument.
     pub(crate) fn count(&mut self) -> Result<u32, Unmovable> {
-        match self.pieces.pop_front() {
-            Some(Arrived::Count(count)) if count as usize <= self.pieces.len() => Ok(count),
-            _ => Err(Unmovable::new("there are other arguments than the task has")),
+        match self.0.pieces.pop_front() {
+            Some(Arrived::Count(count)) if count as usize <= self.0.pieces.len() => Ok(count),
+            _ => Err(Unmovable::other_arguments()),
         }
     }
 }
 
-/// Packs the call of a task from its arguments.
-///
-/// # Safety
-/// Every task that the arguments refer to has ended well, its value is in memory, and the arguments are not opened.
-pub(crate) unsafe fn pack<A: Arg, R: Data, B: Body<A, R>>(
-    arguments: &A,
-    body: B,
-    site: &'static Site,
-) -> Result<Parcel, Unmovable> {
-    let mut pieces = Pieces::default();
-    // SAFETY: the caller's promise.
-    unsafe { arguments.pack(&mut pieces) }?;
-    let (entry, body) = (Entry::of::<A, R, B>(), body.address());
-    if !(image::is_code(entry.address()) && image::is_code(body)) {
-        return Err(Unmovable::new("its function is part of a shared library, not of the executable"));
+impl TaskRef {
+    /// A task that nobody has to run: its value is in its slot, and it is claimed, but not sealed.
+    pub(crate) fn with_value<R: Data>(value: R, site: &'static Site, identity: Identity) -> TaskRef {
+        let body: Call<(), R> = Call(|()| unreachable!("a value that was put is not run"));
+        let task = TaskRef::new((), body, site, identity, Gate::ready(), None);
+        let claimed = task.gate.claim();
+        debug_assert!(claimed, "nobody else knows the task");
+        // SAFETY: nobody else knows the task.
+        unsafe { task.put_value(value) };
+        task
     }
-    Ok(Parcel { entry, body, site, pieces: pieces.0 })
-}
 
-/// Launches a task that has arrived.
-///
-/// # Safety
-/// As for [`Entry::launch`]; this is the entry.
-unsafe fn visit<A: Arg, R: Data, B: Body<A, R>>(visit: Visit) -> Result<AnyHandle, Unmovable> {
-    let Visit { body, site, extra, mut pieces, reply } = visit;
-    let arguments = Spare::new(A::unpack(&mut Unpacking { pieces: &mut pieces, site })?);
-    if !pieces.is_empty() {
-        return Err(Unmovable::new("there are more arguments than the task has"));
-    }
-    // SAFETY: the caller's promise.
-    let body = unsafe { B::at(body) };
-    let context = context::get();
-    let identity = context.new_identity();
-    let extra = Some(Box::new(extra));
-    let task = TaskRef::new(arguments.into_inner(), body, site, identity, Gate::wiring(), extra);
-    launch(context, &task, true);
-    let handle: Handle<R> = Handle::from_task(task);
-    let any = handle.erase();
-    any.on_end(move || tell(handle, reply));
-    Ok(any)
-}
-
-/// Tells of the end of a task, with its value in memory.
-fn tell<R: Data>(handle: Handle<R>, reply: Box<dyn FnOnce(Result<Product, TaskError>) + Send>) {
-    let product = |handle: &Handle<R>| Product { handle: handle.erase(), encode: encode::<R> };
-    match handle.clone().try_share() {
-        Err(error) => reply(Err(error)),
-        Ok(Ok(shared)) => {
-            reply(Ok(product(&handle)));
-            drop(shared);
-        }
-        // It has left memory since.
-        Ok(Err(bringing)) => {
-            let brought = bringing.clone();
-            bringing.erase().on_end(move || match handle.clone().share_brought(&brought) {
-                Err(error) => reply(Err(error)),
-                Ok(shared) => {
-                    reply(Ok(product(&handle)));
-                    drop(shared);
-                }
-            });
+    /// Keeps the value of a task that came from another process, as bytes, for that one.
+    pub(crate) fn keep_product<R: Data>(&self, value: &R) {
+        if let Some(extra) = self.extra().filter(|extra| extra.is_guest) {
+            extra.keep_product(product(value, self.site.name));
         }
     }
 }
 
-/// The value of a task whose result is an `R`, as bytes.
-fn encode<R: Data>(handle: &AnyHandle) -> Result<Encoded, CodecError> {
-    let name = handle.site().name;
+/// A value that goes to another process, as bytes.
+fn product<R: Data>(value: &R, name: &'static str) -> Result<Encoded, CodecError> {
     let Some(codec) = R::codec() else {
         return Err(CodecError::other(name, "it is pinned to the process that made it"));
     };
-    let task = handle.task();
-    debug_assert!(task.flags() & KEPT == 0 || handle.is_ended(), "the caller has it in memory");
-    // SAFETY: it has ended well, with an `R`, and the caller keeps it in memory.
-    let value = unsafe { task.value::<R>() };
-    // SAFETY: as above.
-    let value = unsafe { value.as_ref() };
-    let encoded = panics::caught(|| codec.encode(value))
-        .unwrap_or_else(|| Err(CodecError::other(name, "writing it panicked")))?;
+    let encoded = panics::caught(|| codec.encode(value));
+    let encoded = encoded.unwrap_or_else(|| Err(CodecError::other(name, "writing it panicked")))?;
     if encoded.can_leave() {
         return Ok(encoded);
     }
     Err(CodecError::other(name, "it holds handles, which exist only in the process that made them"))
 }
 
-/// A value that has come home.
-pub(crate) fn decode<R: Data>(encoded: &Encoded) -> Result<R, Cause> {
-    let codec =
-        R::codec().ok_or_else(|| Cause::scheduling("its result cannot leave the process that made it"))?;
-    let decoded = panics::caught(|| codec.decode(encoded));
-    let decoded = decoded.ok_or_else(|| Cause::scheduling("reading its result panicked"))?;
-    decoded.map_err(|error| Cause::scheduling(error.to_string()))
+/// Packs the call of a task from its arguments.
+///
+/// # Safety
+/// Every task that the arguments refer to has ended well, its value is in memory, and the arguments are not opened.
+pub(super) unsafe fn pack<A: Arg, R: Data, B: Body<A, R>>(
+    arguments: &A,
+    body: B,
+    site: &'static Site,
+) -> Packed {
+    let mut pieces = Pieces::default();
+    // SAFETY: the caller's promise.
+    let packed = panics::caught(|| unsafe { arguments.pack(&mut pieces) });
+    let packed = packed.unwrap_or_else(|| Err(Unmovable::new("writing its arguments panicked")));
+    let (entry, body) = (Entry(make::<A, R, B>), body.address());
+    let is_ours = image::is_code(entry.address()) && image::is_code(body);
+    let elsewhere = || Unmovable::new("its function is part of a shared library, not of the executable");
+    let packed = packed.and_then(|()| if is_ours { Ok(()) } else { Err(elsewhere()) });
+    let pinned = || Unmovable::new("its result is pinned to the process that makes it");
+    let packed = packed.and_then(|()| if R::codec().is_some() { Ok(()) } else { Err(pinned()) });
+    let parcel = packed.map(|()| Parcel { entry, body, site, pieces: pieces.0 });
+    Packed { parcel, homecoming: Homecoming::of::<R>() }
+}
+
+/// Makes the task that has arrived.
+///
+/// # Safety
+/// As for [`Entry::make`]; this is the entry.
+unsafe fn make<A: Arg, R: Data, B: Body<A, R>>(arrival: Arrival<'_>) -> Result<TaskRef, Unmovable> {
+    let mut unpacking = Unpacking(arrival);
+    let arguments = Spare::new(A::unpack(&mut unpacking)?);
+    let Unpacking(Arrival { body, site, extra, pieces, identity, .. }) = unpacking;
+    if !pieces.is_empty() {
+        return Err(Unmovable::new("there are more arguments than the task has"));
+    }
+    // SAFETY: the caller's promise.
+    let body = unsafe { B::at(body) };
+    Ok(TaskRef::new(arguments.into_inner(), body, site, identity(), Gate::wiring(), Some(extra)))
 }
 
 impl fmt::Display for Unmovable {
@@ -300,17 +312,14 @@ impl fmt::Debug for Entry {
     }
 }
 
-impl fmt::Debug for Visit {
+impl fmt::Debug for Unpacking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Visit")
-            .field("site", &self.site)
-            .field("pieces", &self.pieces)
-            .finish_non_exhaustive()
+        f.debug_tuple("Unpacking").field(&self.0.pieces).finish()
     }
 }
 
-impl fmt::Debug for Product {
+impl fmt::Debug for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Product").field(&self.handle).finish()
+        f.debug_tuple("Packed").field(&self.parcel).finish()
     }
 }

@@ -1,12 +1,12 @@
 //! Tasks that run in another process, which here is a thread of this one that gets no more than bytes.
 
 use super::*;
-use crate::travel::{Arrived, Away, Carrier, Entry, Parcel, Piece, Product, Visit, set_carrier};
-use crate::{Code, Dep, Many, Own, Value, image, promise};
+use crate::travel::{Arrived, Away, Carrier, Outcome, Parcel, Piece, Visit, set_carrier};
+use crate::{AnyHandle, Code, Dep, Many, Own, Value, image, promise};
 use poniard_model::codec::Encoded;
 use poniard_model::{Retries, Scope, WorkerId};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicIsize, AtomicU32, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -21,7 +21,18 @@ impl Carrier for Wire {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sender.expect("a test is at work").send(away).expect("it takes what is carried");
     }
+
+    fn idle(&self, processors: u32) {
+        IDLE.store(processors, SeqCst);
+    }
+
+    fn have_work(&self) {
+        WORK.fetch_add(1, SeqCst);
+    }
 }
+
+static IDLE: AtomicU32 = AtomicU32::new(0);
+static WORK: AtomicU32 = AtomicU32::new(0);
 
 /// The other process, for one test at a time.
 struct There {
@@ -73,11 +84,12 @@ fn host_parcel(away: Away, parcel: Parcel) {
     let site = image::site_offset(parcel.site).unwrap();
     let away = Arc::new(Mutex::new(Some(away)));
     let ended = away.clone();
-    let reply = move |outcome: Result<Product, TaskError>| {
+    let reply = move |_: Duration, outcome: Outcome| {
         let away = ended.lock().unwrap().take().expect("told once");
-        match outcome.map(|product| again(&product.encoded().expect("it can leave"))) {
-            Ok(value) => away.finish(&value),
-            Err(error) => away.fail(THERE, Cause::returned(error.into())),
+        match outcome {
+            Outcome::Made(value) => away.finish(&again(&value)),
+            Outcome::Stays(why) => away.fail(THERE, Cause::scheduling(why)),
+            Outcome::Failed(error) => away.fail(THERE, Cause::returned(error.into())),
         }
     };
     // SAFETY: the offset comes from a site of this executable.
@@ -85,7 +97,7 @@ fn host_parcel(away: Away, parcel: Parcel) {
     let body = image::code_at(body).unwrap();
     let visit = Visit { body, site, extra: Extra::default(), pieces, reply: Box::new(reply) };
     // SAFETY: all of it was in one parcel, which this process has packed.
-    let launched = unsafe { Entry::launch(image::code_at(entry).unwrap(), visit) };
+    let launched = unsafe { crate::travel::host(image::code_at(entry).unwrap(), visit) };
     if let Err(unmovable) = launched {
         let away = away.lock().unwrap().take().expect("it was not told");
         away.fail(THERE, Cause::scheduling(unmovable.to_string()));
@@ -133,7 +145,7 @@ fn a_task_runs_there_and_its_result_comes_home() {
     let task = double(4);
     let away = there.next();
     assert!(!task.is_ended(), "nothing runs it here");
-    assert_eq!((away.scope().to_string(), away.attempt()), ("worker 2".to_owned(), 1));
+    assert_eq!((away.scope().unwrap().to_string(), away.attempt()), ("worker 2".to_owned(), 1));
     host(away);
     assert_eq!(task.get().unwrap(), &8);
 }
@@ -199,10 +211,8 @@ fn what_cannot_leave_fails_and_says_why() {
         assert!(error.to_string().contains(why), "{error}");
     }
     let result = spawn_with((), |()| Ok(poniard_model::Pinned(3)), &SITE, elsewhere());
-    let mut away = there.next();
-    drop(away.take_parcel());
-    away.finish(&Encoded::from_parts(vec![6], Vec::new()));
-    assert!(result.get().unwrap_err().to_string().contains("cannot leave the process"));
+    assert!(result.get().unwrap_err().to_string().contains("its result is pinned"));
+    drop(there);
 }
 
 #[test]
@@ -213,10 +223,10 @@ fn bytes_that_are_no_arguments_of_the_task_are_an_error() {
         let mut away = there.next();
         let parcel = away.take_parcel();
         let pieces = VecDeque::from([Arrived::Value(Encoded::from_parts(bytes.to_vec(), Vec::new()))]);
-        let reply = Box::new(|_| unreachable!("nothing was launched"));
+        let reply = Box::new(|_, _| unreachable!("nothing was launched"));
         let visit = Visit { body: parcel.body, site: parcel.site, extra: Extra::default(), pieces, reply };
         // SAFETY: the addresses are those of the parcel, and no arguments come of the bytes.
-        let refused = unsafe { Entry::launch(parcel.entry.address(), visit) }.unwrap_err();
+        let refused = unsafe { crate::travel::host(parcel.entry.address(), visit) }.unwrap_err();
         away.fail(THERE, Cause::scheduling(refused.to_string()));
         assert!(task.get().unwrap_err().to_string().contains("`i64`"), "{refused}");
     }
@@ -350,4 +360,105 @@ fn a_carrier_that_drops_a_task_makes_it_fail() {
     let task = double(4);
     drop(there.next());
     assert!(task.get().unwrap_err().to_string().contains("dropped"));
+}
+
+/// Keeps both processors busy until it is dropped.
+struct Busy(Vec<(Sender<()>, Handle<()>)>);
+
+impl Busy {
+    fn new() -> Busy {
+        let task = || {
+            let (open, opened) = channel::<()>();
+            let (begun, begins) = channel();
+            let body = move || {
+                begun.send(()).unwrap();
+                let _ = opened.recv();
+            };
+            let task = spawn(Local::new(body), |body| Ok(body()), &SITE);
+            begins.recv_timeout(PATIENCE).unwrap();
+            (open, task)
+        };
+        Busy((0..PROCESSORS).map(|_| task()).collect())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for (open, task) in self.0.drain(..) {
+            drop(open);
+            task.erase().wait().unwrap();
+        }
+    }
+}
+
+#[test]
+fn ready_tasks_are_lent_the_oldest_first_and_come_home() {
+    let _there = There::new();
+    let busy = Busy::new();
+    let tasks: Vec<Handle<i64>> =
+        (0..10_i64).map(|number| spawn((Value::new(number),), |(x,)| Ok(x + 100), &SITE)).collect();
+    assert_eq!(crate::travel::ready(), 10);
+    let taken = crate::travel::take(|ready| ready / 2);
+    let ids = |handles: &[AnyHandle]| handles.iter().map(AnyHandle::id).collect::<Vec<_>>();
+    let lent: Vec<AnyHandle> = taken.iter().map(Away::handle).collect();
+    let oldest: Vec<AnyHandle> = tasks[..5].iter().map(Handle::erase).collect();
+    assert_eq!(ids(&lent), ids(&oldest));
+    assert!(taken.iter().all(|away| away.scope().is_none() && away.attempt() == 1));
+    let mut taken = taken.into_iter();
+    // One is run there, one is not sent, one's process is lost, one fails there, one is dropped.
+    host(taken.next().unwrap());
+    taken.next().unwrap().stay();
+    taken.next().unwrap().again();
+    taken.next().unwrap().fail(THERE, Cause::returned("planned".into()));
+    drop(taken);
+    drop(busy);
+    for (number, task) in (0..).zip(&tasks) {
+        match number {
+            3 => assert_eq!(task.get().unwrap_err().task().unwrap().worker, THERE),
+            4 => assert!(task.get().unwrap_err().is_cancelled()),
+            _ => assert_eq!(task.get().unwrap(), &(number + 100)),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_leave_is_not_lent_and_runs_here() {
+    let _there = There::new();
+    let busy = Busy::new();
+    let three = 3;
+    let captures = spawn(Local::new(move || three), |three| Ok(three()), &SITE);
+    let function = spawn((Code::new(|| 4),), |(four,)| Ok(four()), &SITE);
+    let plain = spawn(Value::new(5), |five| Ok(five), &SITE);
+    for _ in 0..3 {
+        let taken = crate::travel::take(|_| 10);
+        assert_eq!(taken.iter().map(|away| away.handle().id()).collect::<Vec<_>>(), [plain.id()]);
+        taken.into_iter().for_each(Away::stay);
+    }
+    drop(busy);
+    let values = [captures, function, plain].map(|task| *task.get().unwrap());
+    assert_eq!(values, [3, 4, 5]);
+}
+
+#[test]
+fn who_wants_work_is_told_once_and_idle_processors_are_told() {
+    let there = There::new();
+    assert_eq!(spawn(Value::new(1), |one| Ok(one), &SITE).get().unwrap(), &1);
+    let begin = Instant::now();
+    while IDLE.load(SeqCst) != PROCESSORS as u32 {
+        assert!(begin.elapsed() < PATIENCE, "{}", IDLE.load(SeqCst));
+        std::thread::yield_now();
+    }
+    let busy = Busy::new();
+    assert_eq!(IDLE.load(SeqCst), 0, "they have work again");
+    let before = WORK.load(SeqCst);
+    crate::travel::want_work(true);
+    assert_eq!(WORK.load(SeqCst), before, "there is none");
+    let tasks: Vec<Handle<i32>> = (0..3).map(|x| spawn(Value::new(x), |x| Ok(x), &SITE)).collect();
+    assert_eq!(WORK.load(SeqCst), before + 1, "told once");
+    crate::travel::want_work(true);
+    assert_eq!(WORK.load(SeqCst), before + 2, "it is there already");
+    crate::travel::want_work(false);
+    drop(busy);
+    tasks.iter().for_each(|task| assert!(task.get().is_ok()));
+    drop(there);
 }

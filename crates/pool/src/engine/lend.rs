@@ -1,0 +1,125 @@
+//! Ready tasks that other processes may have: they are taken off the cold ends of the queues, where the largest parts of a
+//! computation lie (Blumofe and Leiserson, "Scheduling multithreaded computations by work stealing", 1999).
+//!
+//! A task that is lent is claimed and packed at once. Which process gets it, or whether it stays after all, is decided by who has
+//! taken it.
+
+use super::away::{self, Away};
+use super::{Engine, attempt, inject, queue, running, steal};
+use crate::task::extra::Extra;
+use crate::task::{GATED, HALTED, HOME, PLACED, Ran, TaskRef};
+
+/// Tasks that are looked at in vain before a search ends: those next to them will stay as well.
+const MISSES_MAX: usize = 16;
+
+/// Takes ready tasks that may run in another process, the coldest first: as many as `amount` makes of the number of all that are
+/// ready here.
+pub fn take(amount: impl FnOnce(u64) -> u64) -> Vec<Away> {
+    let Some(engine) = running() else { return Vec::new() };
+    let wanted = amount(engine.plain_ready() as u64) as usize;
+    let (mut taken, mut kept) = (Vec::new(), Vec::new());
+    while taken.len() < wanted && kept.len() < MISSES_MAX {
+        let Some(task) = engine.coldest() else { break };
+        match lend(engine, task) {
+            Lent::Away(away) => taken.push(away),
+            Lent::Gone => {}
+            Lent::Stays(task) => kept.push(task),
+        }
+    }
+    kept.into_iter().for_each(inject);
+    taken
+}
+
+/// How many plain tasks are ready here.
+pub fn ready() -> u64 {
+    running().map_or(0, |engine| engine.plain_ready() as u64)
+}
+
+/// Has the carrier told now how many processors have nothing to do: those of a new pool have never had anything.
+pub fn tell_idle() {
+    if let Some(engine) = running() {
+        away::run_dry(engine);
+    }
+}
+
+/// Has the carrier told when there is a ready task, from now on or not any more. Told once, then it has to be said again.
+pub fn want_work(wanted: bool) {
+    if let Some(engine) = running() {
+        engine.crew.want(wanted);
+        if wanted {
+            engine.call_if_work();
+        }
+    }
+}
+
+/// What came of it.
+enum Lent {
+    Away(Away),
+    /// Somebody else has it.
+    Gone,
+    Stays(TaskRef),
+}
+
+fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
+    let stays = task.flags() & (HOME | GATED | PLACED | HALTED) != 0
+        || task.makes_much()
+        || task.site.stays()
+        || task.is_halted()
+        || task.extra().is_some_and(|extra| !extra.may_be_lent());
+    if stays {
+        return Lent::Stays(task);
+    }
+    if !task.gate.claim() {
+        return Lent::Gone;
+    }
+    if task.extra().is_none() {
+        task.set_extra(Box::default());
+    }
+    let extra = task.extra().expect("set above");
+    extra.set_lent(true);
+    // SAFETY: claimed here, and a ready task's inputs have ended well.
+    if let Ran::Packed(packed) = unsafe { task.run() }
+        && let Ok(parcel) = packed.parcel
+    {
+        attempt::begin(engine, &task);
+        return Lent::Away(Away::new(task, parcel, packed.homecoming));
+    }
+    extra.set_lent(false);
+    task.set_flags(HOME);
+    task.gate.reopen();
+    if attempt::end_if_asked(&task) { Lent::Gone } else { Lent::Stays(task) }
+}
+
+impl Engine {
+    fn plain_ready(&self) -> usize {
+        let injected = self.injected_len.load(std::sync::atomic::Ordering::Relaxed);
+        injected + self.seats.iter().map(crate::deque::Deque::len).sum::<usize>()
+    }
+
+    /// Takes the oldest task of those who have the most.
+    fn coldest(&'static self) -> Option<TaskRef> {
+        let longest = self.seats.iter().max_by_key(|deque| deque.len());
+        longest.and_then(steal).or_else(|| {
+            let mut injected = self.injected();
+            let task = injected.pop_front();
+            self.injected_len.store(injected.len(), std::sync::atomic::Ordering::Relaxed);
+            task
+        })
+    }
+}
+
+impl Extra {
+    /// Whether all that was asked for holds in another process as well.
+    fn may_be_lent(&self) -> bool {
+        !self.stays
+            && self.inherited.is_none()
+            && self.note.is_none()
+            && !self.is_cached
+            && self.makes_again.is_none()
+    }
+}
+
+/// Puts a task that was not sent after all where it is found last.
+pub(super) fn put_back(task: TaskRef) {
+    if task.flags() & PLACED != 0 { queue(task) } else { inject(task) }
+}
