@@ -39,12 +39,17 @@ pub(crate) const CHECKS: &[Step] = &[
     step("nested_loops, 3 threads", THREE, &example("nested_loops")),
     step("out_of_core, 1 thread", ONE, &OUT_OF_CORE),
     step("out_of_core, 3 threads", THREE, &OUT_OF_CORE),
+    step("quickstart, 2 workers", TWO_WORKERS, &example("quickstart")),
+    step("nested_loops, 2 workers", TWO_WORKERS, &example("nested_loops")),
+    step("flights, 2 workers", TWO_WORKERS, &flights("target/ci/flights-workers.svg")),
     step("flights, 1 thread", ONE, &flights("target/ci/flights-1.svg")),
     step("flights, 3 threads", THREE, &flights("target/ci/flights-3.svg")),
 ];
 
 const ONE: Environment = &[("PONIARD_THREADS", "1")];
 const THREE: Environment = &[("PONIARD_THREADS", "3")];
+
+const TWO_WORKERS: Environment = &[("PONIARD_THREADS", "1"), ("PONIARD_WORKERS", "2")];
 
 type Environment = &'static [(&'static str, &'static str)];
 type Words = &'static [&'static str];

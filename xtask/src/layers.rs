@@ -14,7 +14,17 @@ const LAYERS: &[Row] = &[
     ("poniard-sched", &["poniard-model"]),
     ("poniard-store", &["poniard-model", "poniard-trace"]),
     ("poniard-fabric", &["poniard-model", "poniard-trace"]),
-    ("poniard-runtime", &["poniard-model", "poniard-trace", "poniard-pool", "poniard-store"]),
+    (
+        "poniard-runtime",
+        &[
+            "poniard-model",
+            "poniard-trace",
+            "poniard-pool",
+            "poniard-sched",
+            "poniard-store",
+            "poniard-fabric",
+        ],
+    ),
     ("poniard-macros", &[]),
     // The facade spawns into the pool itself: a task that stays in its process meets nothing between the two.
     (

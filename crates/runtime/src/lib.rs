@@ -1,10 +1,26 @@
-//! A worker process: drives the pool and the store, so that tasks and their large results keep to a memory budget.
+//! A worker process: drives the pool and the store, so that tasks and their large results keep to a memory budget, and sends
+//! tasks to other workers.
 //!
 //! * [`budget`]: obeys the policy of `store::spill`: which results leave memory, which tasks may run.
 //! * [`machine`]: how much memory there is.
-#![forbid(unsafe_code)]
+//! * [`directory`]: which workers and processors there are.
+//! * `enter`: what is called before `main`; `code`: what another process says of code. The two files with `unsafe`.
+//! * `message`: what workers say to each other.
+//! * [`workers`]: processes that are started, tasks that leave and come home, guests.
+#![deny(unsafe_code)]
 
 pub mod budget;
+#[cfg(feature = "cluster")]
+#[allow(unsafe_code)]
+mod code;
+pub mod directory;
+#[cfg(feature = "cluster")]
+#[allow(unsafe_code)]
+mod enter;
 pub mod machine;
+#[cfg(feature = "cluster")]
+mod message;
+#[cfg(feature = "cluster")]
+pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};

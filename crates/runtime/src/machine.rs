@@ -17,6 +17,12 @@ pub fn resident_memory() -> u64 {
     ["RssAnon:", "RssShmem:"].iter().filter_map(|name| kilobytes(&status, name)).sum()
 }
 
+/// The name of this machine.
+pub fn node() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname");
+    name.map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
 fn available(meminfo: &str) -> Option<u64> {
     kilobytes(meminfo, "MemAvailable:")
 }

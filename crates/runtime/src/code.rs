@@ -1,0 +1,56 @@
+//! Code that processes of one build share: which build it is, and tasks that another process says where to find.
+
+use poniard_model::Site;
+use poniard_pool::AnyHandle;
+use poniard_pool::image;
+use poniard_pool::travel::{Unmovable, Visit, host};
+use std::sync::OnceLock;
+
+/// Has `work` done when the process ends in order: when `main` returns, or at `exit`.
+pub(crate) fn at_exit(work: extern "C" fn()) {
+    // SAFETY: the function is there until the process ends, and does not unwind.
+    unsafe { libc::atexit(work) };
+}
+
+/// That another process is of this same build, so that its offsets mean the same here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SameBuild(());
+
+/// The hash of all that never changes of the loaded executable: equal in two processes of the same build, and in no others.
+pub(crate) fn build() -> [u8; 32] {
+    static BUILD: OnceLock<[u8; 32]> = OnceLock::new();
+    *BUILD.get_or_init(|| {
+        let mut hasher = blake3::Hasher::new();
+        for part in image::constant_parts() {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        *hasher.finalize().as_bytes()
+    })
+}
+
+impl SameBuild {
+    /// Of a worker that has just joined: the handshake has compared the hashes of both builds, by the cluster's secret.
+    pub(crate) fn of_joined(_: poniard_fabric::Peer) -> SameBuild {
+        SameBuild(())
+    }
+
+    /// The site that the other process means.
+    pub(crate) fn site(self, offset: u64) -> Option<&'static Site> {
+        // SAFETY: the other process is of this build, and has got the offset from `site_offset`.
+        unsafe { image::site_at(offset) }
+    }
+
+    /// Launches a task that the other process has packed, by the offsets of its entry and its body. The visit's body is set here.
+    ///
+    /// # Errors
+    /// When no code lies there, or the arguments cannot be read.
+    pub(crate) fn launch(self, entry: u64, body: u64, mut visit: Visit) -> Result<AnyHandle, Unmovable> {
+        let (Some(entry), Some(body)) = (image::code_at(entry), image::code_at(body)) else {
+            return Err(Unmovable::new("there is no code where its function should be"));
+        };
+        visit.body = body;
+        // SAFETY: the other process is of this build, where these are the offsets of the parcel.
+        unsafe { host(entry, visit) }
+    }
+}

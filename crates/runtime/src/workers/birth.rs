@@ -1,0 +1,117 @@
+//! What a worker process learns when it is born, by its standard input.
+
+use poniard_model::WorkerId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bytes of a birth: a few paths and numbers.
+const BIRTH_BYTES_MAX: u32 = 1 << 20;
+
+/// How large a worker is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Processors.
+    pub threads: usize,
+    /// Words for [`Scope::label`](poniard_model::Scope::label).
+    pub labels: Vec<String>,
+    /// Bytes of memory for large results.
+    pub budget: u64,
+    /// Bytes of memory to which one task may bring it that is let in alone.
+    pub alone: u64,
+    /// Folders for what does not fit.
+    pub spill_folders: Vec<PathBuf>,
+    /// Bytes that may lie there.
+    pub spill_limit: u64,
+    /// How long a task waits for a worker when all that fit it are gone.
+    pub no_worker_timeout: Duration,
+}
+
+/// What a worker process learns when it is born.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Birth {
+    /// Its number.
+    pub(crate) number: WorkerId,
+    /// Its own life.
+    pub(crate) life: u64,
+    /// The cluster's secret.
+    pub(crate) token: [u8; 32],
+    /// The folder in which the workers of this machine find each other.
+    pub(crate) folder: PathBuf,
+    pub(crate) settings: Settings,
+}
+
+impl Birth {
+    /// Tells a new process.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let bytes = postcard::to_allocvec(self).map_err(io::Error::other)?;
+        to.write_all(&(bytes.len() as u32).to_le_bytes())?;
+        to.write_all(&bytes)?;
+        to.flush()
+    }
+
+    /// Learns it.
+    ///
+    /// # Errors
+    /// When nobody tells.
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Birth> {
+        let mut len = [0; 4];
+        from.read_exact(&mut len)?;
+        let len = u32::from_le_bytes(len);
+        if len > BIRTH_BYTES_MAX {
+            return Err(io::Error::other("it is not by worker 1"));
+        }
+        let mut bytes = vec![0; len as usize];
+        from.read_exact(&mut bytes)?;
+        postcard::from_bytes(&bytes).map_err(io::Error::other)
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for Birth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Birth")
+            .field("number", &self.number)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn birth() -> Birth {
+        let settings = Settings {
+            threads: 2,
+            labels: vec!["fast".into()],
+            budget: 1 << 30,
+            alone: 2 << 30,
+            spill_folders: vec!["/scratch".into()],
+            spill_limit: u64::MAX,
+            no_worker_timeout: Duration::from_secs(1),
+        };
+        let folder = "/run/poniard".into();
+        Birth { number: WorkerId(2), life: 7, token: [9; 32], folder, settings }
+    }
+
+    #[test]
+    fn what_is_told_is_learned_and_nothing_is_told_of_the_secret() {
+        let mut pipe = Vec::new();
+        birth().write(&mut pipe).unwrap();
+        assert!(Birth::read(&mut pipe.as_slice()).unwrap() == birth());
+        assert!(!format!("{:?}", birth()).contains('9'));
+    }
+
+    #[test]
+    fn what_is_no_birth_is_an_error_and_not_read_to_its_end() {
+        for bytes in [&[][..], &[1], &[3, 0, 0, 0, 1, 2], b"GET / HTTP/1.1\r\n\r\n", &[0xff; 8]] {
+            assert!(Birth::read(&mut &*bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
+
+use super::guests;
+use super::post::Post;
+use super::trips::Trips;
+use crate::code::SameBuild;
+use crate::directory;
+use crate::message::{Member, Message, Outcome, Run};
+use poniard_model::codec::Encoded;
+use poniard_model::{Cause, ProcessorKind, TaskId, WorkerId};
+use poniard_pool::AnyHandle;
+use poniard_pool::travel::{self, Away};
+use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Take};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// When the pool said that it has work and then had none that can leave: how long it is not asked again, at first and at most.
+const PAUSE_FIRST: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(256);
+
+/// What the driver is told.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A task is to run elsewhere.
+    Leaves(Away),
+    /// So many processors have nothing to do.
+    Idle(u32),
+    /// The pool has a ready task.
+    HasWork,
+    /// A worker has joined, and is of this build.
+    Joined(WorkerId, SameBuild),
+    /// A worker is gone.
+    Gone {
+        worker: WorkerId,
+        /// What killed it, if that is known.
+        signal: Option<i32>,
+    },
+    /// A worker says something.
+    Heard(WorkerId, Message),
+    /// A guest has ended, which ran for so long.
+    Ended { owner: WorkerId, sending: Sending, ran: Duration, outcome: Outcome },
+    /// A task of ours that came back to run here has ended.
+    EndedHere { task: TaskId, is_done: bool, ran: Duration },
+    /// Nobody wants the result of a task of ours.
+    Cancel(TaskId),
+}
+
+/// What the driver calls in its process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exits {
+    /// Takes the inputs that are made while it works.
+    pub(crate) tell: fn(Input),
+    /// A worker has met these others.
+    pub(crate) met: fn(WorkerId, Vec<WorkerId>),
+    /// This worker says that this process is to end.
+    pub(crate) stop: fn(WorkerId),
+}
+
+/// What the driver's thread knows.
+#[derive(Debug)]
+pub(crate) struct Core {
+    scheduler: Scheduler,
+    me: Member,
+    began: Instant,
+    post: Arc<dyn Post>,
+    exits: Exits,
+    /// Tasks of ours that the scheduler knows of.
+    trips: Trips,
+    /// Tasks of others that are here.
+    guests: HashMap<(WorkerId, TaskId), (Sending, AnyHandle)>,
+    /// Those among them whose owner has to know that they begin, until it does.
+    watched: HashMap<(WorkerId, TaskId), (Sending, Run)>,
+    /// What has ended, until it is sent.
+    outcomes: HashMap<(WorkerId, TaskId), Outcome>,
+    /// What came with the message that is being worked off.
+    arrived: HashMap<TaskId, Run>,
+    came_home: Option<Outcome>,
+    /// The workers that have joined.
+    builds: HashMap<WorkerId, SameBuild>,
+    /// Those that have said who they are.
+    met: Vec<WorkerId>,
+    /// What others want of the pool, as soon as there is something.
+    standing: Option<Take>,
+    pause: Duration,
+    wants_again_at: Option<Duration>,
+    wakes_at: Option<Duration>,
+}
+
+fn life(worker: WorkerId) -> Life {
+    // Numbers are not given twice.
+    Life { worker, incarnation: 0 }
+}
+
+impl Core {
+    /// Of a process that knows nobody yet.
+    pub(crate) fn new(me: Member, post: Arc<dyn Post>, patience: Duration, exits: Exits) -> Core {
+        let config = poniard_sched::Config {
+            me: life(me.worker.id),
+            worker: me.worker.clone(),
+            processors: me.processors.clone(),
+            no_worker_timeout: patience,
+        };
+        Core {
+            scheduler: Scheduler::new(config),
+            me,
+            began: Instant::now(),
+            post,
+            exits,
+            trips: Trips::default(),
+            guests: HashMap::new(),
+            watched: HashMap::new(),
+            outcomes: HashMap::new(),
+            arrived: HashMap::new(),
+            came_home: None,
+            builds: HashMap::new(),
+            met: Vec::new(),
+            standing: None,
+            pause: PAUSE_FIRST,
+            wants_again_at: None,
+            wakes_at: None,
+        }
+    }
+
+    /// How long nothing has to be done.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        let at = [self.wakes_at, self.wants_again_at].into_iter().flatten().min()?;
+        Some(at.saturating_sub(self.began.elapsed()))
+    }
+
+    /// Does what the time has come for.
+    pub(crate) fn on_time(&mut self) {
+        let now = self.began.elapsed();
+        if self.wakes_at.is_some_and(|at| at <= now) {
+            self.wakes_at = None;
+            self.tell(Event::Tick);
+        }
+        if self.wants_again_at.is_some_and(|at| at <= now) {
+            self.wants_again_at = None;
+            if self.standing.is_some() {
+                travel::want_work(true);
+            }
+        }
+    }
+
+    pub(crate) fn on(&mut self, input: Input) {
+        match input {
+            Input::Leaves(away) => self.on_leaves(away),
+            Input::Idle(processors) => self.tell(Event::Idle { processors }),
+            Input::HasWork => self.on_work(),
+            Input::Joined(worker, build) => {
+                self.builds.insert(worker, build);
+                self.post.send(worker, Message::Hello(self.me.clone()));
+            }
+            Input::Gone { worker, signal } => self.on_gone(worker, signal),
+            Input::Heard(from, message) => self.on_heard(from, message),
+            Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
+            Input::EndedHere { task, is_done, ran } => {
+                let ending =
+                    if is_done { Ending::Made { bytes: 0, rest: Rest::Rides } } else { Ending::Failed };
+                let owner = self.me.worker.id;
+                self.tell(Event::Finished { owner, task, ending, ran, kind: ProcessorKind::Cpu });
+            }
+            Input::Cancel(task) => self.tell(Event::Cancel(task)),
+        }
+    }
+
+    /// Nobody is there any more: what was to come home fails.
+    pub(crate) fn end(mut self) {
+        travel::want_work(false);
+        for away in self.trips.end_all() {
+            let me = poniard_pool::me();
+            away.fail_for_good(me, Cause::scheduling("cannot run: the cluster was stopped"));
+        }
+        for (_, guest) in self.guests.into_values() {
+            guest.cancel();
+        }
+    }
+
+    /// Tells the scheduler, and does what it says, until it says no more.
+    fn tell(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut actions = Vec::new();
+            self.scheduler.on_event(self.began.elapsed(), event, &mut actions);
+            for action in actions {
+                self.act(action, &mut events);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
+        match action {
+            Action::Send { to, message } => self.send(to.worker, message),
+            Action::Start { owner, order } => {
+                let Some(run) = self.arrived.remove(&order.sending.task) else { return };
+                if order.is_watched {
+                    // It may take this process with it: its owner has to know before that it began.
+                    self.watched.insert((owner, order.sending.task), (order.sending, run));
+                    events.push_back(Event::Started { owner, task: order.sending.task });
+                } else {
+                    self.host(owner, order.sending, run);
+                }
+            }
+            Action::RunHere { task, attempt } => self.run_here(task, attempt),
+            Action::GiveBack(tasks) => {
+                tasks.into_iter().filter_map(|task| self.trips.end(task)).for_each(Away::stay);
+            }
+            Action::Take(take) => events.extend(self.take(take)),
+            Action::Withdraw { owner, tasks } => {
+                let tasks = tasks.into_iter().filter(|task| self.withdraw(owner, *task)).collect();
+                events.push_back(Event::Withdrawn { owner, tasks });
+            }
+            Action::Stop { owner, task } => {
+                self.watched.remove(&(owner, task));
+                if let Some((_, guest)) = self.guests.remove(&(owner, task)) {
+                    guest.cancel();
+                }
+            }
+            Action::Complete { task, on, attempt, .. } => {
+                events.push_back(Event::Released(task));
+                self.complete(task, on.worker, attempt);
+            }
+            Action::Fail { task, why } => {
+                events.push_back(Event::Released(task));
+                self.trips.fail(task, &why);
+            }
+            Action::WakeAt(at) => self.wakes_at = Some(at),
+            // Results ride with the reports, so none is left elsewhere to be looked for.
+            Action::Located { .. } | Action::Unobtainable { .. } | Action::Free(_) | Action::Forget(_) => {}
+        }
+    }
+
+    fn on_leaves(&mut self, away: Away) {
+        if away.is_over() {
+            return drop(away);
+        }
+        let handle = away.handle();
+        let (task, tell) = (handle.id(), self.exits.tell);
+        match self.trips.begin(away) {
+            Ok(spec) => {
+                handle.on_abort(move || tell(Input::Cancel(task)));
+                self.tell(Event::Ready { spec, queued: travel::ready() });
+            }
+            Err((away, why)) => away.fail_for_good(self.me.worker.id, Cause::scheduling(why)),
+        }
+    }
+
+    /// Takes tasks out of the pool for others. Gives what the scheduler is to be told of it.
+    fn take(&mut self, take: Take) -> Option<Event> {
+        if take.to.is_empty() {
+            self.standing = None;
+            travel::want_work(false);
+            return None;
+        }
+        let taken = travel::take(|ready| take.amount(ready));
+        let mut specs = Vec::new();
+        for away in taken {
+            let handle = away.handle();
+            let (task, tell) = (handle.id(), self.exits.tell);
+            match self.trips.begin(away) {
+                Ok(spec) => {
+                    handle.on_abort(move || tell(Input::Cancel(task)));
+                    specs.push(spec);
+                }
+                Err((away, _)) => away.stay(),
+            }
+        }
+        if specs.is_empty() {
+            self.want(take);
+        } else {
+            (self.standing, self.pause) = (None, PAUSE_FIRST);
+        }
+        Some(Event::Offered { specs, queued: travel::ready() })
+    }
+
+    /// Has the pool say when there is work for others.
+    fn want(&mut self, take: Take) {
+        self.standing = Some(take);
+        if travel::ready() == 0 {
+            self.pause = PAUSE_FIRST;
+            return travel::want_work(true);
+        }
+        // There are tasks, and they cannot leave.
+        self.wants_again_at = Some(self.began.elapsed() + self.pause);
+        self.pause = (2 * self.pause).min(PAUSE_MAX);
+    }
+
+    fn on_work(&mut self) {
+        if let Some(take) = self.standing.take()
+            && let Some(Event::Offered { specs, queued }) = self.take(take)
+            && !specs.is_empty()
+        {
+            self.tell(Event::Offered { specs, queued });
+        }
+    }
+
+    fn on_heard(&mut self, from: WorkerId, message: Message) {
+        let peer = life(from);
+        match message {
+            Message::Hello(member) => self.meet(from, member),
+            Message::Met(met) => (self.exits.met)(from, met),
+            Message::Run { number, tasks } => {
+                let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
+                self.arrived = runs.into_iter().map(|run: Run| (run.task, run)).collect();
+                let message = poniard_sched::Message::Run { number, orders };
+                self.tell(Event::Message { from: peer, message });
+                self.arrived.clear();
+            }
+            Message::Done(report, outcome) => {
+                self.came_home = Some(outcome);
+                let message = poniard_sched::Message::Done(report);
+                self.tell(Event::Message { from: peer, message });
+                self.came_home = None;
+            }
+            Message::Scheduling(message) => {
+                let started = if let poniard_sched::Message::Started(sending) = &message {
+                    Some(*sending)
+                } else {
+                    None
+                };
+                self.tell(Event::Message { from: peer, message });
+                started.into_iter().for_each(|sending| self.post.send(from, Message::Begin(sending)));
+            }
+            Message::Begin(sending) => {
+                let key = (from, sending.task);
+                if let Some((_, run)) = self.watched.remove(&key).filter(|(waits, _)| *waits == sending) {
+                    self.host(from, sending, run);
+                }
+            }
+            Message::Stop => (self.exits.stop)(from),
+        }
+    }
+
+    /// A worker has said who it is.
+    fn meet(&mut self, from: WorkerId, member: Member) {
+        if member.worker.id != from || self.met.contains(&from) {
+            return;
+        }
+        self.met.push(from);
+        directory::change(|topology| topology.join(member.worker.clone(), &member.processors));
+        let Member { worker, processors } = member;
+        self.tell(Event::Joined { life: life(from), worker, processors });
+        if self.me.worker.id == WorkerId::FIRST {
+            (self.exits.met)(WorkerId::FIRST, self.met.clone());
+        } else if self.met.contains(&WorkerId::FIRST) {
+            self.post.send(WorkerId::FIRST, Message::Met(self.met.clone()));
+        }
+    }
+
+    fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>) {
+        self.builds.remove(&worker);
+        if !self.met.contains(&worker) {
+            return;
+        }
+        self.met.retain(|other| *other != worker);
+        directory::change(|topology| topology.leave(worker));
+        self.trips.lose(worker);
+        self.tell(Event::Gone { life: life(worker), signal });
+    }
+
+    fn send(&mut self, to: WorkerId, message: poniard_sched::Message) {
+        use poniard_sched::Message as Said;
+        let message = match message {
+            Said::Run { number, orders } => {
+                let (topology, trips) = (self.scheduler.topology(), &mut self.trips);
+                let run = |order: poniard_sched::Order| {
+                    let run = trips.run(order.sending.task, to, topology)?;
+                    Some((order, run))
+                };
+                Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
+            }
+            Said::Done(report) => match self.outcomes.remove(&(to, report.sending.task)) {
+                Some(outcome) => Message::Done(report, outcome),
+                None => return,
+            },
+            other => Message::Scheduling(other),
+        };
+        self.post.send(to, message);
+    }
+
+    /// Runs a task of another worker.
+    fn host(&mut self, owner: WorkerId, sending: Sending, run: Run) {
+        let tell = self.exits.tell;
+        let Some(build) = self.builds.get(&owner).copied() else { return };
+        let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
+        if let Some(task) = guests::launch(build, run, reply) {
+            self.guests.insert((owner, sending.task), (sending, task));
+        }
+    }
+
+    fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Outcome) {
+        let key = (owner, sending.task);
+        // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later one of the same task.
+        if self.guests.get(&key).is_some_and(|(current, _)| *current != sending) {
+            return;
+        }
+        self.guests.remove(&key);
+        let ending = match &outcome {
+            Outcome::Made(bytes) => Ending::Made { bytes: bytes.len() as u64, rest: Rest::Rides },
+            Outcome::Stays(_) | Outcome::Failed(_) => Ending::Failed,
+        };
+        self.outcomes.insert(key, outcome);
+        let (task, kind) = (sending.task, ProcessorKind::Cpu);
+        self.tell(Event::Finished { owner, task, ending, ran, kind });
+        self.outcomes.remove(&key);
+    }
+
+    fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
+        let key = (owner, task);
+        if self.watched.remove(&key).is_some() {
+            return true;
+        }
+        let is_out = self.guests.get(&key).is_some_and(|(_, guest)| guest.withdraw());
+        is_out && self.guests.remove(&key).is_some()
+    }
+
+    /// Runs a task of ours in the pool after all.
+    fn run_here(&mut self, task: TaskId, attempt: u32) {
+        let Some(away) = self.trips.end(task) else { return };
+        let (handle, tell) = (away.handle(), self.exits.tell);
+        away.set_attempt(attempt.saturating_sub(1));
+        let (begun, ended) = (Instant::now(), handle.clone());
+        handle.on_end(move || {
+            let is_done = ended.error().is_none();
+            tell(Input::EndedHere { task, is_done, ran: begun.elapsed() });
+        });
+        away.again();
+    }
+
+    /// A task of ours has ended elsewhere.
+    fn complete(&mut self, task: TaskId, on: WorkerId, attempt: u32) {
+        let Some(away) = self.trips.end(task) else { return };
+        away.set_attempt(attempt);
+        match self.came_home.take() {
+            Some(Outcome::Made(bytes)) => away.finish(&Encoded::from(bytes)),
+            // It was lent, and nobody knew: it runs again where its result can stay, like others of its kind from now on.
+            Some(Outcome::Stays(_)) if away.scope().is_none() => {
+                away.handle().site().must_stay();
+                away.again();
+            }
+            Some(Outcome::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
+            Some(Outcome::Failed(told)) => {
+                let build = self.builds.get(&on).copied();
+                away.fail(on, told.into_cause(&|number| build.and_then(|build| build.site(number))));
+            }
+            // Cancelled, by whoever has ended it already.
+            None => drop(away),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The driver's thread, and what it is told by others.
+
+use super::driver::{Core, Input};
+use crate::directory;
+use poniard_model::Cause;
+use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// What waits for the driver.
+#[derive(Debug, Default)]
+struct Inbox {
+    inputs: VecDeque<Input>,
+    /// The thread; `None` while there is no cluster.
+    thread: Option<JoinHandle<()>>,
+    is_ending: bool,
+}
+
+static INBOX: (Mutex<Option<Inbox>>, Condvar) = (Mutex::new(None), Condvar::new());
+
+fn lock() -> MutexGuard<'static, Option<Inbox>> {
+    INBOX.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the driver.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(crate) fn start(core: Core) -> std::io::Result<()> {
+    set_carrier(&Border);
+    let mut inbox = lock();
+    debug_assert!(inbox.is_none(), "there is one cluster at a time");
+    *inbox = Some(Inbox::default());
+    let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || drive(core));
+    match thread {
+        Ok(thread) => inbox.get_or_insert_default().thread = Some(thread),
+        Err(error) => {
+            *inbox = None;
+            return Err(error);
+        }
+    }
+    drop(inbox);
+    tell_idle();
+    Ok(())
+}
+
+/// Ends the driver: what was to come home fails.
+pub(crate) fn stop() {
+    let thread = lock().as_mut().and_then(|inbox| {
+        inbox.is_ending = true;
+        inbox.thread.take()
+    });
+    INBOX.1.notify_one();
+    if let Some(thread) = thread {
+        thread.join().expect("the driver does not panic");
+    }
+    let left = lock().take();
+    left.into_iter().flat_map(|inbox| inbox.inputs).for_each(refuse);
+}
+
+/// Tells the driver.
+pub(crate) fn tell(input: Input) {
+    let mut inbox = lock();
+    match inbox.as_mut().filter(|inbox| !inbox.is_ending) {
+        Some(open) => {
+            open.inputs.push_back(input);
+            drop(inbox);
+            INBOX.1.notify_one();
+        }
+        None => {
+            drop(inbox);
+            refuse(input);
+        }
+    }
+}
+
+/// Nobody is there to be told.
+fn refuse(input: Input) {
+    let Input::Leaves(away) = input else { return };
+    let topology = directory::lock().clone().unwrap_or_default();
+    let why = away.scope().and_then(|scope| scope.why_empty(&topology));
+    let why = why.unwrap_or_else(|| "cannot run: the cluster was stopped".to_owned());
+    away.fail_for_good(poniard_pool::me(), Cause::scheduling(why));
+}
+
+fn drive(mut core: Core) {
+    let mut inputs = VecDeque::new();
+    loop {
+        for input in inputs.drain(..) {
+            core.on(input);
+        }
+        core.on_time();
+        let mut inbox = lock();
+        loop {
+            let Some(open) = inbox.as_mut().filter(|open| !open.is_ending) else {
+                drop(inbox);
+                return core.end();
+            };
+            if !open.inputs.is_empty() {
+                std::mem::swap(&mut inputs, &mut open.inputs);
+                break;
+            }
+            inbox = match core.rest() {
+                None => INBOX.1.wait(inbox).unwrap_or_else(PoisonError::into_inner),
+                Some(rest) if rest.is_zero() => break,
+                Some(rest) => INBOX.1.wait_timeout(inbox, rest).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+}
+
+/// Where tasks leave this process.
+struct Border;
+
+impl Carrier for Border {
+    fn carry(&self, away: Away) {
+        tell(Input::Leaves(away));
+    }
+
+    fn idle(&self, processors: u32) {
+        tell(Input::Idle(processors));
+    }
+
+    fn have_work(&self) {
+        tell(Input::HasWork);
+    }
+}

@@ -1,0 +1,109 @@
+//! The life of a worker process, from before `main` to its end.
+
+use super::birth::{Birth, Settings};
+use super::driver::{Core, Exits};
+use super::inbox;
+use super::mail::Mail;
+use crate::message::Member;
+use crate::{MemoryConfig, directory, memory};
+use poniard_model::{ProcessorKind, Topology, Worker, WorkerId};
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a worker that is told to end waits for tasks that run and do not look at `cancelled`.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The exit status of a worker that ended by itself because worker 1 did.
+const ORPHANED: i32 = 3;
+
+/// What the driver of a worker calls.
+const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop };
+
+/// Whether this worker was told to end.
+static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// Lives as a worker. `by_birth` says what it needs to know, and then nothing more until worker 1 is gone.
+pub(crate) fn worker_main(mut by_birth: File) -> ! {
+    let lived = Birth::read(&mut by_birth)
+        .map_err(|error| format!("cannot learn from worker 1 who it is: {error}"))
+        .and_then(|birth| {
+            end_with_worker_1(by_birth)?;
+            live(birth)
+        });
+    match lived {
+        Ok(()) => std::process::exit(0),
+        Err(why) => {
+            eprintln!("a worker cannot start: {why}");
+            std::process::exit(1)
+        }
+    }
+}
+
+/// Ends this process when worker 1 does, whatever ends that: the pipe has no other end then.
+fn end_with_worker_1(mut pipe: File) -> Result<(), String> {
+    let watch = move || {
+        let mut nothing = [0; 64];
+        while !matches!(pipe.read(&mut nothing), Ok(0)) {}
+        if *STOPPED.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It ends in order already, as far as it can.
+            stop(WorkerId::FIRST);
+        } else {
+            std::process::exit(ORPHANED);
+        }
+    };
+    let started = std::thread::Builder::new().name("watch-w1".into()).spawn(watch);
+    started.map(drop).map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+fn live(birth: Birth) -> Result<(), String> {
+    poniard_pool::set_me(birth.number);
+    let member = begin(birth.number, &birth.settings)?;
+    let mail = Mail::new();
+    let core = Core::new(member, mail.clone(), birth.settings.no_worker_timeout, EXITS);
+    inbox::start(core).map_err(|error| format!("cannot start a thread: {error}"))?;
+    mail.join(&birth)?;
+    let (stopped, told) = &STOPPED;
+    let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(told.wait_while(stopped, |stopped| !*stopped));
+    mail.close();
+    inbox::stop();
+    poniard_pool::stop(PATIENCE, || *directory::lock() = None);
+    Ok(())
+}
+
+/// Starts the pool and the budget of this process.
+fn begin(number: WorkerId, settings: &Settings) -> Result<Member, String> {
+    let config = MemoryConfig {
+        budget: settings.budget,
+        alone: settings.alone,
+        spill_folders: settings.spill_folders.clone(),
+        spill_limit: settings.spill_limit,
+        processors: settings.threads,
+    };
+    memory().configure(config).map_err(|error| error.to_string())?;
+    let config = poniard_pool::Config { threads: settings.threads, memory: settings.budget };
+    poniard_pool::start(config).map_err(|error| error.to_string())?;
+    let member = member(number, settings);
+    let mut topology = Topology::default();
+    topology.join(member.worker.clone(), &member.processors);
+    *directory::lock() = Some(std::sync::Arc::new(topology));
+    Ok(member)
+}
+
+/// A worker of this machine, as it is told to others.
+pub(crate) fn member(number: WorkerId, settings: &Settings) -> Member {
+    let node = crate::machine::node();
+    let worker = Worker { id: number, node, labels: settings.labels.clone() };
+    Member { worker, processors: vec![ProcessorKind::Cpu; settings.threads] }
+}
+
+/// Ends this worker, in order. Only worker 1 may say so.
+fn stop(from: WorkerId) {
+    if from == WorkerId::FIRST {
+        let (stopped, told) = &STOPPED;
+        *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        told.notify_all();
+    }
+}

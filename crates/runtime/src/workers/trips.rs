@@ -1,0 +1,96 @@
+//! Tasks of this process that other workers have, or may get.
+
+use super::guests::demand_told;
+use crate::message::{Bytes, PieceTold, Run};
+use poniard_model::{Cause, TaskId, Topology, WorkerId};
+use poniard_pool::image;
+use poniard_pool::travel::{Away, Piece};
+use poniard_sched::{Failure, FunctionKey, Input, Reach, Spec};
+use std::collections::HashMap;
+
+/// The tasks of this process that its scheduler knows of.
+#[derive(Debug, Default)]
+pub(crate) struct Trips(HashMap<TaskId, Trip>);
+
+/// A task with its call, packed.
+#[derive(Debug)]
+struct Trip {
+    away: Away,
+    run: Run,
+    /// Where it was sent last.
+    to: Option<WorkerId>,
+    /// The workers that were lost while they had it.
+    lost_with: Vec<WorkerId>,
+}
+
+impl Trips {
+    /// Takes a task on; gives what the scheduler has to know of it, or the task back with the reason why it cannot go anywhere.
+    pub(crate) fn begin(&mut self, mut away: Away) -> Result<Spec, (Away, String)> {
+        let parcel = away.take_parcel();
+        let code = image::code_offset;
+        let offsets = (code(parcel.entry.address()), code(parcel.body), image::site_offset(parcel.site));
+        let (Some(entry), Some(body), Some(site)) = offsets else {
+            return Err((away, "its function is part of a shared library, not of the executable".to_owned()));
+        };
+        let told = |piece: &Piece| match piece {
+            Piece::Value(value) | Piece::Result(_, value) => PieceTold::Value(Bytes::from(value)),
+            Piece::Count(count) => PieceTold::Count(*count),
+        };
+        let pieces: Vec<PieceTold> = parcel.pieces.iter().map(told).collect();
+        let task = away.handle().id();
+        let mut spec = Spec::new(task, FunctionKey(site));
+        spec.wishes.scope = away.scope().cloned();
+        spec.time = Some(away.extra().demand.time).filter(|time| !time.is_zero());
+        let bytes = pieces.iter().map(PieceTold::len).sum::<usize>() as u64;
+        spec.inputs.push(Input { result: None, bytes, at: vec![poniard_pool::me()], reach: Reach::Anywhere });
+        let demand = demand_told(away.extra());
+        let run = Run { task, entry, body, site, demand, pieces };
+        self.0.insert(task, Trip { away, run, to: None, lost_with: Vec::new() });
+        Ok(spec)
+    }
+
+    /// The message's part that has a worker run a task.
+    pub(crate) fn run(&mut self, task: TaskId, to: WorkerId, topology: &Topology) -> Option<Run> {
+        let Trip { away, run, to: sent_to, .. } = self.0.get_mut(&task)?;
+        *sent_to = Some(to);
+        let mut run = run.clone();
+        run.demand.fits = away.scope().and_then(|scope| {
+            let there = scope.processors(topology).into_iter().filter(|id| id.worker == to);
+            let there: Vec<u32> = there.map(|id| id.index).collect();
+            (there.len() < topology.processors_of(to).len()).then_some(there)
+        });
+        Some(run)
+    }
+
+    /// Takes a task off.
+    pub(crate) fn end(&mut self, task: TaskId) -> Option<Away> {
+        self.0.remove(&task).map(|trip| trip.away)
+    }
+
+    /// A worker is lost, with what it had.
+    pub(crate) fn lose(&mut self, worker: WorkerId) {
+        for trip in self.0.values_mut().filter(|trip| trip.to == Some(worker)) {
+            trip.to = None;
+            trip.lost_with.push(worker);
+        }
+    }
+
+    /// Ends a task that cannot be run.
+    pub(crate) fn fail(&mut self, task: TaskId, why: &Failure) {
+        let Some(Trip { away, lost_with, .. }) = self.0.remove(&task) else { return };
+        let workers: Vec<WorkerId> = match why {
+            Failure::WorkerLost { deaths } => deaths.iter().map(|death| death.of.worker).collect(),
+            Failure::NoWorkers { .. } => lost_with,
+            _ => Vec::new(),
+        };
+        match workers.last().copied() {
+            Some(last) => away.fail_for_good(last, Cause::worker_lost(workers, why.to_string())),
+            None => away.fail_for_good(poniard_pool::me(), Cause::scheduling(why.to_string())),
+        }
+    }
+
+    /// Takes all of them off.
+    pub(crate) fn end_all(&mut self) -> Vec<Away> {
+        self.0.drain().map(|(_, trip)| trip.away).collect()
+    }
+}
