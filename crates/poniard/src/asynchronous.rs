@@ -4,7 +4,7 @@ use crate::background::runtime;
 use crate::call::Call;
 use crate::region;
 use crate::task::DTask;
-use poniard_model::{Cause, Data, FailedTask, Retries, Site, TaskError, WorkerId};
+use poniard_model::{Cause, Data, FailedTask, Retries, Site, TaskError};
 use poniard_pool::{AnyHandle, Arg, Code, Completion, Opened, caught, current, panic_cause};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -122,5 +122,5 @@ async fn guarded<R>(task: &AnyHandle, future: impl Future<Output = Result<R, Cau
 }
 
 fn failed(task: &AnyHandle, attempt: u32) -> FailedTask {
-    FailedTask { id: task.id(), name: task.name(), site: task.site(), worker: WorkerId::FIRST, attempt }
+    FailedTask { id: task.id(), name: task.name(), site: task.site(), worker: poniard_pool::me(), attempt }
 }

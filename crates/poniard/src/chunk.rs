@@ -90,7 +90,7 @@ impl<T: Data> Chunk<T> {
 
     /// The worker process that holds it.
     pub fn worker(&self) -> WorkerId {
-        WorkerId::FIRST
+        poniard_pool::me()
     }
 
     /// Its id.

@@ -3,10 +3,12 @@
 use crate::checkpoints::set_folder;
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
-use poniard_runtime::machine::available_memory;
+use poniard_runtime::directory::lock;
+use poniard_runtime::machine::{available_memory, node};
+use poniard_runtime::workers::Settings;
 use poniard_runtime::{MemoryConfig, MemoryUsage};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 /// How long a cluster that ends waits for tasks that run and do not look at `cancelled`.
@@ -35,12 +37,14 @@ pub struct Cluster(());
 /// A runtime in the making.
 #[derive(Clone, Debug)]
 pub struct LocalCluster {
+    workers: Result<usize, String>,
     threads: Result<usize, String>,
     memory: Option<Memory>,
     spill_dirs: Vec<PathBuf>,
     spill_limit: Option<Memory>,
     checkpoints: Option<PathBuf>,
     labels: Vec<String>,
+    no_worker_timeout: Duration,
 }
 
 /// Bytes, or text such as `1GiB`.
@@ -51,18 +55,21 @@ impl Cluster {
     /// A runtime in this process.
     pub fn local() -> LocalCluster {
         LocalCluster {
+            workers: Ok(0),
             threads: Ok(cores()),
             memory: None,
             spill_dirs: Vec::new(),
             spill_limit: None,
             checkpoints: None,
             labels: Vec::new(),
+            no_worker_timeout: NO_WORKER_TIMEOUT,
         }
     }
 
     /// The runtime that the environment describes; what the first spawn uses.
     ///
-    /// `PONIARD_THREADS`: how many tasks run at a time, the number of cores unless set. `PONIARD_LABELS`: words for
+    /// `PONIARD_THREADS`: how many tasks run at a time in each process, the number of cores unless set. `PONIARD_WORKERS`: how many
+    /// more processes, none unless set. `PONIARD_LABELS`: words for
     /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`, `PONIARD_SPILL_DIR` (with colons between
     /// several) and `PONIARD_SPILL_LIMIT`: as [`LocalCluster::memory`], [`LocalCluster::spill_dir`] and
     /// [`LocalCluster::spill_limit`].
@@ -77,6 +84,14 @@ impl Cluster {
                 let meant = format!("a number from 1 to {THREADS_MAX}");
                 format!(
                     "PONIARD_THREADS is `{text}`; set it to {meant}, or unset it to have one for each core"
+                )
+            });
+        }
+        if let Some(text) = variable("PONIARD_WORKERS") {
+            let workers = text.trim().parse().ok().filter(|workers| *workers <= WORKERS_MAX);
+            cluster.workers = workers.ok_or_else(|| {
+                format!(
+                    "PONIARD_WORKERS is `{text}`; set it to a number from 0 to {WORKERS_MAX}, or unset it to have one process"
                 )
             });
         }
@@ -97,9 +112,18 @@ impl Cluster {
         memory_usage()
     }
 
-    /// The worker processes: this one.
+    /// The worker processes, this one first.
     pub fn workers(&self) -> Vec<WorkerId> {
         workers()
+    }
+
+    /// Starts so many more worker processes of this program, on this machine. Gives their numbers.
+    ///
+    /// # Errors
+    /// When one cannot be started, or ends before it has joined. Those that have joined stay.
+    pub fn add_workers(&self, count: usize) -> Result<Vec<WorkerId>, TaskError> {
+        let added = poniard_runtime::workers::add(count);
+        added.map_err(|why| refusal(format!("cannot add {count} workers: {why}")))
     }
 }
 
@@ -108,16 +132,35 @@ pub fn memory_usage() -> MemoryUsage {
     poniard_runtime::memory().usage()
 }
 
-/// The worker processes: this one.
+/// The worker processes, in the order of their numbers; without a runtime, this one.
 pub fn workers() -> Vec<WorkerId> {
-    vec![WorkerId::FIRST]
+    match lock().as_ref() {
+        Some(topology) => topology.workers.iter().map(|worker| worker.id).collect(),
+        None => vec![poniard_pool::me()],
+    }
 }
 
 impl LocalCluster {
-    /// How many tasks run at a time.
+    /// How many more processes of this same program, on this machine.
+    ///
+    /// They are found before `main` by the library and run what this process sends them; its `main` does not run there.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> LocalCluster {
+        self.workers = Ok(workers);
+        self
+    }
+
+    /// How many tasks run at a time, in each process.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> LocalCluster {
         self.threads = Ok(threads);
+        self
+    }
+
+    /// How long a task waits for another worker when all that fit it are gone; a minute unless set. Then it fails.
+    #[must_use]
+    pub fn no_worker_timeout(mut self, limit: Duration) -> LocalCluster {
+        self.no_worker_timeout = limit;
         self
     }
 
@@ -176,7 +219,7 @@ impl LocalCluster {
     /// Starts it; or tells in a line why not.
     fn begin(mut self) -> Result<Cluster, String> {
         let checkpoints = self.checkpoints.take();
-        let Settled { config, memory, topology } =
+        let Settled { config, memory, topology, workers, settings } =
             self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
         let mut current = lock();
         if current.is_none() {
@@ -191,29 +234,47 @@ impl LocalCluster {
         poniard_pool::set_default(start_again);
         drop(current);
         started();
-        Ok(Cluster(()))
+        let cluster = Cluster(());
+        if workers > 0 {
+            let joined = poniard_runtime::workers::start(settings, workers);
+            joined.map_err(|why| format!("cannot start {workers} workers: {why}"))?;
+        }
+        Ok(cluster)
     }
 
     fn settle(self) -> Result<Settled, String> {
-        let threads = self.threads?;
+        let (threads, workers) = (self.threads?, self.workers?);
         if !(1..=THREADS_MAX).contains(&threads) {
             return Err(format!("a cluster of {threads} threads: it takes 1 to {THREADS_MAX}"));
+        }
+        if workers > WORKERS_MAX {
+            return Err(format!(
+                "a cluster of {workers} workers on one machine: it takes at most {WORKERS_MAX}"
+            ));
         }
         let available = available_memory();
         let memory = match self.memory {
             Some(Memory(bytes)) => bytes?,
-            None => (available as f64 * MEMORY_SHARE) as u64,
+            // They share one machine.
+            None => (available as f64 * MEMORY_SHARE) as u64 / (workers as u64 + 1),
         };
         let spill_limit = self.spill_limit.map_or(Ok(u64::MAX), |Memory(bytes)| bytes)?;
         let spill_folders =
             if self.spill_dirs.is_empty() { vec![default_spill_dir()] } else { self.spill_dirs };
-        let node =
-            std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
-        let topology = Topology::one_worker(threads, node.trim().to_owned(), self.labels);
+        let topology = Topology::one_worker(threads, node(), self.labels.clone());
         let alone = (available as f64 * ALONE_SHARE) as u64;
+        let settings = Settings {
+            threads,
+            labels: self.labels,
+            budget: memory,
+            alone,
+            spill_folders: spill_folders.clone(),
+            spill_limit,
+            no_worker_timeout: self.no_worker_timeout,
+        };
         let config = Config { threads, memory };
         let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit, processors: threads };
-        Ok(Settled { config, memory, topology })
+        Ok(Settled { config, memory, topology, workers, settings })
     }
 }
 
@@ -223,6 +284,10 @@ struct Settled {
     config: Config,
     memory: MemoryConfig,
     topology: Topology,
+    /// How many more processes.
+    workers: usize,
+    /// How large each of them is.
+    settings: Settings,
 }
 
 /// `TMPDIR`, or where temporary files survive: `/tmp` is memory on many machines.
@@ -234,11 +299,16 @@ fn default_spill_dir() -> PathBuf {
     }
 }
 
+/// How long a task waits for a worker when all that fit it are gone, unless told otherwise.
+const NO_WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Processes on one machine.
+const WORKERS_MAX: usize = 256;
 /// Processors of one process.
 const THREADS_MAX: usize = 256;
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        poniard_runtime::workers::end();
         // Locked from before the pool stops: nobody starts another one in between.
         let mut topology = lock();
         poniard_pool::stop(PATIENCE, move || {
@@ -246,12 +316,6 @@ impl Drop for Cluster {
             drop(topology);
         });
     }
-}
-
-static TOPOLOGY: Mutex<Option<Arc<Topology>>> = Mutex::new(None);
-
-fn lock() -> std::sync::MutexGuard<'static, Option<Arc<Topology>>> {
-    TOPOLOGY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The processors of the runtime, which is started if none runs; or why it cannot be.

@@ -28,7 +28,7 @@ pub fn current_processor() -> Option<ProcessorId> {
 
 /// The worker process that this is.
 pub fn my_id() -> WorkerId {
-    WorkerId::FIRST
+    poniard_pool::me()
 }
 
 /// Whether the task that runs here should stop: it was cancelled, its `timeout` is over, or the runtime was halted.

@@ -276,6 +276,8 @@ pub(crate) fn resolve(
     };
     let mut extra = Extra::default();
     extra.impossible = unknown;
+    // A scope that has processors here keeps the task here.
+    extra.stays = data.is_some() || scope_of(&asked).is_some();
     extra.name = asked.name.clone();
     extra.retries = asked.retries.clone();
     extra.timeout = asked.timeout;
@@ -284,7 +286,7 @@ pub(crate) fn resolve(
     extra.storage = asked.storage.unwrap_or_default();
     extra.inherited = is_set(&inherited).then(|| Arc::new(inherited) as _);
     match demand(&asked, data) {
-        Ok(demand) => extra.demand = demand,
+        Ok((demand, elsewhere)) => (extra.demand, extra.elsewhere) = (demand, elsewhere),
         Err(reason) => extra.impossible = Some(reason),
     }
     let after: Vec<AnyHandle> = after.iter().map(|task| task.0.clone()).collect();
@@ -328,8 +330,8 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
         || storage.is_some()
 }
 
-/// Where and with how much of the machine the task runs; or why it cannot.
-fn demand(asked: &TaskOptions, data: Option<Scope>) -> Result<Demand, String> {
+/// Where and with how much of the machine the task runs, and its scope if that is in another process; or why it cannot.
+fn demand(asked: &TaskOptions, data: Option<Scope>) -> Result<(Demand, Option<Scope>), String> {
     let share = match asked.occupancy {
         None => WHOLE,
         Some(Occupancy { cpu: 0.0 }) => 0,
@@ -350,14 +352,30 @@ fn demand(asked: &TaskOptions, data: Option<Scope>) -> Result<Demand, String> {
                 .into(),
         );
     }
-    Ok(Demand {
+    let (fits, elsewhere) = match fitting(asked, data)? {
+        Fitting::All => (None, None),
+        Fitting::These(processors) => (Some(processors), None),
+        Fitting::Elsewhere(scope) => (None, Some(scope)),
+    };
+    let demand = Demand {
         priority: asked.priority.unwrap_or(0),
         share,
         width,
-        fits: fits(asked, data)?,
+        fits,
         memory: asked.memory.unwrap_or(0),
         time: asked.time.unwrap_or(Duration::ZERO),
-    })
+    };
+    Ok((demand, elsewhere))
+}
+
+/// Where a task may run.
+enum Fitting {
+    /// On all processors of this process.
+    All,
+    /// On these of them.
+    These(Arc<[u32]>),
+    /// In other processes alone.
+    Elsewhere(Scope),
 }
 
 /// The scope that is asked for, if one is.
@@ -366,14 +384,22 @@ pub(crate) fn scope_of(asked: &TaskOptions) -> Option<Scope> {
     asked.scope.iter().cloned().chain(single).reduce(|scope, single| scope & single)
 }
 
-/// The processors that are in the task's scope and where its data live; `None` for all.
-fn fits(asked: &TaskOptions, data: Option<Scope>) -> Result<Option<Arc<[u32]>>, String> {
+/// Where the processors are that are in the task's scope and where its data live.
+fn fitting(asked: &TaskOptions, data: Option<Scope>) -> Result<Fitting, String> {
     let scope = scope_of(asked).into_iter().chain(data).reduce(|scope, data| scope & data);
-    let Some(scope) = scope else { return Ok(None) };
+    let Some(scope) = scope else { return Ok(Fitting::All) };
     let topology = cluster::topology()?;
     if let Some(reason) = scope.why_empty(&topology) {
         return Err(reason);
     }
-    let fitting: Arc<[u32]> = scope.processors(&topology).iter().map(|id| id.index).collect();
-    Ok((fitting.len() < topology.processors.len()).then_some(fitting))
+    let me = poniard_pool::me();
+    let all = scope.processors(&topology);
+    let here: Arc<[u32]> = all.iter().filter(|id| id.worker == me).map(|id| id.index).collect();
+    Ok(if here.is_empty() {
+        Fitting::Elsewhere(scope)
+    } else if here.len() < topology.processors_of(me).len() {
+        Fitting::These(here)
+    } else {
+        Fitting::All
+    })
 }

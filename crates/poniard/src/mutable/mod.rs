@@ -7,7 +7,7 @@ pub(crate) use spec::made_in;
 
 use crate::function::{IntoArgument, OneAlone, OneResult, site};
 use crate::{cluster, passenger};
-use poniard_model::{Cause, Scope, TaskError, WorkerId};
+use poniard_model::{Cause, Scope, TaskError};
 use poniard_pool::{Datum, Read, Write};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -118,7 +118,7 @@ impl<T: Send + Sync + 'static> Mutable<T> {
     /// Where it lives: tasks that use it run there.
     pub fn scope(&self) -> Scope {
         let lives = self.0.lives().and_then(|lives| lives.downcast_ref::<Scope>());
-        lives.cloned().unwrap_or_else(|| Scope::worker(WorkerId::FIRST))
+        lives.cloned().unwrap_or_else(|| Scope::worker(poniard_pool::me()))
     }
 
     /// Why the value could not be made, if it could not: tasks that use it fail because of this.

@@ -17,7 +17,7 @@ pub struct MutableSpec {
 impl MutableSpec {
     /// Nothing asked for.
     pub fn new(site: &'static Site) -> MutableSpec {
-        MutableSpec { site, scope: Scope::worker(WorkerId::FIRST) }
+        MutableSpec { site, scope: Scope::worker(poniard_pool::me()) }
     }
 
     /// Where the value is made and lives.

@@ -6,7 +6,7 @@ pub(crate) use pieces::{Home, Pieces};
 
 use crate::cluster;
 use crate::options;
-use poniard_model::{ProcessorId, Scope, TaskOptions, Topology, WorkerId};
+use poniard_model::{ProcessorId, Scope, TaskOptions, Topology};
 use poniard_pool::Lives;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn place(asked: &TaskOptions, data: &[Lives]) -> Result<Option<Scope>
             continue;
         }
         let home = datum.place().and_then(|place| place.downcast_ref::<Scope>().cloned());
-        let home = home.unwrap_or_else(|| Scope::worker(WorkerId::FIRST));
+        let home = home.unwrap_or_else(|| Scope::worker(poniard_pool::me()));
         if !homes.contains(&home) {
             homes.push(home);
         }

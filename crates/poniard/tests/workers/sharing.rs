@@ -1,0 +1,130 @@
+//! Tasks that nobody has placed: idle workers get them.
+
+use super::*;
+use std::collections::BTreeSet;
+
+/// Works for so many milliseconds, and tells where.
+fn work(milliseconds: u64) -> WorkerId {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(milliseconds) {
+        std::hint::spin_loop();
+    }
+    my_id()
+}
+
+/// How many of these ran on a worker.
+fn on(worker: u32, ran: &[WorkerId]) -> usize {
+    ran.iter().filter(|ran| **ran == WorkerId(worker)).count()
+}
+
+#[test]
+fn idle_workers_get_tasks_of_a_busy_one() {
+    alone(1, || {
+        let _cluster = Cluster::local().workers(2).threads(1).start().unwrap();
+        let tasks: Vec<_> = (0..300).map(|_| spawn!(work(3))).collect();
+        let ran = fetch_all(&tasks).unwrap();
+        for worker in 1..=3 {
+            assert!(on(worker, &ran) >= 30, "worker {worker} ran {} of 300", on(worker, &ran));
+        }
+    });
+}
+
+#[test]
+fn what_a_worker_spawns_is_shared_as_well() {
+    alone(1, || {
+        let _cluster = Cluster::local().workers(1).threads(1).start().unwrap();
+        fn nested() -> Vec<WorkerId> {
+            let tasks: Vec<_> = (0..200).map(|_| spawn!(work(3))).collect();
+            fetch_all(&tasks).unwrap()
+        }
+        let ran = spawn!(nested(), scope = Scope::worker(2)).fetch().unwrap();
+        assert!(on(1, &ran) >= 30 && on(2, &ran) >= 30, "{} and {}", on(1, &ran), on(2, &ran));
+    });
+}
+
+#[test]
+fn a_tree_of_tasks_is_right_wherever_its_parts_run() {
+    alone(1, || {
+        fn fib(n: u64) -> u64 {
+            if n < 2 {
+                return n;
+            }
+            let left = spawn!(fib(n - 1));
+            let right = fib(n - 2);
+            left.fetch().unwrap() + right
+        }
+        let _cluster = Cluster::local().workers(2).threads(1).start().unwrap();
+        for _ in 0..3 {
+            assert_eq!(fib(22), 17_711);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_leave_stays_and_the_rest_is_shared() {
+    alone(1, || {
+        let _cluster = Cluster::local().workers(1).threads(1).start().unwrap();
+        let local: Vec<_> = (0..50).map(|number| spawn!(move || work(1).0 + number)).collect();
+        let shared: Vec<_> = (0..200).map(|_| spawn!(work(3))).collect();
+        let ran = fetch_all(&shared).unwrap();
+        assert!(on(2, &ran) >= 30, "{}", on(2, &ran));
+        for (number, task) in (0..).zip(local) {
+            assert_eq!(task.fetch_ref().unwrap().0, 1 + number);
+        }
+    });
+}
+
+#[test]
+fn a_result_that_turns_out_to_stay_is_made_where_it_is_wanted() {
+    alone(1, || {
+        let _cluster = Cluster::local().workers(1).threads(1).start().unwrap();
+        fn handles(number: u64) -> Vec<DTask<u64>> {
+            work(2);
+            (0..3).map(|part| spawn!((|x: u64| x)(10 * number + part))).collect()
+        }
+        let tasks: Vec<_> = (0..100_u64).map(|number| spawn!(handles(number))).collect();
+        for (number, task) in (0..).zip(tasks) {
+            let parts = fetch_all(&task.fetch().unwrap()).unwrap();
+            assert_eq!(parts, [10 * number, 10 * number + 1, 10 * number + 2]);
+        }
+    });
+}
+
+#[test]
+fn options_that_hold_here_hold_for_what_is_shared() {
+    alone(1, || {
+        let _cluster = Cluster::local().workers(1).threads(1).start().unwrap();
+        fn fails(number: u64) -> Result<u64, std::io::Error> {
+            work(2);
+            Err(std::io::Error::other(format!("number {number}")))
+        }
+        let tasks: Vec<_> =
+            (0..100).map(|number| spawn!(fails(number)?, name = format!("task-{number}"))).collect();
+        let mut workers = BTreeSet::new();
+        for (number, task) in (0..).zip(&tasks) {
+            let error = task.fetch().unwrap_err();
+            assert!(error.to_string().contains(&format!("`task-{number}`")), "{error}");
+            assert!(error.to_string().contains(&format!("number {number}")), "{error}");
+            workers.insert(error.task().unwrap().worker);
+        }
+        assert_eq!(workers.len(), 2);
+    });
+}
+
+#[test]
+fn f01_a_killed_worker_costs_only_what_it_had() {
+    alone(1, || {
+        let _cluster = Cluster::local().workers(3).threads(1).start().unwrap();
+        let victim = process_of(3);
+        fn square(number: u64) -> u64 {
+            work(2);
+            number * number
+        }
+        let tasks: Vec<_> = (0..500_u64).map(|number| spawn!(square(number))).collect();
+        wait_any(&tasks[400..]);
+        signal("-9", victim);
+        for (number, square) in (0..).zip(fetch_all(&tasks).unwrap()) {
+            assert_eq!(square, number * number);
+        }
+    });
+}
