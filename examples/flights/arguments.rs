@@ -14,6 +14,7 @@ Delays by hour of the day, as a table and as a chart.
 
   --svg PATH    where to write the chart            (flights.svg)
   --parts N     into how many tasks to split        (16)
+  --workers N   how many more processes run it      (PONIARD_WORKERS, else 0)
   --data PATH   Arrow file with `delay` and `time`  (the packaged one)
 ";
 
@@ -22,6 +23,7 @@ Delays by hour of the day, as a table and as a chart.
 pub(crate) struct Arguments {
     pub(crate) svg: PathBuf,
     pub(crate) parts: usize,
+    pub(crate) workers: Option<usize>,
     pub(crate) data: PathBuf,
     pub(crate) help: bool,
 }
@@ -29,8 +31,13 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads the words after the program's name.
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, String> {
-        let mut arguments =
-            Arguments { svg: "flights.svg".into(), parts: PARTS, data: packaged_data(), help: false };
+        let mut arguments = Arguments {
+            svg: "flights.svg".into(),
+            parts: PARTS,
+            workers: None,
+            data: packaged_data(),
+            help: false,
+        };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let option = word.to_string_lossy().into_owned();
@@ -39,10 +46,11 @@ impl Arguments {
                 "--svg" => arguments.svg = value()?.into(),
                 "--data" => arguments.data = value()?.into(),
                 "--parts" => arguments.parts = parts(&value()?.to_string_lossy())?,
+                "--workers" => arguments.workers = Some(workers(&value()?.to_string_lossy())?),
                 "--help" | "-h" => arguments.help = true,
                 _ => {
                     return Err(format!(
-                        "unknown argument `{option}`; it takes --svg, --parts, --data and --help"
+                        "unknown argument `{option}`; it takes --svg, --parts, --workers, --data and --help"
                     ));
                 }
             }
@@ -63,6 +71,10 @@ fn parts(text: &str) -> Result<usize, String> {
     }
 }
 
+fn workers(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("`--workers {text}`: it takes a number of processes, 0 for none"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,8 +93,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_one_line() {
         for (words, message) in [
-            (&["--prats", "3"][..], "unknown argument `--prats`; it takes --svg, --parts, --data and --help"),
+            (
+                &["--prats", "3"][..],
+                "unknown argument `--prats`; it takes --svg, --parts, --workers, --data and --help",
+            ),
             (&["--svg"], "`--svg` needs a value; try --help"),
+            (&["--workers", "two"], "`--workers two`: it takes a number of processes, 0 for none"),
             (&["--parts", "0"], "`--parts 0`: it takes a number from 1 to 10000"),
         ] {
             assert_eq!(parse(words).unwrap_err(), message);

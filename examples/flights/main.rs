@@ -51,7 +51,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // The first spawn would start the runtime too, but where PONIARD_THREADS makes no sense this line says so by itself.
-    let _cluster = Cluster::from_env().start()?;
+    let mut cluster = Cluster::from_env();
+    if let Some(workers) = arguments.workers {
+        cluster = cluster.workers(workers);
+    }
+    let _cluster = cluster.start()?;
     let path = &arguments.data;
     let file = File::<Table>::open(path).map_err(|error| ReadError::of_file(&error, path))?.format(ArrowIpc);
     let flights = spawn!(Flights::of(&file, path.clone())?);
