@@ -11,6 +11,7 @@ pub fn lock() -> MutexGuard<'static, Option<Arc<Topology>>> {
 }
 
 /// Changes the topology of the runtime, if one runs.
+#[cfg(feature = "cluster")]
 pub(crate) fn change(work: impl FnOnce(&mut Topology)) {
     if let Some(topology) = &mut *lock() {
         work(Arc::make_mut(topology));

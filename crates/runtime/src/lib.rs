@@ -20,7 +20,12 @@ mod enter;
 pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;
+mod settings;
 #[cfg(feature = "cluster")]
+pub mod workers;
+#[cfg(not(feature = "cluster"))]
+#[path = "workers_absent.rs"]
 pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};
+pub use settings::Settings;

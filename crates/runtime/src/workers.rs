@@ -11,11 +11,11 @@ mod mail;
 mod post;
 mod trips;
 
-pub use birth::Settings;
 pub use launch::LaunchError;
 pub(crate) use launch::MARK;
 pub(crate) use life::worker_main;
 
+use crate::settings::Settings;
 use launch::Workers;
 use poniard_model::WorkerId;
 use std::collections::BTreeMap;

@@ -1,33 +1,14 @@
 //! What a worker process learns when it is born, by its standard input.
 
+use crate::settings::Settings;
 use poniard_model::WorkerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Bytes of a birth: a few paths and numbers.
 const BIRTH_BYTES_MAX: u32 = 1 << 20;
-
-/// How large a worker is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Processors.
-    pub threads: usize,
-    /// Words for [`Scope::label`](poniard_model::Scope::label).
-    pub labels: Vec<String>,
-    /// Bytes of memory for large results.
-    pub budget: u64,
-    /// Bytes of memory to which one task may bring it that is let in alone.
-    pub alone: u64,
-    /// Folders for what does not fit.
-    pub spill_folders: Vec<PathBuf>,
-    /// Bytes that may lie there.
-    pub spill_limit: u64,
-    /// How long a task waits for a worker when all that fit it are gone.
-    pub no_worker_timeout: Duration,
-}
 
 /// What a worker process learns when it is born.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +66,7 @@ impl fmt::Debug for Birth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn birth() -> Birth {
         let settings = Settings {

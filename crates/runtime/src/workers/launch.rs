@@ -1,12 +1,13 @@
 //! Starting worker processes on this machine, and ending them.
 
-use super::birth::{Birth, Settings};
+use super::birth::Birth;
 use super::driver::{Core, Exits, Input};
 use super::inbox;
 use super::life::member;
 use super::mail::Mail;
 use super::post::Post;
 use crate::message::Message;
+use crate::settings::Settings;
 use poniard_model::WorkerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

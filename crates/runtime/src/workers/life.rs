@@ -1,10 +1,11 @@
 //! The life of a worker process, from before `main` to its end.
 
-use super::birth::{Birth, Settings};
+use super::birth::Birth;
 use super::driver::{Core, Exits};
 use super::inbox;
 use super::mail::Mail;
 use crate::message::Member;
+use crate::settings::Settings;
 use crate::{MemoryConfig, directory, memory};
 use poniard_model::{ProcessorKind, Topology, Worker, WorkerId};
 use std::fs::File;

@@ -1,0 +1,36 @@
+//! Worker processes in a build that has none.
+
+use crate::settings::Settings;
+use poniard_model::WorkerId;
+use std::fmt;
+
+/// This build has no worker processes.
+#[derive(Debug)]
+pub struct LaunchError;
+
+/// Starts no worker.
+///
+/// # Errors
+/// Always: this build has none.
+pub fn start(_: Settings, _: usize) -> Result<(), LaunchError> {
+    Err(LaunchError)
+}
+
+/// Starts no worker.
+///
+/// # Errors
+/// Always: this build has none.
+pub fn add(_: usize) -> Result<Vec<WorkerId>, LaunchError> {
+    Err(LaunchError)
+}
+
+/// There are none to end.
+pub fn end() {}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this program was built without the feature `cluster`")
+    }
+}
+
+impl std::error::Error for LaunchError {}
