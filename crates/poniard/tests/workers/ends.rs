@@ -99,15 +99,16 @@ fn workers_end_with_the_cluster_and_another_can_start() {
             assert!(processes.into_iter().all(is_alive));
             drop(first);
             assert!(!processes.into_iter().any(is_alive), "they were waited for");
-            assert!(folders().is_empty(), "{:?}", folders());
+            let folders = folders(std::process::id());
+            assert!(folders.is_empty(), "{folders:?}");
         }
     });
 }
 
-/// The folders in which workers of this process meet.
-fn folders() -> Vec<std::path::PathBuf> {
+/// The folders in which workers of a process meet.
+fn folders(process: u32) -> Vec<std::path::PathBuf> {
     let parent = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| "/tmp".into(), std::path::PathBuf::from);
-    let mark = format!("poniard-{}-", std::process::id());
+    let mark = format!("poniard-{process}-");
     let entries = std::fs::read_dir(parent).unwrap().flatten().map(|entry| entry.path());
     entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&mark)).collect()
 }
@@ -138,6 +139,7 @@ fn f06_workers_die_with_worker_1_whatever_kills_it() {
         first.wait().unwrap();
         until("the workers are gone", || !processes.iter().copied().any(is_alive));
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        assert!(folders(first.id()).is_empty(), "{:?}", folders(first.id()));
     });
 }
 

@@ -10,6 +10,7 @@ use crate::{MemoryConfig, directory, memory};
 use poniard_model::{ProcessorKind, Topology, Worker, WorkerId};
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(crate) fn worker_main(mut by_birth: File) -> ! {
     let lived = Birth::read(&mut by_birth)
         .map_err(|error| format!("cannot learn from worker 1 who it is: {error}"))
         .and_then(|birth| {
-            end_with_worker_1(by_birth)?;
+            end_with_worker_1(by_birth, birth.folder.clone())?;
             live(birth)
         });
     match lived {
@@ -43,7 +44,7 @@ pub(crate) fn worker_main(mut by_birth: File) -> ! {
 }
 
 /// Ends this process when worker 1 does, whatever ends that: the pipe has no other end then.
-fn end_with_worker_1(mut pipe: File) -> Result<(), String> {
+fn end_with_worker_1(mut pipe: File, folder: PathBuf) -> Result<(), String> {
     let watch = move || {
         let mut nothing = [0; 64];
         while !matches!(pipe.read(&mut nothing), Ok(0)) {}
@@ -51,6 +52,8 @@ fn end_with_worker_1(mut pipe: File) -> Result<(), String> {
             // It ends in order already, as far as it can.
             stop(WorkerId::FIRST);
         } else {
+            // Nobody else is left who would.
+            let _ = std::fs::remove_dir_all(folder);
             std::process::exit(ORPHANED);
         }
     };
