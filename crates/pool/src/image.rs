@@ -136,7 +136,8 @@ mod tests {
     fn what_lies_elsewhere_has_no_offset() {
         assert_eq!(code_offset(libc::getpid as *const () as usize), None, "a library's");
         assert_eq!(code_offset((&raw const SITE).addr()), None, "a static is no code");
-        let on_heap: &'static Site = Box::leak(Box::new(Site::new("heap", file!(), 2)));
+        static ON_HEAP: OnceLock<Box<Site>> = OnceLock::new();
+        let on_heap = ON_HEAP.get_or_init(|| Box::new(Site::new("heap", file!(), 2)));
         assert_eq!(site_offset(on_heap), None);
         for offset in [u64::MAX, u64::MAX / 2, 1 << 40] {
             assert_eq!((code_at(offset), site_address(offset)), (None, None));
