@@ -18,7 +18,6 @@ pub(crate) use life::worker_main;
 use crate::settings::Settings;
 use launch::Workers;
 use poniard_model::WorkerId;
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// The workers that this process has started.
@@ -64,9 +63,4 @@ extern "C" fn end_at_exit() {
     if let Ok(thread) = std::thread::Builder::new().spawn(end) {
         let _ = thread.join();
     }
-}
-
-/// The process of each worker that runs, for those who look at them.
-pub fn processes() -> BTreeMap<WorkerId, u32> {
-    lock().as_ref().map(Workers::processes).unwrap_or_default()
 }

@@ -167,11 +167,6 @@ impl Away {
         self.task().attempt()
     }
 
-    /// The task, for an error that happened to it on this worker.
-    pub fn as_failed(&self, worker: WorkerId) -> FailedTask {
-        FailedTask { worker, ..self.task().as_failed(self.attempt()) }
-    }
-
     /// Whether somebody has ended the task, or wants it to stop.
     pub fn is_over(&self) -> bool {
         self.task().flags() & (CANCELLED | HALTED | TIMED_OUT) != 0 || self.extra().is_resolved()

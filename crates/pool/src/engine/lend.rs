@@ -8,6 +8,7 @@ use super::away::{self, Away};
 use super::{Engine, attempt, inject, queue, running, steal};
 use crate::task::extra::Extra;
 use crate::task::{GATED, HALTED, HOME, PLACED, Ran, TaskRef};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Tasks that are looked at in vain before a search ends: those next to them will stay as well.
 const MISSES_MAX: usize = 16;
@@ -92,19 +93,14 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
 
 impl Engine {
     fn plain_ready(&self) -> usize {
-        let injected = self.injected_len.load(std::sync::atomic::Ordering::Relaxed);
+        let injected = self.injected_len.load(Relaxed);
         injected + self.seats.iter().map(crate::deque::Deque::len).sum::<usize>()
     }
 
     /// Takes the oldest task of those who have the most.
     fn coldest(&'static self) -> Option<TaskRef> {
         let longest = self.seats.iter().max_by_key(|deque| deque.len());
-        longest.and_then(steal).or_else(|| {
-            let mut injected = self.injected();
-            let task = injected.pop_front();
-            self.injected_len.store(injected.len(), std::sync::atomic::Ordering::Relaxed);
-            task
-        })
+        longest.and_then(steal).or_else(|| self.pop_injected())
     }
 }
 

@@ -257,6 +257,17 @@ impl Engine {
         self.injected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the oldest injected task off.
+    fn pop_injected(&self) -> Option<TaskRef> {
+        if self.injected_len.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut injected = self.injected();
+        let task = injected.pop_front();
+        self.injected_len.store(injected.len(), Ordering::Relaxed);
+        task
+    }
+
     /// Takes all injected tasks off.
     pub(crate) fn drain_injected(&self) -> Vec<TaskRef> {
         let mut injected = self.injected();
@@ -441,13 +452,9 @@ impl Engine {
     }
 
     fn find_elsewhere(&'static self, context: &'static Context) -> Option<TaskRef> {
-        if self.injected_len.load(Ordering::Relaxed) != 0 {
-            let mut injected = self.injected();
-            let task = injected.pop_front();
-            self.injected_len.store(injected.len(), Ordering::Relaxed);
-            if task.is_some() {
-                return task;
-            }
+        let injected = self.pop_injected();
+        if injected.is_some() {
+            return injected;
         }
         let seats = self.seats.len();
         let first = context.random() as usize;

@@ -10,7 +10,7 @@ use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::{self, Away};
-use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Take};
+use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,8 +67,8 @@ pub(crate) struct Core {
     exits: Exits,
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
-    /// Tasks of others that are here.
-    guests: HashMap<(WorkerId, TaskId), (Sending, AnyHandle)>,
+    /// Tasks of others that are here; `None` for one that could not begin, and whose end is about to be told.
+    guests: HashMap<(WorkerId, TaskId), (Sending, Option<AnyHandle>)>,
     /// Those among them whose owner has to know that they begin, until it does.
     watched: HashMap<(WorkerId, TaskId), (Sending, Run)>,
     /// What has ended, until it is sent.
@@ -173,7 +173,7 @@ impl Core {
             away.fail_for_good(me, Cause::scheduling("cannot run: the cluster was stopped"));
         }
         for (_, guest) in self.guests.into_values() {
-            guest.cancel();
+            guest.inspect(AnyHandle::cancel);
         }
     }
 
@@ -213,7 +213,7 @@ impl Core {
             }
             Action::Stop { owner, task } => {
                 self.watched.remove(&(owner, task));
-                if let Some((_, guest)) = self.guests.remove(&(owner, task)) {
+                if let Some((_, Some(guest))) = self.guests.remove(&(owner, task)) {
                     guest.cancel();
                 }
             }
@@ -235,15 +235,19 @@ impl Core {
         if away.is_over() {
             return drop(away);
         }
-        let handle = away.handle();
-        let (task, tell) = (handle.id(), self.exits.tell);
-        match self.trips.begin(away) {
-            Ok(spec) => {
-                handle.on_abort(move || tell(Input::Cancel(task)));
-                self.tell(Event::Ready { spec, queued: travel::ready() });
-            }
+        match self.begin(away) {
+            Ok(spec) => self.tell(Event::Ready { spec, queued: travel::ready() }),
             Err((away, why)) => away.fail_for_good(self.me.worker.id, Cause::scheduling(why)),
         }
+    }
+
+    /// Takes a task on, and hears of its cancel; or gives it back with the reason why it cannot go anywhere.
+    fn begin(&mut self, away: Away) -> Result<Spec, (Away, String)> {
+        let handle = away.handle();
+        let (task, tell) = (handle.id(), self.exits.tell);
+        let spec = self.trips.begin(away)?;
+        handle.on_abort(move || tell(Input::Cancel(task)));
+        Ok(spec)
     }
 
     /// Takes tasks out of the pool for others. Gives what the scheduler is to be told of it.
@@ -256,13 +260,8 @@ impl Core {
         let taken = travel::take(|ready| take.amount(ready));
         let mut specs = Vec::new();
         for away in taken {
-            let handle = away.handle();
-            let (task, tell) = (handle.id(), self.exits.tell);
-            match self.trips.begin(away) {
-                Ok(spec) => {
-                    handle.on_abort(move || tell(Input::Cancel(task)));
-                    specs.push(spec);
-                }
+            match self.begin(away) {
+                Ok(spec) => specs.push(spec),
                 Err((away, _)) => away.stay(),
             }
         }
@@ -384,15 +383,14 @@ impl Core {
         let tell = self.exits.tell;
         let Some(build) = self.builds.get(&owner).copied() else { return };
         let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
-        if let Some(task) = guests::launch(build, run, reply) {
-            self.guests.insert((owner, sending.task), (sending, task));
-        }
+        let guest = guests::launch(build, run, reply);
+        self.guests.insert((owner, sending.task), (sending, guest));
     }
 
     fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Outcome) {
         let key = (owner, sending.task);
-        // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later one of the same task.
-        if self.guests.get(&key).is_some_and(|(current, _)| *current != sending) {
+        // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
+        if self.guests.get(&key).is_none_or(|(current, _)| *current != sending) {
             return;
         }
         self.guests.remove(&key);
@@ -411,7 +409,8 @@ impl Core {
         if self.watched.remove(&key).is_some() {
             return true;
         }
-        let is_out = self.guests.get(&key).is_some_and(|(_, guest)| guest.withdraw());
+        let guest = self.guests.get(&key).and_then(|(_, guest)| guest.as_ref());
+        let is_out = guest.is_some_and(AnyHandle::withdraw);
         is_out && self.guests.remove(&key).is_some()
     }
 

@@ -8,14 +8,14 @@ use super::mail::Mail;
 use super::post::Post;
 use crate::message::Message;
 use crate::settings::Settings;
+use poniard_fabric::entropy::entropy;
 use poniard_model::WorkerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
-use std::io::Read;
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub(crate) const MARK: &str = "PONIARD_WORKER";
 /// How long a worker may take to join: it is seconds only where the machine is very busy.
 const JOINING: Duration = Duration::from_secs(60);
-/// How long workers that are told to end may take, before they are killed.
+/// How long workers that are told to end may take, before their pipes are cut.
 const ENDING: Duration = Duration::from_secs(5);
 
 /// Worker processes of this machine, which this process has started. Dropped, they end.
@@ -49,19 +49,12 @@ struct Shared {
 struct State {
     /// The highest number that was given.
     last: u32,
-    running: BTreeMap<WorkerId, Running>,
+    /// Those that run, each with the pipe by which it knows that this process is there: it ends when that goes.
+    running: BTreeMap<WorkerId, Option<ChildStdin>>,
     /// Whom each has met.
     met: BTreeMap<WorkerId, BTreeSet<WorkerId>>,
     /// How those ended that did before they had joined.
     stillborn: BTreeMap<WorkerId, String>,
-}
-
-/// A process that runs.
-#[derive(Debug)]
-struct Running {
-    process: u32,
-    /// It ends when this goes.
-    pipe: Option<ChildStdin>,
 }
 
 /// Workers could not be started.
@@ -79,7 +72,8 @@ impl Workers {
     /// When there is no place for the sockets by which they talk.
     pub(super) fn prepare(settings: Settings) -> Result<Workers, LaunchError> {
         let folder = Folder::new()?;
-        let (token, life) = (random()?, life()?);
+        let token = entropy().map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
+        let life = life()?;
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         shared.lock().last = WorkerId::FIRST.0;
         *REGISTER.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&shared);
@@ -146,8 +140,7 @@ impl Workers {
             settings: self.settings.clone(),
         };
         let told = birth.write(&mut pipe);
-        let running = Running { process: child.id(), pipe: Some(pipe) };
-        self.shared.lock().running.insert(number, running);
+        self.shared.lock().running.insert(number, Some(pipe));
         self.watch(number, child)?;
         told.map_err(|error| LaunchError(format!("cannot tell {number} who it is: {error}")))?;
         Ok(number)
@@ -179,11 +172,6 @@ impl Workers {
         };
         let started = std::thread::Builder::new().name(format!("watch-{number}")).spawn(watch);
         started.map(drop).map_err(|error| LaunchError(format!("cannot watch {number}: {error}")))
-    }
-
-    /// The process of each worker that runs, for those who look at them.
-    pub(super) fn processes(&self) -> BTreeMap<WorkerId, u32> {
-        self.shared.lock().running.iter().map(|(worker, running)| (*worker, running.process)).collect()
     }
 }
 
@@ -228,7 +216,7 @@ impl Drop for Workers {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 // They end when the pipe does.
-                state.running.values_mut().for_each(|running| running.pipe = None);
+                state.running.values_mut().for_each(|pipe| *pipe = None);
                 break;
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -265,14 +253,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// Bytes that nobody can foresee.
-fn random() -> Result<[u8; 32], LaunchError> {
-    let mut bytes = [0; 32];
-    let read = File::open(Path::new("/dev/urandom")).and_then(|mut file| file.read_exact(&mut bytes));
-    read.map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
-    Ok(bytes)
 }
 
 /// A number for the life of a process: later ones are larger.

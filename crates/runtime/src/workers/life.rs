@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How long a worker that is told to end waits for tasks that run and do not look at `cancelled`.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The exit status of a worker that ended by itself because worker 1 did.
+/// The exit status of a worker that ended by itself because worker 1 did, or waited no longer.
 const ORPHANED: i32 = 3;
 
 /// What the driver of a worker calls.
@@ -48,14 +48,9 @@ fn end_with_worker_1(mut pipe: File, folder: PathBuf) -> Result<(), String> {
     let watch = move || {
         let mut nothing = [0; 64];
         while !matches!(pipe.read(&mut nothing), Ok(0)) {}
-        if *STOPPED.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            // It ends in order already, as far as it can.
-            stop(WorkerId::FIRST);
-        } else {
-            // Nobody else is left who would.
-            let _ = std::fs::remove_dir_all(folder);
-            std::process::exit(ORPHANED);
-        }
+        // Nobody else may be left who would.
+        let _ = std::fs::remove_dir_all(folder);
+        std::process::exit(ORPHANED);
     };
     let started = std::thread::Builder::new().name("watch-w1".into()).spawn(watch);
     started.map(drop).map_err(|error| format!("cannot start a thread: {error}"))
