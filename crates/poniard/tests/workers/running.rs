@@ -97,7 +97,8 @@ fn scopes_name_processors_of_workers() {
 fn tasks_for_either_of_two_workers_are_shared_out() {
     alone(1, || {
         let _cluster = cluster(2);
-        let tasks: Vec<_> = (0..40).map(|_| spawn!(my_id(), scope = Scope::workers([2, 3]))).collect();
+        let tasks: Vec<_> =
+            (0..40).map(|_| spawn!(sharing::work(3), scope = Scope::workers([2, 3]))).collect();
         let ran = fetch_all(&tasks).unwrap();
         let of = |worker| ran.iter().filter(|ran| **ran == WorkerId(worker)).count();
         assert!(of(2) >= 10 && of(3) >= 10, "{ran:?}");

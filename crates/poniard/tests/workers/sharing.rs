@@ -4,7 +4,7 @@ use super::*;
 use std::collections::BTreeSet;
 
 /// Works for so many milliseconds, and tells where.
-fn work(milliseconds: u64) -> WorkerId {
+pub(super) fn work(milliseconds: u64) -> WorkerId {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_millis(milliseconds) {
         std::hint::spin_loop();
