@@ -1,5 +1,3 @@
-#![allow(unused_imports)]
-
 use poniard::prelude::*;
 
 #[cfg(feature = "async")]

@@ -1,4 +1,4 @@
-//! Both, as one scope.
+// Both, as one scope.
 
 use poniard::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Something to make.
+// Something to make.
 
 use poniard::prelude::*;
 

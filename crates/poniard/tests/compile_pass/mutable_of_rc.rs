@@ -1,4 +1,4 @@
-//! A value that threads may share.
+// A value that threads may share.
 
 use poniard::prelude::*;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One place for a mutable.
+// One place for a mutable.
 
 use poniard::prelude::*;
 

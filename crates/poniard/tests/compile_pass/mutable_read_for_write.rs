@@ -1,4 +1,4 @@
-//! `&mut m` gives `&mut T`.
+// `&mut m` gives `&mut T`.
 
 use poniard::prelude::*;
 

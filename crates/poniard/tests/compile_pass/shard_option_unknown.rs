@@ -1,4 +1,4 @@
-//! A piece for each thread.
+// A piece for each thread.
 
 use poniard::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A piece for each of these processors.
+// A piece for each of these processors.
 
 use poniard::prelude::*;
 
