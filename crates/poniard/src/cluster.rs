@@ -5,7 +5,7 @@ use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
 use poniard_runtime::directory::lock;
 use poniard_runtime::machine::{available_memory, node};
-use poniard_runtime::{MemoryConfig, MemoryUsage, Settings};
+use poniard_runtime::{MemoryConfig, MemoryUsage, Settings, Traffic};
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -109,6 +109,11 @@ impl Cluster {
     /// What large results take, in memory and on disk, and what was moved between the two.
     pub fn memory_usage(&self) -> MemoryUsage {
         memory_usage()
+    }
+
+    /// How many bytes of values this process has given to other workers, as copies or as places in memory.
+    pub fn traffic(&self) -> Traffic {
+        poniard_runtime::traffic()
     }
 
     /// The worker processes, this one first.

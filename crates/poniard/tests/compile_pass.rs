@@ -6,7 +6,7 @@
 macro_rules! programs {
     ($($name:ident)*) => {
         $(
-            #[allow(unused_imports, reason = "two of them are empty without a feature")]
+            #[allow(unused_imports, clippy::ptr_arg, clippy::useless_vec, reason = "they are what users write")]
             mod $name {
                 include!(concat!("compile_pass/", stringify!($name), ".rs"));
 

@@ -41,7 +41,7 @@ mod turns;
 pub mod travel {
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
-    pub use crate::engine::lend::{ready, take, tell_idle, want_work};
+    pub use crate::engine::lend::{lend_large, ready, take, tell_idle, want_work};
     pub use crate::task::parcel::{Arrived, Entry, Parcel, Piece, Unmovable};
 }
 

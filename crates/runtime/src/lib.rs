@@ -5,6 +5,7 @@
 //! * [`machine`]: how much memory there is.
 //! * [`directory`]: which workers and processors there are.
 //! * `enter`: what is called before `main`; `code`: what another process says of code. The two files with `unsafe`.
+//! * `traffic`: how many bytes went to other workers.
 //! * `message`: what workers say to each other.
 //! * [`workers`]: processes that are started, tasks that leave and come home, guests.
 #![deny(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;
 mod settings;
+mod traffic;
 #[cfg(feature = "cluster")]
 pub mod workers;
 #[cfg(not(feature = "cluster"))]
@@ -29,3 +31,4 @@ pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};
 pub use settings::Settings;
+pub use traffic::{Traffic, traffic};

@@ -1,16 +1,19 @@
 //! What workers say to each other.
 
-use poniard_model::codec::{Encoded, SharedBytes};
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
+use poniard_store::SharedPlace;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Something that a worker says to another.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Message {
     /// To everybody who joins, first of all: who the sender is.
     Hello(Member),
+    /// The sender can read the receiver's memory.
+    Sees,
+    /// The sender reads no more what the receiver has lent it under these numbers.
+    Over(Vec<u64>),
     /// To worker 1: who the sender has met.
     Met(Vec<WorkerId>),
     /// From one scheduler to another: run these tasks.
@@ -44,6 +47,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Member {
     pub(crate) worker: Worker,
     pub(crate) processors: Vec<ProcessorKind>,
+    /// Some bytes, and where they lie in its memory: who finds them there is on the same host.
+    pub(crate) sample: (Vec<u8>, Option<SharedPlace>),
 }
 
 /// A task that is to be run.
@@ -85,46 +90,25 @@ pub(crate) enum PieceTold {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Bytes {
     head: Vec<u8>,
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<BufferTold>,
 }
 
-impl PieceTold {
-    /// How many bytes it has.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            PieceTold::Value(bytes) => bytes.len(),
-            PieceTold::Count(_) => 0,
-        }
-    }
+/// A buffer of a value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum BufferTold {
+    /// With the message.
+    Here(Vec<u8>),
+    /// In the memory of the sender, who keeps it until it hears that this lease is over.
+    Lent { place: SharedPlace, lease: u64 },
 }
 
 impl Bytes {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.head.len() + self.buffers.iter().map(Vec::len).sum::<usize>()
+    pub(crate) fn new(head: Vec<u8>, buffers: Vec<BufferTold>) -> Bytes {
+        Bytes { head, buffers }
     }
-}
 
-impl From<&Encoded> for Bytes {
-    fn from(encoded: &Encoded) -> Bytes {
-        let buffers = encoded.buffers().iter().map(|buffer| buffer.bytes().to_vec()).collect();
-        Bytes { head: encoded.head().to_vec(), buffers }
-    }
-}
-
-impl From<Bytes> for Encoded {
-    fn from(bytes: Bytes) -> Encoded {
-        let shared = |buffer| Arc::new(Buffer(buffer)) as Arc<dyn SharedBytes>;
-        Encoded::from_parts(bytes.head, bytes.buffers.into_iter().map(shared).collect())
-    }
-}
-
-/// A buffer that came with a message.
-struct Buffer(Vec<u8>);
-
-impl SharedBytes for Buffer {
-    fn bytes(&self) -> &[u8] {
-        &self.0
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<BufferTold>) {
+        (self.head, self.buffers)
     }
 }
 

@@ -6,6 +6,7 @@ mod engine;
 mod guests;
 mod inbox;
 mod launch;
+mod leases;
 mod life;
 mod mail;
 mod post;

@@ -5,6 +5,7 @@
 //! is over it, oldest first, goes back to the kernel at once, and its addresses are *cold* until they are cut again.
 
 use crate::extents::Extents;
+use crate::place::SharedFile;
 use crate::refusal::TakeError;
 use crate::size::{self, slot_bytes};
 use crate::slab::{Backing, Pages, Slab, SlabId};
@@ -67,13 +68,14 @@ pub struct ArenaUsage {
 
 #[derive(Debug)]
 struct Shared {
-    backing: Backing,
     state: Mutex<State>,
 }
 
 /// Where all slots are. Each byte of a slab is in use, warm, cold, or with a thread that is just giving it back.
 #[derive(Debug)]
 struct State {
+    /// What is behind the slabs that are mapped from now on.
+    backing: Backing,
     slabs: BTreeMap<SlabId, Mapped>,
     /// Slabs mapped so far, of which the last is the newest number.
     mapped: u64,
@@ -126,6 +128,7 @@ impl Arena {
     /// An arena without slabs; the first slot maps one.
     pub fn new(config: ArenaConfig) -> Arena {
         let state = State {
+            backing: config.backing,
             slabs: BTreeMap::new(),
             mapped: 0,
             warm: BTreeMap::new(),
@@ -138,7 +141,7 @@ impl Arena {
             slots: 0,
             freed: 0,
         };
-        Arena(Arc::new(Shared { backing: config.backing, state: Mutex::new(state) }))
+        Arena(Arc::new(Shared { state: Mutex::new(state) }))
     }
 
     /// The arena of this process, from which tiles and blobs take their memory unless told otherwise.
@@ -160,7 +163,7 @@ impl Arena {
                     let mut state = self.0.lock();
                     state.in_use_bytes -= bytes;
                     state.slots -= 1;
-                    Err(TakeError::refused(len, bytes, state.in_use_bytes, self.0.backing, cause))
+                    Err(TakeError::refused(len, bytes, state.in_use_bytes, state.backing, cause))
                 }
             },
         }
@@ -204,6 +207,17 @@ impl Arena {
         self.0.release(aside);
     }
 
+    /// Sets what is behind the slots from now on: those that buffers have stay as they are.
+    pub fn set_backing(&self, backing: Backing) {
+        let mut state = self.0.lock();
+        if state.backing != backing {
+            state.backing = backing;
+            let aside = state.cool_to(0);
+            drop(state);
+            self.0.release(aside);
+        }
+    }
+
     /// Gives the memory of all warm slots back to the kernel.
     pub fn cool(&self) {
         let aside = self.0.lock().cool_to(0);
@@ -228,14 +242,14 @@ impl Arena {
             return Ok(part);
         }
         let wished = state.next_slab(bytes);
-        match state.map(wished, bytes, self.0.backing) {
+        match state.map(wished, bytes) {
             Ok(part) => Ok(part),
             Err(_) => {
                 let aside = state.cool_to(0);
                 drop(state);
                 self.0.release(aside);
                 let mut state = self.0.lock();
-                state.carve(bytes).map_or_else(|| state.map(bytes, bytes, self.0.backing), Ok)
+                state.carve(bytes).map_or_else(|| state.map(bytes, bytes), Ok)
             }
         }
     }
@@ -291,12 +305,12 @@ impl State {
         Some(part)
     }
 
-    /// Counts a slot as freed and keeps it warm, unless it is above the limit alone; gives what must cool for it.
+    /// Counts a slot as freed and keeps it warm, unless it is above the limit alone or of another kind than later ones; gives what must cool for it.
     fn free(&mut self, part: Part) -> Vec<Part> {
         self.in_use_bytes -= part.bytes;
         self.slots -= 1;
         let room = self.warm_room();
-        if part.bytes > room {
+        if part.bytes > room || part.slab.backing() != self.backing {
             return vec![part];
         }
         let aside = self.cool_to(room - part.bytes);
@@ -324,8 +338,9 @@ impl State {
     }
 
     fn carve(&mut self, bytes: usize) -> Option<Part> {
-        let pages = pages_of(bytes);
-        self.slabs.values_mut().filter(|mapped| mapped.pages == pages).find_map(|mapped| {
+        let (pages, backing) = (pages_of(bytes), self.backing);
+        let fits = |mapped: &&mut Mapped| mapped.pages == pages && mapped.slab.backing() == backing;
+        self.slabs.values_mut().filter(fits).find_map(|mapped| {
             let offset = mapped.cold.take(bytes)?;
             Some(Part { slab: mapped.slab.clone(), offset, bytes })
         })
@@ -340,9 +355,9 @@ impl State {
     }
 
     /// Maps a slab and cuts its first slot.
-    fn map(&mut self, slab_bytes: usize, bytes: usize, backing: Backing) -> io::Result<Part> {
+    fn map(&mut self, slab_bytes: usize, bytes: usize) -> io::Result<Part> {
         let pages = pages_of(bytes);
-        let slab = Arc::new(Slab::map(SlabId::new(self.mapped), slab_bytes, backing, pages)?);
+        let slab = Arc::new(Slab::map(SlabId::new(self.mapped), slab_bytes, self.backing, pages)?);
         self.mapped += 1;
         let mut cold = Extents::all(slab_bytes);
         let offset = cold.take(bytes).expect("the slab is at least as large as its first slot");
@@ -375,6 +390,11 @@ impl Slot {
 
     pub(crate) fn slab(&self) -> SlabId {
         self.slab.id()
+    }
+
+    /// The memory file that it lies in, as other processes of this host find it.
+    pub(crate) fn shared(&self) -> Option<SharedFile> {
+        self.slab.shared()
     }
 
     pub(crate) fn offset(&self) -> usize {

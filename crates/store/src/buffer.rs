@@ -2,6 +2,8 @@
 
 use crate::arena::{Arena, Slot};
 use crate::mapping::{Mapping, page_bytes};
+use crate::neighbour::{Neighbour, Neighbours};
+use crate::place::SharedPlace;
 use crate::refusal::TakeError;
 use crate::size::readable;
 use crate::slab::SlabId;
@@ -69,6 +71,8 @@ enum Home {
     File(#[expect(dead_code, reason = "its drop unmaps")] Mapping),
     /// A vector whose elements are plain data; nobody else can reach them.
     Vec(#[expect(dead_code, reason = "its drop frees")] Box<dyn Any + Send + Sync>),
+    /// In another process of this host.
+    Neighbour(Neighbour),
     /// Somebody's bytes, which others may read as well.
     Owner(#[expect(dead_code, reason = "its drop frees")] Arc<dyn Any + Send + Sync>),
     Static,
@@ -143,6 +147,23 @@ impl Buf {
         Ok(Buf::at(start, mapped - skipped as usize, Home::File(mapping)))
     }
 
+    /// The bytes at a place of another process, read where they are; `over` is called when nobody here reads them any more, or
+    /// at once when they cannot be had. They are copied only where this process has no addresses left for them.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound) when the process or its memory is gone; else what the kernel says: this process may
+    /// not look at the other's memory, or has no descriptor or no memory left.
+    pub fn open(
+        neighbours: &Neighbours,
+        place: SharedPlace,
+        over: impl FnOnce() + Send + Sync + 'static,
+    ) -> io::Result<Buf> {
+        let there = neighbours.open(place, over)?;
+        let bytes = there.as_ref();
+        let (start, len) = (NonNull::from(bytes).cast(), bytes.len());
+        Ok(Buf::at(start, len, Home::Neighbour(there)))
+    }
+
     fn at(start: NonNull<u8>, len: usize, home: Home) -> Buf {
         Buf { start, len, home: Arc::new(home) }
     }
@@ -171,6 +192,21 @@ impl Buf {
         Some(Place { slab: slot.slab(), offset: slot.offset() + skipped, len: self.len })
     }
 
+    /// Where other processes of this host find it, when it lies in a memory file.
+    pub fn shared_place(&self) -> Option<SharedPlace> {
+        let skipped = |start: NonNull<u8>| self.start.addr().get() - start.addr().get();
+        match &*self.home {
+            Home::Slot(slot) => {
+                let offset = slot.offset() + skipped(slot.start());
+                Some(SharedPlace::new(slot.shared()?, offset, self.len))
+            }
+            Home::Neighbour(there) => {
+                Some(there.place(skipped(NonNull::from(there.as_ref()).cast()), self.len))
+            }
+            Home::Small(_) | Home::File(_) | Home::Vec(_) | Home::Owner(_) | Home::Static => None,
+        }
+    }
+
     /// The arena that its slot is of.
     pub fn arena(&self) -> Option<Arena> {
         let Home::Slot(slot) = &*self.home else { return None };
@@ -187,7 +223,7 @@ impl Buf {
         match Arc::get_mut(&mut self.home)? {
             // SAFETY: `get_mut` says that no other `Buf` has this home, and no one else knows where these kinds are.
             Home::Slot(_) | Home::Small(_) | Home::Vec(_) => Some(unsafe { self.bytes_mut() }),
-            Home::File(_) | Home::Owner(_) | Home::Static => None,
+            Home::File(_) | Home::Neighbour(_) | Home::Owner(_) | Home::Static => None,
         }
     }
 
@@ -204,6 +240,7 @@ impl Buf {
             Home::Small(_) => "heap".to_owned(),
             Home::File(_) => "mapped file".to_owned(),
             Home::Vec(_) => "vector".to_owned(),
+            Home::Neighbour(there) => format!("{there:?}"),
             Home::Owner(_) => "foreign".to_owned(),
             Home::Static => "static".to_owned(),
         }
@@ -380,5 +417,7 @@ impl fmt::Debug for BufMut {
     }
 }
 
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;

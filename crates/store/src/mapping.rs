@@ -26,6 +26,8 @@ enum Access {
     Private,
     /// A file's bytes, not writable.
     ReadOnly,
+    /// A memory file of another process, not writable.
+    Neighbour,
 }
 
 impl Mapping {
@@ -46,6 +48,24 @@ impl Mapping {
         Mapping::map(bytes, Access::ReadOnly, Some(file.as_fd()), offset)
     }
 
+    /// All of a memory file of another process, which has so many bytes.
+    pub(crate) fn neighbour(file: &File, bytes: usize) -> io::Result<Mapping> {
+        use std::os::fd::AsFd;
+        Mapping::map(bytes, Access::Neighbour, Some(file.as_fd()), 0)
+    }
+
+    /// Bytes of a [`neighbour`](Mapping::neighbour)'s file, which that process promises to leave as they are.
+    ///
+    /// # Panics
+    /// When they are not within it.
+    pub(crate) fn neighbours_bytes(&self, offset: usize, len: usize) -> &[u8] {
+        assert!(offset <= self.bytes && len <= self.bytes - offset, "the bytes lie in their mapping");
+        // SAFETY: inside the mapping, as just checked.
+        let start = unsafe { self.base.add(offset) };
+        // SAFETY: mapped for as long as `self` is borrowed; the other process writes nothing there while it is lent.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
+    }
+
     fn map(bytes: usize, access: Access, file: Option<BorrowedFd<'_>>, offset: u64) -> io::Result<Mapping> {
         let (protection, flags) = match access {
             Access::Shared => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE),
@@ -54,6 +74,7 @@ impl Mapping {
                 (libc::PROT_READ | libc::PROT_WRITE, flags)
             }
             Access::ReadOnly => (libc::PROT_READ, libc::MAP_PRIVATE),
+            Access::Neighbour => (libc::PROT_READ, libc::MAP_SHARED),
         };
         let fd = file.map_or(-1, |file| file.as_raw_fd());
         let offset =

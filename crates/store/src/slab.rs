@@ -1,10 +1,13 @@
 //! A slab: a range of addresses that slots are cut from, with memory behind the slots that are in use or warm.
 
 use crate::mapping::Mapping;
+use crate::place::SharedFile;
 use crate::size::{HUGE_PAGE, PAGE};
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 /// The number of a slab in its process; no two slabs ever have the same.
@@ -36,7 +39,7 @@ pub(crate) struct Slab {
     id: SlabId,
     mapping: Mapping,
     /// The memory file behind it; none for anonymous memory.
-    file: Option<OwnedFd>,
+    file: Option<(OwnedFd, SharedFile)>,
 }
 
 impl SlabId {
@@ -65,7 +68,9 @@ impl Slab {
             Backing::Memfd => {
                 let file = memory_file(bytes)?;
                 let mapping = Mapping::shared(file.as_fd(), bytes)?;
-                Ok(Slab { id, mapping, file: Some(file) })
+                let file = File::from(file);
+                let shared = SharedFile::of(&file, file.metadata()?.ino(), bytes as u64);
+                Ok(Slab { id, mapping, file: Some((file.into(), shared)) })
             }
         }
     }
@@ -79,7 +84,16 @@ impl Slab {
     }
 
     pub(crate) fn file(&self) -> Option<&OwnedFd> {
-        self.file.as_ref()
+        self.file.as_ref().map(|(file, _)| file)
+    }
+
+    /// The memory file, as other processes of this host find it.
+    pub(crate) fn shared(&self) -> Option<SharedFile> {
+        self.file.as_ref().map(|(_, shared)| *shared)
+    }
+
+    pub(crate) fn backing(&self) -> Backing {
+        if self.file.is_some() { Backing::Memfd } else { Backing::Anonymous }
     }
 
     /// Where the byte at `offset` is.
@@ -99,7 +113,7 @@ impl Slab {
         let answer = match &self.file {
             // SAFETY: the range is in our mapping, and nobody uses it.
             None => unsafe { libc::madvise(start.cast(), bytes, libc::MADV_DONTNEED) },
-            Some(file) => {
+            Some((file, _)) => {
                 let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
                 let (fd, offset, bytes) = (file.as_raw_fd(), offset as libc::off_t, bytes as libc::off_t);
                 // SAFETY: the file is ours, and nobody uses this part of it.

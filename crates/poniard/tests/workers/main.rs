@@ -9,6 +9,7 @@
 #[path = "../rows/alone.rs"]
 #[allow(dead_code, reason = "shared with the other binaries")]
 mod alone;
+mod blocks;
 mod data;
 mod ends;
 mod lost;

@@ -138,9 +138,20 @@ fn go_on(task: TaskRef, answer: Waiting) {
     }
 }
 
-/// Lets a claimed task in, with what it reads pinned; or parks it.
+/// Lets a claimed task in that will run here, with what it reads pinned; or parks it.
 #[cold]
 pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
+    let is_beside = task.is_beside();
+    admit_to(task, is_beside)
+}
+
+/// The same for one that will run in another process: it takes no processor of this one.
+#[cold]
+pub(super) fn let_leave(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
+    admit_to(task, true)
+}
+
+fn admit_to(task: TaskRef, is_beside: bool) -> Option<(TaskRef, Vec<Pin>)> {
     let Some(keeper) = keeper() else { return Some((task, Vec::new())) };
     task.set_flags(GATED);
     let id = task.id();
@@ -148,7 +159,7 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     with(|waiting| waiting.insert(id, Waiting::Asking));
     let learned = task.site.result_bytes().or_else(|| (!task.may_be_large()).then_some(0));
     let result = learned.or((declared > 0).then_some(0)).map(|learned| learned.max(declared));
-    let wish = Wish { result, site: task.site, is_beside: task.is_beside(), again: again::made_by(&task) };
+    let wish = Wish { result, site: task.site, is_beside, again: again::made_by(&task) };
     if !keeper.asks(id, wish) {
         park(task);
         return None;

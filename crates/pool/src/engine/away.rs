@@ -82,7 +82,7 @@ pub(super) fn send(engine: &'static Engine, task: TaskRef) {
         return leave(engine, task);
     }
     // What it reads is in memory while it is packed.
-    if let Some((task, pins)) = admission::let_in(task) {
+    if let Some((task, pins)) = admission::let_leave(task) {
         kept::holding(pins, || {
             leave(engine, task);
             kept::let_go();

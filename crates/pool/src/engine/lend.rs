@@ -5,13 +5,23 @@
 //! taken it.
 
 use super::away::{self, Away};
-use super::{Engine, attempt, inject, queue, running, steal};
+use super::{Engine, admission, attempt, inject, queue, running, steal};
 use crate::task::extra::Extra;
+use crate::task::kept::{self, Pin};
 use crate::task::{GATED, HALTED, HOME, PLACED, Ran, TaskRef};
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Tasks that are looked at in vain before a search ends: those next to them will stay as well.
 const MISSES_MAX: usize = 16;
+
+/// Whether tasks that read or make large values may be lent.
+static LENDS_LARGE: AtomicBool = AtomicBool::new(false);
+
+/// Says whether tasks that read or make large values may be lent, from now on: whether such values cross without a copy.
+pub fn lend_large(may: bool) {
+    LENDS_LARGE.store(may, Relaxed);
+}
 
 /// Takes ready tasks that may run in another process, the coldest first: as many as `amount` makes of the number of all that are
 /// ready here.
@@ -62,8 +72,9 @@ enum Lent {
 }
 
 fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
-    let stays = task.flags() & (HOME | GATED | PLACED | HALTED) != 0
-        || task.makes_much()
+    let is_large = task.flags() & GATED != 0 || task.makes_much();
+    let stays = task.flags() & (HOME | PLACED | HALTED) != 0
+        || (is_large && !LENDS_LARGE.load(Relaxed))
         || task.site.stays()
         || task.is_halted()
         || task.extra().is_some_and(|extra| !extra.may_be_lent());
@@ -73,13 +84,26 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
     if !task.gate.claim() {
         return Lent::Gone;
     }
+    if !is_large {
+        return pack(engine, task, Vec::new());
+    }
+    // What it reads is in memory while it is packed, and what it makes has room; else it is parked, and ready again later.
+    match admission::let_leave(task) {
+        Some((task, pins)) => pack(engine, task, pins),
+        None => Lent::Gone,
+    }
+}
+
+/// Packs a claimed task.
+fn pack(engine: &'static Engine, task: TaskRef, pins: Vec<Pin>) -> Lent {
     if task.extra().is_none() {
         task.set_extra(Box::default());
     }
     let extra = task.extra().expect("set above");
     extra.set_lent(true);
     // SAFETY: claimed here, and a ready task's inputs have ended well.
-    if let Ran::Packed(packed) = unsafe { task.run() }
+    let ran = kept::holding(pins, || unsafe { task.run() });
+    if let Ran::Packed(packed) = ran
         && let Ok(parcel) = packed.parcel
     {
         attempt::begin(engine, &task);

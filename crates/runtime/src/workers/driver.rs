@@ -1,13 +1,13 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
-use super::guests;
+use super::guests::{self, Ended, Guest};
+use super::leases::Leases;
 use super::post::Post;
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{Member, Message, Outcome, Run};
-use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ProcessorKind, TaskId, WorkerId};
+use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
+use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
@@ -39,7 +39,9 @@ pub(crate) enum Input {
     /// A worker says something.
     Heard(WorkerId, Message),
     /// A guest has ended, which ran for so long.
-    Ended { owner: WorkerId, sending: Sending, ran: Duration, outcome: Outcome },
+    Ended { owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended },
+    /// What this worker has lent us is read no more.
+    ReadNoMore { owner: WorkerId, lease: u64 },
     /// A task of ours that came back to run here has ended.
     EndedHere { task: TaskId, is_done: bool, ran: Duration },
     /// Nobody wants the result of a task of ours.
@@ -70,12 +72,16 @@ pub(crate) struct Core {
     /// Tasks of others that are here; `None` for one that could not begin, and whose end is about to be told.
     guests: HashMap<(WorkerId, TaskId), (Sending, Option<AnyHandle>)>,
     /// Those among them whose owner has to know that they begin, until it does.
-    watched: HashMap<(WorkerId, TaskId), (Sending, Run)>,
+    watched: HashMap<(WorkerId, TaskId), (Sending, Guest)>,
     /// What has ended, until it is sent.
-    outcomes: HashMap<(WorkerId, TaskId), Outcome>,
+    outcomes: HashMap<(WorkerId, TaskId), Ended>,
     /// What came with the message that is being worked off.
-    arrived: HashMap<TaskId, Run>,
-    came_home: Option<Outcome>,
+    arrived: HashMap<TaskId, Guest>,
+    came_home: Option<Ended>,
+    /// The memory of this host that workers read of each other.
+    leases: Leases,
+    /// Whether all workers are of this host, and read each other's memory.
+    is_near: bool,
     /// The workers that have joined.
     builds: HashMap<WorkerId, SameBuild>,
     /// Those that have said who they are.
@@ -113,6 +119,8 @@ impl Core {
             outcomes: HashMap::new(),
             arrived: HashMap::new(),
             came_home: None,
+            leases: Leases::default(),
+            is_near: false,
             builds: HashMap::new(),
             met: Vec::new(),
             standing: None,
@@ -130,6 +138,9 @@ impl Core {
 
     /// Does what the time has come for.
     pub(crate) fn on_time(&mut self) {
+        for (owner, leases) in self.leases.take_over() {
+            self.post.send(owner, Message::Over(leases));
+        }
         let now = self.began.elapsed();
         if self.wakes_at.is_some_and(|at| at <= now) {
             self.wakes_at = None;
@@ -155,6 +166,7 @@ impl Core {
             Input::Gone { worker, signal } => self.on_gone(worker, signal),
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
+            Input::ReadNoMore { owner, lease } => self.leases.read_no_more(owner, lease),
             Input::EndedHere { task, is_done, ran } => {
                 let ending =
                     if is_done { Ending::Made { bytes: 0, rest: Rest::Rides } } else { Ending::Failed };
@@ -193,13 +205,13 @@ impl Core {
         match action {
             Action::Send { to, message } => self.send(to.worker, message),
             Action::Start { owner, order } => {
-                let Some(run) = self.arrived.remove(&order.sending.task) else { return };
+                let Some(guest) = self.arrived.remove(&order.sending.task) else { return };
                 if order.is_watched {
                     // It may take this process with it: its owner has to know before that it began.
-                    self.watched.insert((owner, order.sending.task), (order.sending, run));
+                    self.watched.insert((owner, order.sending.task), (order.sending, guest));
                     events.push_back(Event::Started { owner, task: order.sending.task });
                 } else {
-                    self.host(owner, order.sending, run);
+                    self.host(owner, order.sending, guest);
                 }
             }
             Action::RunHere { task, attempt } => self.run_here(task, attempt),
@@ -245,7 +257,7 @@ impl Core {
     fn begin(&mut self, away: Away) -> Result<Spec, (Away, String)> {
         let handle = away.handle();
         let (task, tell) = (handle.id(), self.exits.tell);
-        let spec = self.trips.begin(away)?;
+        let spec = self.trips.begin(away, self.is_near)?;
         handle.on_abort(move || tell(Input::Cancel(task)));
         Ok(spec)
     }
@@ -301,12 +313,17 @@ impl Core {
             Message::Met(met) => (self.exits.met)(from, met),
             Message::Run { number, tasks } => {
                 let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-                self.arrived = runs.into_iter().map(|run: Run| (run.task, run)).collect();
+                let over = self.over(from);
+                let guest = |run: Run| Guest::arrive(run, from, &self.leases, over.clone());
+                self.arrived =
+                    runs.into_iter().filter_map(guest).map(|guest| (guest.task(), guest)).collect();
                 let message = poniard_sched::Message::Run { number, orders };
                 self.tell(Event::Message { from: peer, message });
                 self.arrived.clear();
             }
             Message::Done(report, outcome) => {
+                // What cannot be read any more is lost with its worker, of which we are told as well.
+                let Some(outcome) = self.open(outcome, from) else { return };
                 self.came_home = Some(outcome);
                 let message = poniard_sched::Message::Done(report);
                 self.tell(Event::Message { from: peer, message });
@@ -323,10 +340,15 @@ impl Core {
             }
             Message::Begin(sending) => {
                 let key = (from, sending.task);
-                if let Some((_, run)) = self.watched.remove(&key).filter(|(waits, _)| *waits == sending) {
-                    self.host(from, sending, run);
+                if let Some((_, guest)) = self.watched.remove(&key).filter(|(waits, _)| *waits == sending) {
+                    self.host(from, sending, guest);
                 }
             }
+            Message::Sees => {
+                self.leases.let_read(from);
+                self.share();
+            }
+            Message::Over(leases) => self.leases.end(from, &leases),
             Message::Stop => (self.exits.stop)(from),
         }
     }
@@ -338,7 +360,14 @@ impl Core {
         }
         self.met.push(from);
         directory::change(|topology| topology.join(member.worker.clone(), &member.processors));
-        let Member { worker, processors } = member;
+        let Member { worker, processors, sample: (sample, place) } = member;
+        if let Some(place) = place {
+            let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
+            if self.leases.look(from, there, &sample) {
+                self.post.send(from, Message::Sees);
+            }
+        }
+        self.share();
         self.tell(Event::Joined { life: life(from), worker, processors });
         if self.me.worker.id == WorkerId::FIRST {
             (self.exits.met)(WorkerId::FIRST, self.met.clone());
@@ -355,6 +384,8 @@ impl Core {
         self.met.retain(|other| *other != worker);
         directory::change(|topology| topology.leave(worker));
         self.trips.lose(worker);
+        self.leases.lose(worker);
+        self.share();
         self.tell(Event::Gone { life: life(worker), signal });
     }
 
@@ -363,14 +394,19 @@ impl Core {
         let message = match message {
             Said::Run { number, orders } => {
                 let (topology, trips) = (self.scheduler.topology(), &mut self.trips);
+                let leases = &mut self.leases;
                 let run = |order: poniard_sched::Order| {
-                    let run = trips.run(order.sending.task, to, topology)?;
+                    let run = trips.run(order.sending.task, to, topology, leases)?;
                     Some((order, run))
                 };
                 Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
             }
             Said::Done(report) => match self.outcomes.remove(&(to, report.sending.task)) {
-                Some(outcome) => Message::Done(report, outcome),
+                Some(Ended::Made(value)) => {
+                    Message::Done(report, Outcome::Made(self.leases.pack(&value, to)))
+                }
+                Some(Ended::Stays(why)) => Message::Done(report, Outcome::Stays(why)),
+                Some(Ended::Failed(told)) => Message::Done(report, Outcome::Failed(told)),
                 None => return,
             },
             other => Message::Scheduling(other),
@@ -378,16 +414,45 @@ impl Core {
         self.post.send(to, message);
     }
 
+    /// What is told when nobody here reads any more what a worker has lent.
+    fn over(&self, owner: WorkerId) -> impl Fn(u64) + Clone + Send + Sync + 'static {
+        let tell = self.exits.tell;
+        move |lease| tell(Input::ReadNoMore { owner, lease })
+    }
+
+    /// How a task of ours ended elsewhere; `None` when what it made is lost with the worker that made it.
+    fn open(&self, outcome: Outcome, from: WorkerId) -> Option<Ended> {
+        Some(match outcome {
+            Outcome::Made(bytes) => match self.leases.open(bytes, from, self.over(from)) {
+                Ok(value) => Ended::Made(value),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+                Err(error) => {
+                    let error = TaskError::without_task(Cause::scheduling(error.to_string()));
+                    Ended::Failed(error.told_cause(&poniard_pool::image::site_offset))
+                }
+            },
+            Outcome::Stays(why) => Ended::Stays(why),
+            Outcome::Failed(told) => Ended::Failed(told),
+        })
+    }
+
+    /// Large values may cross as soon as that costs nothing: all workers read each other's memory.
+    fn share(&mut self) {
+        self.is_near =
+            !self.met.is_empty() && self.met.iter().all(|worker| self.leases.is_shared_with(*worker));
+        travel::lend_large(self.is_near);
+    }
+
     /// Runs a task of another worker.
-    fn host(&mut self, owner: WorkerId, sending: Sending, run: Run) {
+    fn host(&mut self, owner: WorkerId, sending: Sending, guest: Guest) {
         let tell = self.exits.tell;
         let Some(build) = self.builds.get(&owner).copied() else { return };
         let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
-        let guest = guests::launch(build, run, reply);
+        let guest = guests::launch(build, guest, reply);
         self.guests.insert((owner, sending.task), (sending, guest));
     }
 
-    fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Outcome) {
+    fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
         let key = (owner, sending.task);
         // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
         if self.guests.get(&key).is_none_or(|(current, _)| *current != sending) {
@@ -395,8 +460,8 @@ impl Core {
         }
         self.guests.remove(&key);
         let ending = match &outcome {
-            Outcome::Made(bytes) => Ending::Made { bytes: bytes.len() as u64, rest: Rest::Rides },
-            Outcome::Stays(_) | Outcome::Failed(_) => Ending::Failed,
+            Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
+            Ended::Stays(_) | Ended::Failed(_) => Ending::Failed,
         };
         self.outcomes.insert(key, outcome);
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
@@ -432,14 +497,14 @@ impl Core {
         let Some(away) = self.trips.end(task) else { return };
         away.set_attempt(attempt);
         match self.came_home.take() {
-            Some(Outcome::Made(bytes)) => away.finish(&Encoded::from(bytes)),
+            Some(Ended::Made(value)) => away.finish(&value),
             // It was lent, and nobody knew: it runs again where its result can stay, like others of its kind from now on.
-            Some(Outcome::Stays(_)) if away.scope().is_none() => {
+            Some(Ended::Stays(_)) if away.scope().is_none() => {
                 away.handle().site().must_stay();
                 away.again();
             }
-            Some(Outcome::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
-            Some(Outcome::Failed(told)) => {
+            Some(Ended::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
+            Some(Ended::Failed(told)) => {
                 let build = self.builds.get(&on).copied();
                 away.fail(on, told.into_cause(&|number| build.and_then(|build| build.site(number))));
             }

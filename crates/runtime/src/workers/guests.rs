@@ -1,38 +1,80 @@
 //! Tasks of other workers that run here.
 
+use super::leases::Leases;
 use crate::code::SameBuild;
-use crate::message::{Bytes, DemandTold, Outcome, PieceTold, Run};
+use crate::message::{DemandTold, PieceTold, Run};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, TaskError};
+use poniard_model::{Cause, CauseTold, TaskError, WorkerId};
 use poniard_pool::travel::{self, Arrived, Visit};
 use poniard_pool::{AnyHandle, Demand, Extra, image};
+use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
+
+/// A task of another worker that has arrived.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    run: Run,
+    /// Its arguments, or why they cannot be had.
+    pieces: io::Result<VecDeque<Arrived>>,
+}
+
+/// How a task ended on another worker than its owner, with what it made.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Made(Encoded),
+    /// Its value cannot leave the worker that made it, for this reason.
+    Stays(String),
+    Failed(CauseTold),
+}
+
+impl Guest {
+    /// Opens the arguments of a task that has come from its owner; `None` when that is gone.
+    pub(crate) fn arrive(
+        mut run: Run,
+        from: WorkerId,
+        leases: &Leases,
+        over: impl Fn(u64) + Clone + Send + Sync + 'static,
+    ) -> Option<Guest> {
+        let open = |piece| match piece {
+            PieceTold::Value(bytes) => leases.open(bytes, from, over.clone()).map(Arrived::Value),
+            PieceTold::Count(count) => Ok(Arrived::Count(count)),
+        };
+        let pieces: io::Result<VecDeque<Arrived>> =
+            std::mem::take(&mut run.pieces).into_iter().map(open).collect();
+        let is_gone = pieces.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        (!is_gone).then_some(Guest { run, pieces })
+    }
+
+    pub(crate) fn task(&self) -> poniard_model::TaskId {
+        self.run.task
+    }
+}
 
 /// Launches a task of another worker; `reply` is told of its end and how long it ran, or why it could not begin.
 pub(crate) fn launch(
     build: SameBuild,
-    run: Run,
-    reply: impl FnOnce(Duration, Outcome) + Send + Clone + 'static,
+    Guest { run, pieces }: Guest,
+    reply: impl FnOnce(Duration, Ended) + Send + Clone + 'static,
 ) -> Option<AnyHandle> {
     let refuse = |cause: Cause| {
         let error = TaskError::without_task(cause);
-        reply.clone()(Duration::ZERO, Outcome::Failed(error.told_cause(&image::site_offset)));
+        reply.clone()(Duration::ZERO, Ended::Failed(error.told_cause(&image::site_offset)));
         None
     };
     let Some(site) = build.site(run.site) else {
         return refuse(Cause::scheduling("there is no spawn where it says that it was spawned"));
     };
-    let arrived = |piece| match piece {
-        PieceTold::Value(bytes) => Arrived::Value(Encoded::from(bytes)),
-        PieceTold::Count(count) => Arrived::Count(count),
+    let pieces = match pieces {
+        Ok(pieces) => pieces,
+        Err(error) => return refuse(Cause::scheduling(error.to_string())),
     };
-    let pieces = run.pieces.into_iter().map(arrived).collect();
     let told = reply.clone();
     let ended = move |ran, outcome| {
         let outcome = match outcome {
-            travel::Outcome::Made(value) => Outcome::Made(Bytes::from(&value)),
-            travel::Outcome::Stays(why) => Outcome::Stays(why),
-            travel::Outcome::Failed(error) => Outcome::Failed(error.told_cause(&image::site_offset)),
+            travel::Outcome::Made(value) => Ended::Made(value),
+            travel::Outcome::Stays(why) => Ended::Stays(why),
+            travel::Outcome::Failed(error) => Ended::Failed(error.told_cause(&image::site_offset)),
         };
         told(ran, outcome);
     };

@@ -4,6 +4,7 @@ use super::driver::{Core, Input};
 use crate::directory;
 use poniard_model::Cause;
 use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
+use poniard_store::{Arena, Backing};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -41,6 +42,8 @@ pub(crate) fn start(core: Core) -> std::io::Result<()> {
         }
     }
     drop(inbox);
+    // So that the others can read blocks where they are.
+    Arena::global().set_backing(Backing::Memfd);
     tell_idle();
     Ok(())
 }
@@ -55,6 +58,7 @@ pub(crate) fn stop() {
     if let Some(thread) = thread {
         thread.join().expect("the driver does not panic");
     }
+    Arena::global().set_backing(Backing::Anonymous);
     let left = lock().take();
     left.into_iter().flat_map(|inbox| inbox.inputs).for_each(refuse);
 }

@@ -8,14 +8,18 @@ use crate::message::Member;
 use crate::settings::Settings;
 use crate::{MemoryConfig, directory, memory};
 use poniard_model::{ProcessorKind, Topology, Worker, WorkerId};
+use poniard_store::{Arena, ArenaConfig, Backing, Buf, BufMut, SharedPlace};
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How long a worker that is told to end waits for tasks that run and do not look at `cancelled`.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Enough for a slot of its own in an arena.
+const SAMPLE_BYTES: usize = 2048;
 
 /// The exit status of a worker that ended by itself because worker 1 did, or waited no longer.
 const ORPHANED: i32 = 3;
@@ -95,7 +99,19 @@ fn begin(number: WorkerId, settings: &Settings) -> Result<Member, String> {
 pub(crate) fn member(number: WorkerId, settings: &Settings) -> Member {
     let node = crate::machine::node();
     let worker = Worker { id: number, node, labels: settings.labels.clone() };
-    Member { worker, processors: vec![ProcessorKind::Cpu; settings.threads] }
+    Member { worker, processors: vec![ProcessorKind::Cpu; settings.threads], sample: sample() }
+}
+
+/// Some bytes that no other process has in its memory, and where they lie in that of this one.
+fn sample() -> (Vec<u8>, Option<SharedPlace>) {
+    static SAMPLE: OnceLock<Option<Buf>> = OnceLock::new();
+    let sample = SAMPLE.get_or_init(|| {
+        let arena = Arena::new(ArenaConfig { backing: Backing::Memfd, ..ArenaConfig::default() });
+        let bytes = poniard_fabric::entropy::entropy().ok()?.repeat(SAMPLE_BYTES / 32);
+        BufMut::copy_of(&arena, &bytes).ok().map(BufMut::freeze)
+    });
+    let place = sample.as_ref().and_then(Buf::shared_place);
+    (sample.as_ref().map_or_else(Vec::new, |sample| sample.to_vec()), place)
 }
 
 /// Ends this worker, in order. Only worker 1 may say so.

@@ -1,7 +1,8 @@
 //! Tasks of this process that other workers have, or may get.
 
 use super::guests::demand_told;
-use crate::message::{Bytes, PieceTold, Run};
+use super::leases::Leases;
+use crate::message::{PieceTold, Run};
 use poniard_model::{Cause, TaskId, Topology, WorkerId};
 use poniard_pool::image;
 use poniard_pool::travel::{Away, Piece};
@@ -16,7 +17,9 @@ pub(crate) struct Trips(HashMap<TaskId, Trip>);
 #[derive(Debug)]
 struct Trip {
     away: Away,
+    /// What is told of it, but for its arguments.
     run: Run,
+    pieces: Vec<Piece>,
     /// Where it was sent last.
     to: Option<WorkerId>,
     /// The workers that were lost while they had it.
@@ -25,35 +28,49 @@ struct Trip {
 
 impl Trips {
     /// Takes a task on; gives what the scheduler has to know of it, or the task back with the reason why it cannot go anywhere.
-    pub(crate) fn begin(&mut self, mut away: Away) -> Result<Spec, (Away, String)> {
+    ///
+    /// `is_near`: all workers are of this host and read each other's memory.
+    pub(crate) fn begin(&mut self, mut away: Away, is_near: bool) -> Result<Spec, (Away, String)> {
         let parcel = away.take_parcel();
         let code = image::code_offset;
         let offsets = (code(parcel.entry.address()), code(parcel.body), image::site_offset(parcel.site));
         let (Some(entry), Some(body), Some(site)) = offsets else {
             return Err((away, "its function is part of a shared library, not of the executable".to_owned()));
         };
-        let told = |piece: &Piece| match piece {
-            Piece::Value(value) | Piece::Result(_, value) => PieceTold::Value(Bytes::from(value)),
-            Piece::Count(count) => PieceTold::Count(*count),
-        };
-        let pieces: Vec<PieceTold> = parcel.pieces.iter().map(told).collect();
         let task = away.handle().id();
         let mut spec = Spec::new(task, FunctionKey(site));
         spec.wishes.scope = away.scope().cloned();
         spec.time = Some(away.extra().demand.time).filter(|time| !time.is_zero());
-        let bytes = pieces.iter().map(PieceTold::len).sum::<usize>() as u64;
+        let bytes = |piece: &Piece| match piece {
+            Piece::Value(value) | Piece::Result(_, value) if is_near => Leases::copied_bytes(value),
+            Piece::Value(value) | Piece::Result(_, value) => value.total_bytes(),
+            Piece::Count(_) => 0,
+        };
+        let bytes = parcel.pieces.iter().map(bytes).sum::<usize>() as u64;
         spec.inputs.push(Input { result: None, bytes, at: vec![poniard_pool::me()], reach: Reach::Anywhere });
         let demand = demand_told(away.extra());
-        let run = Run { task, entry, body, site, demand, pieces };
-        self.0.insert(task, Trip { away, run, to: None, lost_with: Vec::new() });
+        let run = Run { task, entry, body, site, demand, pieces: Vec::new() };
+        let pieces = parcel.pieces;
+        self.0.insert(task, Trip { away, run, pieces, to: None, lost_with: Vec::new() });
         Ok(spec)
     }
 
     /// The message's part that has a worker run a task.
-    pub(crate) fn run(&mut self, task: TaskId, to: WorkerId, topology: &Topology) -> Option<Run> {
-        let Trip { away, run, to: sent_to, .. } = self.0.get_mut(&task)?;
+    pub(crate) fn run(
+        &mut self,
+        task: TaskId,
+        to: WorkerId,
+        topology: &Topology,
+        leases: &mut Leases,
+    ) -> Option<Run> {
+        let Trip { away, run, pieces, to: sent_to, .. } = self.0.get_mut(&task)?;
         *sent_to = Some(to);
         let mut run = run.clone();
+        let told = |piece: &Piece| match piece {
+            Piece::Value(value) | Piece::Result(_, value) => PieceTold::Value(leases.pack(value, to)),
+            Piece::Count(count) => PieceTold::Count(*count),
+        };
+        run.pieces = pieces.iter().map(told).collect();
         run.demand.fits = away.scope().and_then(|scope| {
             let there = scope.processors(topology).into_iter().filter(|id| id.worker == to);
             let there: Vec<u32> = there.map(|id| id.index).collect();
