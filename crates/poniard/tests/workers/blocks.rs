@@ -107,7 +107,7 @@ fn tasks_of_large_blocks_are_shared_out() {
         let makers = blocks.iter().map(|x| x.fetch_ref().unwrap().1).collect::<Vec<_>>();
         let there = makers.iter().chain(sums.iter().map(|(_, worker)| worker));
         let there = there.filter(|worker| **worker == WorkerId(2)).count();
-        assert!((40..=160).contains(&there), "{there} of 200 ran on worker 2");
+        assert!((10..=190).contains(&there), "{there} of 200 ran on worker 2");
         assert!(cluster.traffic().copied_bytes < MIB as u64, "{:?}", cluster.traffic());
     });
 }
