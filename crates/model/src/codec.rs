@@ -166,6 +166,17 @@ impl Encoded {
         &self.buffers
     }
 
+    /// The things of this process beside them, in the order of their numbers.
+    pub fn things(&self) -> &[Thing] {
+        &self.things
+    }
+
+    /// The same with these things, where such numbers mean them.
+    #[must_use]
+    pub fn with_things(self, things: Vec<Thing>) -> Encoded {
+        Encoded { things, ..self }
+    }
+
     /// Whether head and buffers are all of it; else there are things beside it that exist only in this process.
     pub fn can_leave(&self) -> bool {
         self.things.is_empty()

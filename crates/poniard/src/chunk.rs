@@ -123,12 +123,12 @@ impl<T> fmt::Debug for Chunk<T> {
 /// A chunk travels beside the bytes of the value that holds it, like a task's handle.
 impl<T: Data> Serialize for Chunk<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        passenger::write(self, serializer)
+        passenger::write_task(&self.0, serializer)
     }
 }
 
 impl<'de, T: Data> Deserialize<'de> for Chunk<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Chunk<T>, D::Error> {
-        passenger::read(deserializer)
+        passenger::read_task(deserializer).map(Chunk)
     }
 }

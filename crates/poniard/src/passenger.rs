@@ -1,6 +1,9 @@
 //! How handles travel: beside the bytes of the value that holds them.
 
-use poniard_model::codec::{carried, carry};
+use poniard_model::Data;
+use poniard_model::codec::{Thing, carried, carry};
+use poniard_pool::Handle;
+use poniard_pool::travel::{Stranger, Traveller};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::sync::Arc;
 
@@ -10,7 +13,19 @@ where
     H: Clone + Send + Sync + 'static,
     S: Serializer,
 {
-    match carry(Arc::new(handle.clone())) {
+    write_thing(Arc::new(handle.clone()), serializer)
+}
+
+/// The same for the handle of a task, which other processes can have as well.
+pub(crate) fn write_task<T: Data, S: Serializer>(
+    handle: &Handle<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    write_thing(Arc::new(handle.traveller()), serializer)
+}
+
+fn write_thing<S: Serializer>(thing: Thing, serializer: S) -> Result<S::Ok, S::Error> {
+    match carry(thing) {
         Some(number) => number.serialize(serializer),
         None => {
             Err(ser::Error::custom("a task handle can only be passed between tasks, not written elsewhere"))
@@ -26,5 +41,19 @@ where
 {
     let passenger = carried(u32::deserialize(deserializer)?);
     let handle = passenger.and_then(|handle| handle.downcast_ref::<H>().cloned());
-    handle.ok_or_else(|| de::Error::custom("these bytes came without the task handle that belongs to them"))
+    handle.ok_or_else(lost)
+}
+
+/// The same for the handle of a task, which may be another process's.
+pub(crate) fn read_task<'de, T: Data, D: Deserializer<'de>>(deserializer: D) -> Result<Handle<T>, D::Error> {
+    let passenger = carried(u32::deserialize(deserializer)?).ok_or_else(lost)?;
+    let handle = match passenger.downcast_ref::<Traveller>() {
+        Some(traveller) => traveller.handle(),
+        None => passenger.downcast_ref::<Stranger>().and_then(Stranger::meet),
+    };
+    handle.ok_or_else(lost)
+}
+
+fn lost<E: de::Error>() -> E {
+    E::custom("these bytes came without the task handle that belongs to them")
 }

@@ -178,12 +178,12 @@ impl<T: Data + fmt::Debug> fmt::Debug for Ref<T> {
 /// A handle travels beside the bytes of the value that holds it; other formats than Poniard's own cannot carry it.
 impl<T: Data> Serialize for DTask<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        passenger::write(self, serializer)
+        passenger::write_task(&self.0, serializer)
     }
 }
 
 impl<'de, T: Data> Deserialize<'de> for DTask<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DTask<T>, D::Error> {
-        passenger::read(deserializer)
+        passenger::read_task(deserializer).map(DTask)
     }
 }

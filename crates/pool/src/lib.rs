@@ -10,11 +10,13 @@
 //! * `image`: where code lies, for other processes of the same build.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
+//! * `abroad`: handles that cross to other processes.
 //! * `spawn`, `borrow`: tasks, and turns at data without a task.
 //!
 //! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
+mod abroad;
 mod bell;
 mod board;
 mod borrow;
@@ -39,10 +41,12 @@ mod turns;
 
 /// Tasks that run in another process, and those that come from one.
 pub mod travel {
+    pub use crate::abroad::{Border, Ender, Origin, Stranger, forget_strangers, origin_of};
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
     pub use crate::engine::lend::{lend_large, ready, take, tell_idle, want_work};
     pub use crate::task::parcel::{Arrived, Entry, Parcel, Piece, Unmovable};
+    pub use crate::task::traveller::{Told, Traveller};
 }
 
 /// Large results, which a budget may send to disk, and the tasks that read or make them.

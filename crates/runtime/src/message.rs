@@ -3,6 +3,7 @@
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
 use poniard_store::SharedPlace;
+use poniard_store::refs::{GlobalChunk, Grant, Note};
 use serde::{Deserialize, Serialize};
 
 /// Something that a worker says to another.
@@ -14,6 +15,12 @@ pub(crate) enum Message {
     Sees,
     /// The sender reads no more what the receiver has lent it under these numbers.
     Over(Vec<u64>),
+    /// Who has handles of whose tasks.
+    Handles(Note),
+    /// To the owner of a task: the sender wants its result.
+    Wants(GlobalChunk),
+    /// From the owner of a task: how it has ended.
+    Result(GlobalChunk, Outcome),
     /// To worker 1: who the sender has met.
     Met(Vec<WorkerId>),
     /// From one scheduler to another: run these tasks.
@@ -91,6 +98,16 @@ pub(crate) enum PieceTold {
 pub(crate) struct Bytes {
     head: Vec<u8>,
     buffers: Vec<BufferTold>,
+    handles: Vec<HandleTold>,
+}
+
+/// A handle of a task, in a value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct HandleTold {
+    pub(crate) of: GlobalChunk,
+    pub(crate) grant: Grant,
+    /// The task's name.
+    pub(crate) name: String,
 }
 
 /// A buffer of a value.
@@ -104,7 +121,16 @@ pub(crate) enum BufferTold {
 
 impl Bytes {
     pub(crate) fn new(head: Vec<u8>, buffers: Vec<BufferTold>) -> Bytes {
-        Bytes { head, buffers }
+        Bytes { head, buffers, handles: Vec::new() }
+    }
+
+    pub(crate) fn with_handles(self, handles: Vec<HandleTold>) -> Bytes {
+        Bytes { handles, ..self }
+    }
+
+    /// The handles in it, which are taken out.
+    pub(crate) fn take_handles(&mut self) -> Vec<HandleTold> {
+        std::mem::take(&mut self.handles)
     }
 
     pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<BufferTold>) {

@@ -1,9 +1,11 @@
 //! Worker processes: how they start and end, and what crosses between them.
 
 mod birth;
+mod desk;
 mod driver;
 mod engine;
 mod guests;
+mod handles;
 mod inbox;
 mod launch;
 mod leases;

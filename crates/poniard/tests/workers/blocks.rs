@@ -15,7 +15,7 @@ fn sum(x: &Tile<f64>) -> f64 {
 }
 
 /// Bytes of blocks that this process has in use.
-fn in_use() -> usize {
+pub(super) fn in_use() -> usize {
     Arena::global().usage().in_use_bytes
 }
 

@@ -12,6 +12,7 @@ mod alone;
 mod blocks;
 mod data;
 mod ends;
+mod handles;
 mod lost;
 mod running;
 mod sharing;

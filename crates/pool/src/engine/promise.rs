@@ -9,13 +9,15 @@ use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::kept;
 use crate::task::opened::Opened;
-use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, TIMED_OUT, TaskRef};
+use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, Identity, TIMED_OUT, TaskRef};
 use poniard_model::{Cause, Data, Site, TaskError, TaskId};
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The right, and the duty, to end a task. Dropped unused, it makes the task fail.
@@ -106,9 +108,24 @@ fn dropped() -> Cause {
 
 /// A task that nothing runs, and what ends it.
 pub fn promise<R: Data>(site: &'static Site) -> (Handle<R>, Completion<R>) {
-    let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
     let identity = context::get().new_identity();
-    let task = TaskRef::new((), body, site, identity, Gate::external(), Some(Box::default()));
+    promise_of(site, identity, Extra::default())
+}
+
+/// The same with a name, and with something that lives as long as the task.
+pub(crate) fn promise_with<R: Data>(
+    site: &'static Site,
+    mut extra: Extra,
+    ticket: impl FnOnce(TaskId) -> Arc<dyn Any + Send + Sync>,
+) -> (Handle<R>, Completion<R>) {
+    let identity = context::get().new_identity();
+    extra.ticket = Some(ticket(identity.id));
+    promise_of(site, identity, extra)
+}
+
+fn promise_of<R: Data>(site: &'static Site, identity: Identity, extra: Extra) -> (Handle<R>, Completion<R>) {
+    let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
+    let task = TaskRef::new((), body, site, identity, Gate::external(), Some(Box::new(extra)));
     // SAFETY: the engine's reference of a new task is nobody's yet; the completion has it from now on.
     let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
     (Handle::from_task(task), Completion::of(engines))

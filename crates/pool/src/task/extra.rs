@@ -43,6 +43,8 @@ pub struct Extra {
     pub inherited: Option<Arc<dyn Any + Send + Sync>>,
     /// What is known of the task above; the pool only carries it.
     pub note: Option<Arc<dyn Any + Send + Sync>>,
+    /// What lives as long as the task; the pool only carries it.
+    pub(crate) ticket: Option<Arc<dyn Any + Send + Sync>>,
     /// Why the task cannot run at all; it fails with this when it is launched.
     pub impossible: Option<String>,
     /// The tasks that it waits for without using their results, until it runs or its arguments are dropped.

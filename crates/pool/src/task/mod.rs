@@ -20,6 +20,7 @@ mod lineage;
 pub(crate) mod opened;
 pub(crate) mod parcel;
 pub(crate) mod told;
+pub(crate) mod traveller;
 pub(crate) mod watch;
 pub(crate) mod weak;
 

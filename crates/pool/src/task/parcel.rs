@@ -9,6 +9,7 @@ use super::extra::Extra;
 use super::handle::{AnyHandle, Handle};
 use super::kept::Moved;
 use super::opened::Spare;
+use super::traveller::Traveller;
 use super::{Body, Call, Header, Identity, TaskRef};
 use crate::gate::Gate;
 use crate::{image, panics};
@@ -186,7 +187,7 @@ impl Pieces {
         };
         let encoded = panics::caught(|| codec.encode(value));
         let encoded = encoded.ok_or_else(|| Unmovable::panicked::<T>("writing"))??;
-        if encoded.can_leave() {
+        if can_cross(&encoded) {
             return Ok(encoded);
         }
         Err(Unmovable::argument(&format!("a handle in a `{}`", std::any::type_name::<T>())))
@@ -246,6 +247,11 @@ impl TaskRef {
     }
 }
 
+/// Whether all that is beside the bytes can go to another process: handles of tasks can.
+fn can_cross(encoded: &Encoded) -> bool {
+    encoded.things().iter().all(|thing| thing.is::<Traveller>())
+}
+
 /// A value that goes to another process, as bytes.
 fn product<R: Data>(value: &R, name: &'static str) -> Result<Encoded, CodecError> {
     let Some(codec) = R::codec() else {
@@ -253,7 +259,7 @@ fn product<R: Data>(value: &R, name: &'static str) -> Result<Encoded, CodecError
     };
     let encoded = panics::caught(|| codec.encode(value));
     let encoded = encoded.unwrap_or_else(|| Err(CodecError::other(name, "writing it panicked")))?;
-    if encoded.can_leave() {
+    if can_cross(&encoded) {
         return Ok(encoded);
     }
     Err(CodecError::other(name, "it holds handles, which exist only in the process that made them"))

@@ -1,16 +1,19 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
+use super::desk::Desk;
 use super::guests::{self, Ended, Guest};
-use super::leases::Leases;
 use super::post::Post;
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
+use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
+use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
+use poniard_store::refs::GlobalChunk;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +45,12 @@ pub(crate) enum Input {
     Ended { owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended },
     /// What this worker has lent us is read no more.
     ReadNoMore { owner: WorkerId, lease: u64 },
+    /// Somebody here waits for the result of another worker's task, which ends so.
+    Wants(GlobalChunk, Ender),
+    /// One handle less of another worker's task.
+    HandleDropped { era: u64, of: GlobalChunk },
+    /// A task of ours has ended whose result another worker wants.
+    Told { to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError> },
     /// A task of ours that came back to run here has ended.
     EndedHere { task: TaskId, is_done: bool, ran: Duration },
     /// Nobody wants the result of a task of ours.
@@ -79,7 +88,7 @@ pub(crate) struct Core {
     arrived: HashMap<TaskId, Guest>,
     came_home: Option<Ended>,
     /// The memory of this host that workers read of each other.
-    leases: Leases,
+    desk: Desk,
     /// Whether all workers are of this host, and read each other's memory.
     is_near: bool,
     /// The workers that have joined.
@@ -107,6 +116,7 @@ impl Core {
             processors: me.processors.clone(),
             no_worker_timeout: patience,
         };
+        let desk = Desk::new(me.worker.id, exits.tell);
         Core {
             scheduler: Scheduler::new(config),
             me,
@@ -119,7 +129,7 @@ impl Core {
             outcomes: HashMap::new(),
             arrived: HashMap::new(),
             came_home: None,
-            leases: Leases::default(),
+            desk,
             is_near: false,
             builds: HashMap::new(),
             met: Vec::new(),
@@ -138,8 +148,11 @@ impl Core {
 
     /// Does what the time has come for.
     pub(crate) fn on_time(&mut self) {
-        for (owner, leases) in self.leases.take_over() {
+        for (owner, leases) in self.desk.leases.take_over() {
             self.post.send(owner, Message::Over(leases));
+        }
+        for (to, note) in self.desk.handles.take_notes() {
+            self.post.send(to, Message::Handles(note));
         }
         let now = self.began.elapsed();
         if self.wakes_at.is_some_and(|at| at <= now) {
@@ -166,7 +179,14 @@ impl Core {
             Input::Gone { worker, signal } => self.on_gone(worker, signal),
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
-            Input::ReadNoMore { owner, lease } => self.leases.read_no_more(owner, lease),
+            Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
+            Input::Wants(of, end) => {
+                if self.desk.handles.want(of, end) {
+                    self.post.send(of.owner, Message::Wants(of));
+                }
+            }
+            Input::HandleDropped { era, of } => self.desk.handles.dropped(era, of),
+            Input::Told { to, of, result } => self.on_told(to, of, result),
             Input::EndedHere { task, is_done, ran } => {
                 let ending =
                     if is_done { Ending::Made { bytes: 0, rest: Rest::Rides } } else { Ending::Failed };
@@ -184,6 +204,7 @@ impl Core {
             let me = poniard_pool::me();
             away.fail_for_good(me, Cause::scheduling("cannot run: the cluster was stopped"));
         }
+        self.desk.handles.end();
         for (_, guest) in self.guests.into_values() {
             guest.inspect(AnyHandle::cancel);
         }
@@ -313,8 +334,7 @@ impl Core {
             Message::Met(met) => (self.exits.met)(from, met),
             Message::Run { number, tasks } => {
                 let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-                let over = self.over(from);
-                let guest = |run: Run| Guest::arrive(run, from, &self.leases, over.clone());
+                let guest = |run: Run| Guest::arrive(run, from, &mut self.desk);
                 self.arrived =
                     runs.into_iter().filter_map(guest).map(|guest| (guest.task(), guest)).collect();
                 let message = poniard_sched::Message::Run { number, orders };
@@ -345,10 +365,13 @@ impl Core {
                 }
             }
             Message::Sees => {
-                self.leases.let_read(from);
+                self.desk.leases.let_read(from);
                 self.share();
             }
-            Message::Over(leases) => self.leases.end(from, &leases),
+            Message::Over(leases) => self.desk.leases.end(from, &leases),
+            Message::Handles(note) => self.desk.handles.told(from, note),
+            Message::Wants(of) => self.on_wanted(from, of),
+            Message::Result(of, outcome) => self.on_result(from, of, outcome),
             Message::Stop => (self.exits.stop)(from),
         }
     }
@@ -363,7 +386,7 @@ impl Core {
         let Member { worker, processors, sample: (sample, place) } = member;
         if let Some(place) = place {
             let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
-            if self.leases.look(from, there, &sample) {
+            if self.desk.leases.look(from, there, &sample) {
                 self.post.send(from, Message::Sees);
             }
         }
@@ -384,27 +407,29 @@ impl Core {
         self.met.retain(|other| *other != worker);
         directory::change(|topology| topology.leave(worker));
         self.trips.lose(worker);
-        self.leases.lose(worker);
+        self.desk.lose(worker);
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });
     }
 
     fn send(&mut self, to: WorkerId, message: poniard_sched::Message) {
+        // Whoever is gone takes nothing with it that was packed later.
+        if !self.met.contains(&to) {
+            return;
+        }
         use poniard_sched::Message as Said;
         let message = match message {
             Said::Run { number, orders } => {
                 let (topology, trips) = (self.scheduler.topology(), &mut self.trips);
-                let leases = &mut self.leases;
+                let desk = &mut self.desk;
                 let run = |order: poniard_sched::Order| {
-                    let run = trips.run(order.sending.task, to, topology, leases)?;
+                    let run = trips.run(order.sending.task, to, topology, desk)?;
                     Some((order, run))
                 };
                 Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
             }
             Said::Done(report) => match self.outcomes.remove(&(to, report.sending.task)) {
-                Some(Ended::Made(value)) => {
-                    Message::Done(report, Outcome::Made(self.leases.pack(&value, to)))
-                }
+                Some(Ended::Made(value)) => Message::Done(report, Outcome::Made(self.desk.pack(&value, to))),
                 Some(Ended::Stays(why)) => Message::Done(report, Outcome::Stays(why)),
                 Some(Ended::Failed(told)) => Message::Done(report, Outcome::Failed(told)),
                 None => return,
@@ -414,16 +439,42 @@ impl Core {
         self.post.send(to, message);
     }
 
-    /// What is told when nobody here reads any more what a worker has lent.
-    fn over(&self, owner: WorkerId) -> impl Fn(u64) + Clone + Send + Sync + 'static {
+    /// A worker wants the result of a task of ours, of which it has a handle.
+    fn on_wanted(&mut self, by: WorkerId, of: GlobalChunk) {
+        // It has a handle, so the task is kept: unless it was of a worker that is gone.
+        let Some(task) = self.desk.handles.wanted(of) else { return };
         let tell = self.exits.tell;
-        move |lease| tell(Input::ReadNoMore { owner, lease })
+        task.tell(Box::new(move |result| tell(Input::Told { to: by, of, result })));
+    }
+
+    fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
+        if !self.met.contains(&to) {
+            return;
+        }
+        let outcome = match result {
+            Ok(value) => Outcome::Made(self.desk.pack(&value, to)),
+            Err(error) => Outcome::Failed(error.told_cause(&poniard_pool::image::site_offset)),
+        };
+        self.post.send(to, Message::Result(of, outcome));
+    }
+
+    /// The result has come of another worker's task, of which there are handles here.
+    fn on_result(&mut self, from: WorkerId, of: GlobalChunk, outcome: Outcome) {
+        // What cannot be read any more is lost with its worker, of which we are told as well.
+        let Some(outcome) = self.open(outcome, from) else { return };
+        let build = self.builds.get(&from).copied();
+        let Some(end) = self.desk.handles.ender(of) else { return };
+        end.end(match outcome {
+            Ended::Made(value) => Ok(value),
+            Ended::Stays(why) => Err(Cause::scheduling(why)),
+            Ended::Failed(told) => Err(told.into_cause(&|number| build.and_then(|build| build.site(number)))),
+        });
     }
 
     /// How a task of ours ended elsewhere; `None` when what it made is lost with the worker that made it.
-    fn open(&self, outcome: Outcome, from: WorkerId) -> Option<Ended> {
+    fn open(&mut self, outcome: Outcome, from: WorkerId) -> Option<Ended> {
         Some(match outcome {
-            Outcome::Made(bytes) => match self.leases.open(bytes, from, self.over(from)) {
+            Outcome::Made(bytes) => match self.desk.open(bytes, from) {
                 Ok(value) => Ended::Made(value),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
                 Err(error) => {
@@ -439,7 +490,7 @@ impl Core {
     /// Large values may cross as soon as that costs nothing: all workers read each other's memory.
     fn share(&mut self) {
         self.is_near =
-            !self.met.is_empty() && self.met.iter().all(|worker| self.leases.is_shared_with(*worker));
+            !self.met.is_empty() && self.met.iter().all(|worker| self.desk.leases.is_shared_with(*worker));
         travel::lend_large(self.is_near);
     }
 

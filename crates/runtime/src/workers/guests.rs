@@ -1,6 +1,6 @@
 //! Tasks of other workers that run here.
 
-use super::leases::Leases;
+use super::desk::Desk;
 use crate::code::SameBuild;
 use crate::message::{DemandTold, PieceTold, Run};
 use poniard_model::codec::Encoded;
@@ -30,14 +30,9 @@ pub(crate) enum Ended {
 
 impl Guest {
     /// Opens the arguments of a task that has come from its owner; `None` when that is gone.
-    pub(crate) fn arrive(
-        mut run: Run,
-        from: WorkerId,
-        leases: &Leases,
-        over: impl Fn(u64) + Clone + Send + Sync + 'static,
-    ) -> Option<Guest> {
+    pub(crate) fn arrive(mut run: Run, from: WorkerId, desk: &mut Desk) -> Option<Guest> {
         let open = |piece| match piece {
-            PieceTold::Value(bytes) => leases.open(bytes, from, over.clone()).map(Arrived::Value),
+            PieceTold::Value(bytes) => desk.open(bytes, from).map(Arrived::Value),
             PieceTold::Count(count) => Ok(Arrived::Count(count)),
         };
         let pieces: io::Result<VecDeque<Arrived>> =

@@ -1,5 +1,6 @@
 //! Tasks of this process that other workers have, or may get.
 
+use super::desk::Desk;
 use super::guests::demand_told;
 use super::leases::Leases;
 use crate::message::{PieceTold, Run};
@@ -61,13 +62,13 @@ impl Trips {
         task: TaskId,
         to: WorkerId,
         topology: &Topology,
-        leases: &mut Leases,
+        desk: &mut Desk,
     ) -> Option<Run> {
         let Trip { away, run, pieces, to: sent_to, .. } = self.0.get_mut(&task)?;
         *sent_to = Some(to);
         let mut run = run.clone();
         let told = |piece: &Piece| match piece {
-            Piece::Value(value) | Piece::Result(_, value) => PieceTold::Value(leases.pack(value, to)),
+            Piece::Value(value) | Piece::Result(_, value) => PieceTold::Value(desk.pack(value, to)),
             Piece::Count(count) => PieceTold::Count(*count),
         };
         run.pieces = pieces.iter().map(told).collect();

@@ -139,6 +139,17 @@ impl Refs {
         grant
     }
 
+    /// A handle of a chunk of this process goes into a message, be there another one here or not: who makes the chunk keeps it
+    /// until [`Action::Free`] says that no other process needs it.
+    pub fn lent(&mut self, chunk: ChunkId, to: WorkerId) -> (GlobalChunk, Grant) {
+        self.next_grant += 1;
+        let grant = Grant { from: self.me, number: self.next_grant };
+        let chunk = GlobalChunk { owner: self.me, chunk };
+        self.chunks.entry(chunk).or_default().grants += 1;
+        self.grants.insert(grant.number, (chunk, to));
+        (chunk, grant)
+    }
+
     /// A handle came with a message, and is here now. A message that was not sent after all gives its handles back like this.
     pub fn received(&mut self, chunk: GlobalChunk, grant: Grant, out: &mut Vec<Action>) {
         let is_ours = chunk.owner == self.me;

@@ -273,3 +273,32 @@ fn a_handle_goes_round_and_the_chunk_lives_as_long_as_it() {
     assert_eq!(world.freed.len(), 1, "it is home again, and was dropped there");
     world.finish();
 }
+
+#[test]
+fn what_is_lent_is_kept_until_nobody_else_needs_it() {
+    let mut owner = Refs::new(WorkerId(1));
+    let mut other = Refs::new(WorkerId(2));
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        let (chunk, grant) = owner.lent(ChunkId(5), WorkerId(2));
+        other.received(chunk, grant, &mut out);
+        let [Action::Tell(WorkerId(1), hold)] = out[..] else { panic!("{out:?}") };
+        out.clear();
+        owner.told(WorkerId(2), hold, &mut out);
+        assert!(out.is_empty(), "the grant was the owner's own: {out:?}");
+    }
+    let chunk = GlobalChunk { owner: WorkerId(1), chunk: ChunkId(5) };
+    other.dropped(chunk, &mut out);
+    assert!(out.is_empty(), "there is another handle: {out:?}");
+    other.dropped(chunk, &mut out);
+    let [Action::Tell(WorkerId(1), release)] = out[..] else { panic!("{out:?}") };
+    out.clear();
+    owner.told(WorkerId(2), release, &mut out);
+    assert_eq!(out, [Action::Free(ChunkId(5))]);
+    assert!(owner.is_empty() && other.is_empty());
+    // One that is never received ends with its receiver.
+    owner.lent(ChunkId(6), WorkerId(2));
+    out.clear();
+    owner.gone(WorkerId(2), &mut out);
+    assert_eq!(out, [Action::Free(ChunkId(6))]);
+}

@@ -1,0 +1,208 @@
+//! Handles that cross to other processes, inside the values that hold them.
+//!
+//! There such a handle is one of a task that nothing runs there: it ends when the owner of the real one has told how that ended.
+//! A handle of the same task that comes again is the same handle, as long as there is one.
+
+use crate::engine::promise::{Completion, promise_with};
+use crate::spawn::spawn_with;
+use crate::task::arg::{Dep, Value};
+use crate::task::extra::Extra;
+use crate::task::handle::Handle;
+use crate::task::traveller::{Told, Traveller};
+use crate::task::weak::WeakHandle;
+use poniard_model::codec::{Codec, Encoded};
+use poniard_model::{Cause, CodecError, Data, Pinned, Site, TaskError, TaskId, WorkerId};
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A task, whichever process speaks of it: its owner, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The worker that has spawned it.
+    pub owner: WorkerId,
+    /// Its number there.
+    pub task: TaskId,
+}
+
+/// Ends a task of another process with its result, or with the reason why there is none.
+pub struct Ender(Box<dyn FnOnce(Result<Encoded, Cause>) + Send>);
+
+/// A handle that has come from another process: whoever reads it knows its type.
+pub struct Stranger {
+    origin: Origin,
+    name: Arc<str>,
+    /// Until it is met, and goes with the handle.
+    ticket: Mutex<Option<Ticket>>,
+}
+
+/// What is told of handles of other processes' tasks.
+pub trait Border: Send + Sync {
+    /// Somebody here has a handle of this task: `end` takes its result.
+    fn wants(&self, origin: Origin, end: Ender);
+    /// There is one of the handles less that came.
+    fn dropped(&self, origin: Origin);
+}
+
+/// One handle that came; its drop tells that it is gone.
+struct Ticket {
+    origin: Origin,
+    /// The task that stands for it here.
+    task: Option<TaskId>,
+    border: Arc<dyn Border>,
+}
+
+/// The handles of other processes' tasks that are here.
+#[derive(Default)]
+struct Known {
+    /// Each with its `WeakHandle`.
+    handles: HashMap<Origin, (TaskId, Box<dyn Any + Send>)>,
+    origins: HashMap<TaskId, Origin>,
+}
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+fn lock() -> MutexGuard<'static, Option<Known>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the task comes from of which a handle is here; `None` for a task of this process.
+pub fn origin_of(task: TaskId) -> Option<Origin> {
+    lock().as_ref()?.origins.get(&task).copied()
+}
+
+/// What comes from now on are handles of others than came before: the processes of before are gone.
+pub fn forget_strangers() {
+    *lock() = None;
+}
+
+impl<T: Data> Handle<T> {
+    /// This handle, to travel beside the bytes of the value that holds it.
+    pub fn traveller(&self) -> Traveller {
+        Traveller::with(self, |handle, told| {
+            tell(handle.downcast_ref::<Handle<T>>().expect("it was put in as one").clone(), told);
+        })
+    }
+}
+
+/// Where what takes a result is until it is called.
+type Reply = Pinned<Arc<Mutex<Option<Told>>>>;
+
+fn take(reply: &Reply) -> Option<Told> {
+    reply.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Has the result told by a task of its own.
+fn tell<T: Data>(handle: Handle<T>, told: Told) {
+    static SITE: Site = Site::new("send a result", file!(), line!());
+    let reply: Reply = Pinned(Arc::new(Mutex::new(Some(told))));
+    let mut extra = Extra::default();
+    extra.stays = true;
+    let arguments = (Dep::new(handle), Value::new(Pinned(reply.0.clone())));
+    let task: Handle<()> = spawn_with(
+        arguments,
+        |(value, reply)| {
+            if let Some(told) = take(&reply) {
+                let encoded = encoded::<T>(value);
+                told(encoded.map_err(|error| TaskError::without_task(Cause::scheduling(error.to_string()))));
+            }
+            Ok(())
+        },
+        &SITE,
+        extra,
+    );
+    let task = task.erase();
+    let ended = task.clone();
+    task.on_end(move || {
+        if let (Some(told), Some(error)) = (take(&reply), ended.error()) {
+            told(Err(error.clone()));
+        }
+    });
+}
+
+fn encoded<T: Data>(value: &T) -> Result<Encoded, CodecError> {
+    let name = std::any::type_name::<T>();
+    let codec: Codec<T> =
+        T::codec().ok_or_else(|| CodecError::other(name, "it is pinned to the process that made it"))?;
+    let encoded = crate::panics::caught(|| codec.encode(value));
+    encoded.unwrap_or_else(|| Err(CodecError::other(name, "writing it panicked")))
+}
+
+impl Stranger {
+    /// A handle of this task that has come, and counts as one until `border` is told that it is dropped.
+    pub fn new(origin: Origin, name: Arc<str>, border: Arc<dyn Border>) -> Stranger {
+        Stranger { origin, name, ticket: Mutex::new(Some(Ticket { origin, task: None, border })) }
+    }
+
+    /// The handle of a task whose result is a `T`; the same as before if there is one. `None` when it is of another type.
+    pub fn meet<T: Data>(&self) -> Option<Handle<T>> {
+        static SITE: Site = Site::new("task of another worker", file!(), line!());
+        let mut locked = lock();
+        let known = locked.get_or_insert_default();
+        if let Some((_, weak)) = known.handles.get(&self.origin) {
+            let weak = weak.downcast_ref::<WeakHandle<T>>()?;
+            if let Some(handle) = weak.upgrade() {
+                return Some(handle);
+            }
+        }
+        let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let border = ticket.border.clone();
+        let mut extra = Extra::default();
+        extra.name = Some(self.name.clone());
+        let (handle, completion) = promise_with::<T>(&SITE, extra, |task| {
+            ticket.task = Some(task);
+            Arc::new(ticket)
+        });
+        known.origins.insert(handle.id(), self.origin);
+        known.handles.insert(self.origin, (handle.id(), Box::new(handle.downgrade())));
+        drop(locked);
+        border.wants(self.origin, Ender(Box::new(move |told| end(completion, told))));
+        Some(handle)
+    }
+}
+
+fn end<T: Data>(completion: Completion<T>, told: Result<Encoded, Cause>) {
+    let decoded = told.and_then(|encoded| {
+        let unreadable =
+            |why: &str| Cause::scheduling(format!("cannot read a `{}`: {why}", std::any::type_name::<T>()));
+        let codec = T::codec().ok_or_else(|| unreadable("it is pinned to the process that made it"))?;
+        let decoded = crate::panics::caught(|| codec.decode(&encoded));
+        let decoded = decoded.ok_or_else(|| unreadable("reading it panicked"))?;
+        decoded.map_err(|error| Cause::scheduling(error.to_string()))
+    });
+    completion.finish(decoded);
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(task) = self.task
+            && let Some(known) = lock().as_mut()
+        {
+            known.origins.remove(&task);
+            if known.handles.get(&self.origin).is_some_and(|(last, _)| *last == task) {
+                known.handles.remove(&self.origin);
+            }
+        }
+        self.border.dropped(self.origin);
+    }
+}
+
+impl Ender {
+    /// Ends the task.
+    pub fn end(self, result: Result<Encoded, Cause>) {
+        (self.0)(result);
+    }
+}
+
+impl fmt::Debug for Ender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ender")
+    }
+}
+
+impl fmt::Debug for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stranger({:?})", self.origin)
+    }
+}

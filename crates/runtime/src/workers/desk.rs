@@ -1,0 +1,45 @@
+//! Where values are packed for other workers, and opened that come from them.
+
+use super::driver::Input;
+use super::handles::Handles;
+use super::leases::Leases;
+use crate::message::Bytes;
+use poniard_model::WorkerId;
+use poniard_model::codec::Encoded;
+use std::io;
+
+/// What goes with values, and has to be known of them while they are elsewhere: memory, and handles.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) leases: Leases,
+    pub(crate) handles: Handles,
+    tell: fn(Input),
+}
+
+impl Desk {
+    pub(crate) fn new(me: WorkerId, tell: fn(Input)) -> Desk {
+        Desk { leases: Leases::default(), handles: Handles::new(me, tell), tell }
+    }
+
+    /// A value for another worker.
+    pub(crate) fn pack(&mut self, value: &Encoded, to: WorkerId) -> Bytes {
+        self.leases.pack(value, to).with_handles(self.handles.send(value.things(), to))
+    }
+
+    /// A value that another worker has packed.
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound) when that worker's process is gone; else what the kernel says.
+    pub(crate) fn open(&mut self, mut value: Bytes, from: WorkerId) -> io::Result<Encoded> {
+        let things = self.handles.receive(value.take_handles());
+        let tell = self.tell;
+        let over = move |lease| tell(Input::ReadNoMore { owner: from, lease });
+        Ok(self.leases.open(value, from, over)?.with_things(things))
+    }
+
+    /// A worker is gone.
+    pub(crate) fn lose(&mut self, worker: WorkerId) {
+        self.leases.lose(worker);
+        self.handles.lose(worker);
+    }
+}

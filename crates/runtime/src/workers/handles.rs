@@ -1,0 +1,189 @@
+//! Handles of tasks that are in other processes than the task, and the results that are told to them.
+
+use super::driver::Input;
+use crate::message::HandleTold;
+use poniard_model::codec::Thing;
+use poniard_model::{Cause, ChunkId, TaskId, WorkerId};
+use poniard_pool::travel::{Border, Ender, Origin, Stranger, Traveller, forget_strangers, origin_of};
+use poniard_store::refs::{Action, GlobalChunk, Note, Refs};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What this process knows of such handles.
+pub(crate) struct Handles {
+    me: WorkerId,
+    refs: Refs,
+    /// Handles of tasks of this process, for as long as others have some.
+    kept: HashMap<ChunkId, Arc<Traveller>>,
+    /// What ends the tasks of others that are waited for here.
+    enders: HashMap<GlobalChunk, Ender>,
+    /// Notes to be sent.
+    notes: Vec<(WorkerId, Note)>,
+    border: Arc<dyn Border>,
+    /// This cluster, among those that the process has had: handles of an earlier one are nothing to it.
+    era: u64,
+}
+
+/// Tells the driver of handles.
+struct Told {
+    tell: fn(Input),
+    era: u64,
+}
+
+static ERAS: AtomicU64 = AtomicU64::new(0);
+
+impl Border for Told {
+    fn wants(&self, origin: Origin, end: Ender) {
+        (self.tell)(Input::Wants(of(origin), end));
+    }
+
+    fn dropped(&self, origin: Origin) {
+        (self.tell)(Input::HandleDropped { era: self.era, of: of(origin) });
+    }
+}
+
+fn of(Origin { owner, task }: Origin) -> GlobalChunk {
+    GlobalChunk { owner, chunk: task.into() }
+}
+
+impl Handles {
+    pub(crate) fn new(me: WorkerId, tell: fn(Input)) -> Handles {
+        let era = ERAS.fetch_add(1, Ordering::Relaxed);
+        Handles {
+            me,
+            refs: Refs::new(me),
+            kept: HashMap::new(),
+            enders: HashMap::new(),
+            notes: Vec::new(),
+            border: Arc::new(Told { tell, era }),
+            era,
+        }
+    }
+
+    /// The handles beside a value that goes to another worker.
+    pub(crate) fn send(&mut self, things: &[Thing], to: WorkerId) -> Vec<HandleTold> {
+        let travellers = things.iter().filter_map(|thing| thing.clone().downcast::<Traveller>().ok());
+        travellers.map(|traveller| self.send_one(traveller, to)).collect()
+    }
+
+    fn send_one(&mut self, traveller: Arc<Traveller>, to: WorkerId) -> HandleTold {
+        let (task, name) = (traveller.task().id(), traveller.task().name().to_string());
+        let (of, grant) = match origin_of(task) {
+            Some(origin) => (of(origin), self.refs.sent(of(origin), to)),
+            None => {
+                self.kept.insert(task.into(), traveller);
+                self.refs.lent(task.into(), to)
+            }
+        };
+        HandleTold { of, grant, name }
+    }
+
+    /// The handles beside a value that has come.
+    pub(crate) fn receive(&mut self, handles: Vec<HandleTold>) -> Vec<Thing> {
+        handles.into_iter().map(|handle| self.receive_one(handle)).collect()
+    }
+
+    fn receive_one(&mut self, HandleTold { of, grant, name }: HandleTold) -> Thing {
+        let mut actions = Vec::new();
+        // Taken before what is counted may let go of it.
+        let own = if of.owner == self.me { self.kept.get(&of.chunk).cloned() } else { None };
+        self.refs.received(of, grant, &mut actions);
+        let thing: Thing = match own {
+            Some(own) => {
+                self.refs.dropped(of, &mut actions);
+                own
+            }
+            None => {
+                let origin = Origin { owner: of.owner, task: TaskId(of.chunk.0) };
+                Arc::new(Stranger::new(origin, name.into(), self.border.clone()))
+            }
+        };
+        self.act(actions);
+        thing
+    }
+
+    /// One of the handles that came is gone.
+    pub(crate) fn dropped(&mut self, era: u64, of: GlobalChunk) {
+        if era != self.era {
+            return;
+        }
+        let mut actions = Vec::new();
+        self.refs.dropped(of, &mut actions);
+        self.act(actions);
+    }
+
+    /// Somebody here waits for the result. Gives whether its owner is to be asked.
+    pub(crate) fn want(&mut self, of: GlobalChunk, end: Ender) -> bool {
+        if self.refs.is_lost(of) {
+            end.end(Err(lost(of)));
+            return false;
+        }
+        self.enders.insert(of, end);
+        true
+    }
+
+    /// The task of this process whose result another worker wants.
+    pub(crate) fn wanted(&self, of: GlobalChunk) -> Option<Arc<Traveller>> {
+        self.kept.get(&of.chunk).cloned()
+    }
+
+    /// What ends the task here of which the result has come.
+    pub(crate) fn ender(&mut self, of: GlobalChunk) -> Option<Ender> {
+        self.enders.remove(&of)
+    }
+
+    /// A worker says who has handles.
+    pub(crate) fn told(&mut self, from: WorkerId, note: Note) {
+        let mut actions = Vec::new();
+        self.refs.told(from, note, &mut actions);
+        self.act(actions);
+    }
+
+    /// A worker is gone, with its tasks and its handles.
+    pub(crate) fn lose(&mut self, worker: WorkerId) {
+        let mut actions = Vec::new();
+        self.refs.gone(worker, &mut actions);
+        self.notes.retain(|(to, _)| *to != worker);
+        self.act(actions);
+    }
+
+    /// Notes to be sent.
+    pub(crate) fn take_notes(&mut self) -> Vec<(WorkerId, Note)> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What waits for a result fails: nobody is there any more.
+    pub(crate) fn end(&mut self) {
+        for (_, end) in self.enders.drain() {
+            end.end(Err(Cause::scheduling("cannot be had: the cluster was stopped")));
+        }
+        self.kept.clear();
+        forget_strangers();
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Tell(to, note) => self.notes.push((to, note)),
+                Action::Free(chunk) => drop(self.kept.remove(&chunk)),
+                Action::Lost(chunk) => {
+                    if let Some(end) = self.enders.remove(&chunk) {
+                        end.end(Err(lost(chunk)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn lost(of: GlobalChunk) -> Cause {
+    let owner = of.owner;
+    Cause::worker_lost(vec![owner], format!("{owner} is gone, and with it the task that it had spawned"))
+}
+
+impl std::fmt::Debug for Handles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handles").field("refs", &self.refs).finish_non_exhaustive()
+    }
+}
