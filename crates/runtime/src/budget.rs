@@ -444,6 +444,13 @@ impl Keeper for Budget {
         is_admitted
     }
 
+    fn is_roomy(&self, more: Option<u64>) -> bool {
+        let state = self.lock();
+        let budget = state.policy.limits().budget;
+        // The other half is for what runs here, and for what is read first by those who come.
+        state.policy.used().saturating_add(more.unwrap_or(budget / 4)) <= budget / 2
+    }
+
     fn learned(&self, site: &'static Site, bytes: u64) {
         let mut state = self.lock();
         // Others from there that wait will make as much.

@@ -75,6 +75,7 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
     let is_large = task.flags() & GATED != 0 || task.makes_much();
     let stays = task.flags() & (HOME | PLACED | HALTED) != 0
         || (is_large && !LENDS_LARGE.load(Relaxed))
+        || !has_room(&task)
         || task.site.stays()
         || task.is_halted()
         || task.extra().is_some_and(|extra| !extra.may_be_lent());
@@ -92,6 +93,16 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
         Some((task, pins)) => pack(engine, task, pins),
         None => Lent::Gone,
     }
+}
+
+/// Whether there is room for the task's result when it comes home before those run who use it: else it is made when it is its
+/// turn, and the budget is kept without the disk.
+fn has_room(task: &TaskRef) -> bool {
+    let result = task.site.result_bytes();
+    if !task.may_be_large() || result == Some(0) {
+        return true;
+    }
+    kept::keeper().is_none_or(|keeper| keeper.is_roomy(result))
 }
 
 /// Packs a claimed task.

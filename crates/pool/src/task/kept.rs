@@ -37,6 +37,8 @@ pub trait Keeper: Send + Sync {
     /// A task that reads or makes large values is about to run. Whether it may now, with all that it reads in memory; if not,
     /// `admit` or `refuse` follows. A task that was let in before is let in again.
     fn asks(&self, task: TaskId, wish: Wish) -> bool;
+    /// Whether so many bytes more would be no trouble soon, be they used at once or not; `None` when they are not known.
+    fn is_roomy(&self, more: Option<u64>) -> bool;
     /// The first task of a site has ended, with a result of so many bytes; 0 for a small one.
     fn learned(&self, site: &'static Site, bytes: u64);
     /// A task that will read values, or has asked, has ended, and made this. Perhaps told twice.

@@ -27,6 +27,9 @@ impl Keeper for Open {
     fn asks(&self, _: TaskId, _: Wish) -> bool {
         true
     }
+    fn is_roomy(&self, _: Option<u64>) -> bool {
+        true
+    }
     fn learned(&self, _: &'static Site, _: u64) {}
     fn ended(&self, _: TaskId, _: Option<Made>) {}
     fn paused(&self, _: TaskId) {}
