@@ -14,13 +14,16 @@ use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// When the pool said that it has work and then had none that can leave: how long it is not asked again, at first and at most.
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
+
+/// How long a worker that others speak of may take to be met; then it is taken for gone.
+const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -97,6 +100,8 @@ pub(crate) struct Core {
     met: Vec<WorkerId>,
     /// What others want of the pool, as soon as there is something.
     standing: Option<Take>,
+    /// Messages for workers that others know and this one has not met yet, and since when they wait.
+    unmet: BTreeMap<WorkerId, (Duration, Vec<Message>)>,
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
@@ -134,6 +139,7 @@ impl Core {
             builds: HashMap::new(),
             met: Vec::new(),
             standing: None,
+            unmet: BTreeMap::new(),
             pause: PAUSE_FIRST,
             wants_again_at: None,
             wakes_at: None,
@@ -142,7 +148,8 @@ impl Core {
 
     /// How long nothing has to be done.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let at = [self.wakes_at, self.wants_again_at].into_iter().flatten().min()?;
+        let unmet = self.unmet.values().map(|(since, _)| *since + ACQUAINTANCE_MAX).min();
+        let at = [self.wakes_at, self.wants_again_at, unmet].into_iter().flatten().min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
@@ -152,9 +159,17 @@ impl Core {
             self.post.send(owner, Message::Over(leases));
         }
         for (to, note) in self.desk.handles.take_notes() {
-            self.post.send(to, Message::Handles(note));
+            self.send_when_met(to, Message::Handles(note));
         }
         let now = self.began.elapsed();
+        let is_late = |(since, _): &(Duration, _)| *since + ACQUAINTANCE_MAX <= now;
+        let late: Vec<WorkerId> =
+            self.unmet.iter().filter(|(_, waiting)| is_late(waiting)).map(|(worker, _)| *worker).collect();
+        for worker in late {
+            // It was gone before it could be met.
+            self.unmet.remove(&worker);
+            self.desk.handles.lose(worker);
+        }
         if self.wakes_at.is_some_and(|at| at <= now) {
             self.wakes_at = None;
             self.tell(Event::Tick);
@@ -182,7 +197,7 @@ impl Core {
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
             Input::Wants(of, end) => {
                 if self.desk.handles.want(of, end) {
-                    self.post.send(of.owner, Message::Wants(of));
+                    self.send_when_met(of.owner, Message::Wants(of));
                 }
             }
             Input::HandleDropped { era, of } => self.desk.handles.dropped(era, of),
@@ -376,6 +391,15 @@ impl Core {
         }
     }
 
+    /// Sends a message to a worker, which a third one has spoken of before it was met here, perhaps.
+    fn send_when_met(&mut self, to: WorkerId, message: Message) {
+        if self.met.contains(&to) {
+            return self.post.send(to, message);
+        }
+        let now = self.began.elapsed();
+        self.unmet.entry(to).or_insert_with(|| (now, Vec::new())).1.push(message);
+    }
+
     /// A worker has said who it is.
     fn meet(&mut self, from: WorkerId, member: Member) {
         if member.worker.id != from || self.met.contains(&from) {
@@ -383,6 +407,9 @@ impl Core {
         }
         self.met.push(from);
         directory::change(|topology| topology.join(member.worker.clone(), &member.processors));
+        for message in self.unmet.remove(&from).map(|(_, messages)| messages).unwrap_or_default() {
+            self.post.send(from, message);
+        }
         let Member { worker, processors, sample: (sample, place) } = member;
         if let Some(place) = place {
             let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
@@ -402,7 +429,8 @@ impl Core {
     fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>) {
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
-            return;
+            self.unmet.remove(&worker);
+            return self.desk.handles.lose(worker);
         }
         self.met.retain(|other| *other != worker);
         directory::change(|topology| topology.leave(worker));
