@@ -47,7 +47,7 @@ impl Token {
     }
 
     /// The parts have fixed lengths, or there is one: so they need no marks between them.
-    fn mac(&self, label: &str, parts: &[&[u8]]) -> blake3::Hash {
+    pub(crate) fn mac(&self, label: &str, parts: &[&[u8]]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0.0);
         hasher.update(label.as_bytes()).update(&[0]);
         for part in parts {

@@ -7,11 +7,13 @@
 //! * [`frame`]: the bytes of a frame.
 //! * [`handshake`], [`link`], [`member`]: who may talk, what makes losses good, who is alive. All pure.
 //! * [`node`]: these three for all peers of a process, pure as well; [`event`]: what it tells.
+//! * [`admission`]: how a process of another server asks to be let in; `tls`: the certificates for that (feature `zenoh`).
 //! * [`network`]: a node on an engine with a thread and a clock: what the runtime uses. [`entropy`]: what nobody can
 //!   foresee; [`chance`]: what a seed can.
 //! * `conformance` (feature of that name): what every engine must pass.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod chance;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -29,6 +31,8 @@ pub mod peer;
 mod secret;
 pub mod sim;
 pub mod timing;
+#[cfg(feature = "zenoh")]
+pub mod tls;
 #[cfg(feature = "zenoh")]
 pub mod zenoh;
 

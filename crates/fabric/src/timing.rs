@@ -30,6 +30,11 @@ impl Timing {
         flush_after: Duration::from_micros(100),
     };
 
+    /// For a cluster in which a silent worker is gone after that long: two thirds of it is what a cut may last.
+    pub fn with_limit(silence: Duration) -> Timing {
+        Timing { lease: silence / 3, grace: 2 * (silence / 3), ..Timing::DEFAULT }
+    }
+
     /// The longest pause between two probes.
     pub const PROBE_PAUSE_MAX: Duration = Duration::from_secs(2);
 

@@ -9,7 +9,7 @@ mod settings;
 mod tests;
 mod watch;
 
-pub use settings::{Endpoint, Route, Tls, ZenohConfig};
+pub use settings::{Endpoint, Route, ZenohConfig};
 
 use crate::engine::{Engine, EngineError, EngineEvent, Inbox, Lane};
 use crate::peer::Peer;

@@ -3,6 +3,9 @@
 use crate::engine::EngineError;
 use crate::handshake::Token;
 use crate::peer::Peer;
+use crate::tls::Tls;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -33,7 +36,8 @@ pub struct ZenohConfig {
     pub lease: Duration,
     /// What proves who is who beyond this host.
     pub tls: Option<Tls>,
-    /// A folder that only this user can read, for the sockets and what is secret. It is made if it is not there.
+    /// A folder that only this user can read, for the sockets and what is secret. It is made if it is not there. Who only
+    /// connects to servers needs none.
     pub folder: PathBuf,
 }
 
@@ -57,17 +61,8 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// TLS, of this address or host name and port.
     Tls(String),
-}
-
-/// Files with certificates, as PEM. Both sides show theirs, and both must be signed by the same authority.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The certificate of the authority.
-    pub authority: PathBuf,
-    /// The certificate of this process.
-    pub certificate: PathBuf,
-    /// The key of that.
-    pub key: PathBuf,
+    /// TCP without encryption beyond this host, of this address or host name and port: only for who asks for it by name.
+    Open(String),
 }
 
 /// What a session is opened with.
@@ -96,7 +91,11 @@ impl ZenohConfig {
     /// Checks it, makes the folder, and says it in Zenoh's words.
     pub(super) fn settings(&self) -> Result<Settings, EngineError> {
         self.check()?;
-        make_private(&self.folder)?;
+        let has_socket =
+            self.listen.iter().chain(&self.connect).any(|endpoint| matches!(endpoint, Endpoint::Socket(_)));
+        if has_socket || !self.listen.is_empty() {
+            make_private(&self.folder)?;
+        }
         let password: String = self.token.derive("zenoh").iter().map(|byte| format!("{byte:02x}")).collect();
         let dictionary = match self.listen.is_empty() {
             true => None,
@@ -132,7 +131,7 @@ impl ZenohConfig {
                     format!("{address} is not of this host, so TLS must be used")
                 }
                 Endpoint::Tls(_) if self.tls.is_none() => "TLS needs certificates".to_owned(),
-                Endpoint::Tcp(_) | Endpoint::Tls(_) => continue,
+                Endpoint::Tcp(_) | Endpoint::Tls(_) | Endpoint::Open(_) => continue,
             };
             return Err(EngineError::new(what));
         }
@@ -179,14 +178,16 @@ impl ZenohConfig {
             values.push(("transport/auth/usrpwd/dictionary_file", quoted(&path.display().to_string())));
         }
         if let Some(tls) = &self.tls {
-            let file = |path: &Path| quoted(&path.display().to_string());
+            let told = |pem: &str| quoted(&BASE64_STANDARD.encode(pem));
             values.extend([
                 ("transport/link/tls/enable_mtls", "true".to_owned()),
-                ("transport/link/tls/root_ca_certificate", file(&tls.authority)),
-                ("transport/link/tls/listen_certificate", file(&tls.certificate)),
-                ("transport/link/tls/listen_private_key", file(&tls.key)),
-                ("transport/link/tls/connect_certificate", file(&tls.certificate)),
-                ("transport/link/tls/connect_private_key", file(&tls.key)),
+                // The authority is of this one cluster and has signed for nobody else; addresses are many, and may change.
+                ("transport/link/tls/verify_name_on_connect", "false".to_owned()),
+                ("transport/link/tls/root_ca_certificate_base64", told(&tls.authority)),
+                ("transport/link/tls/listen_certificate_base64", told(&tls.certificate)),
+                ("transport/link/tls/listen_private_key_base64", told(tls.key())),
+                ("transport/link/tls/connect_certificate_base64", told(&tls.certificate)),
+                ("transport/link/tls/connect_private_key_base64", told(tls.key())),
             ]);
         }
         values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
@@ -197,6 +198,7 @@ impl ZenohConfig {
             Endpoint::Socket(name) => format!("unixsock-stream/{}", self.folder.join(name).display()),
             Endpoint::Tcp(address) => format!("tcp/{address}"),
             Endpoint::Tls(address) => format!("tls/{address}"),
+            Endpoint::Open(address) => format!("tcp/{address}"),
         };
         let list: Vec<String> = endpoints.iter().map(|endpoint| quoted(&locator(endpoint))).collect();
         format!("[{}]", list.join(","))

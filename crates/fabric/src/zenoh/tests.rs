@@ -8,6 +8,7 @@ use crate::conformance::real_time::{Ground, RealStage};
 use crate::engine::{Engine, EngineEvent, Inbox};
 use crate::handshake::Token;
 use crate::timing::Timing;
+use crate::tls::Tls;
 use proxy::Proxy;
 use std::collections::BTreeMap;
 use std::fs;
@@ -169,7 +170,10 @@ fn what_is_not_safe_is_refused_before_anything_is_opened() {
     assert_eq!(said, "\"../x\" is no name of a socket");
     let said = refusal(&|config| config.cluster = "**".to_owned());
     assert_eq!(said, "\"**\" is no name of a cluster");
-    let said = refusal(&|config| config.folder = std::env::temp_dir());
+    let said = refusal(&|config| {
+        config.folder = std::env::temp_dir();
+        config.connect.push(Endpoint::Socket("first".to_owned()));
+    });
     assert!(said.ends_with("is not private: others can read it"), "{said}");
 }
 
@@ -187,4 +191,29 @@ fn tcp_on_this_host_works_as_well() {
     let (second, _) = started(second);
     assert_eq!(events.recv_timeout(Duration::from_secs(60)), Ok(EngineEvent::Up(Peer::new(2, 1))));
     [first, second].iter().for_each(Engine::stop);
+}
+
+#[test]
+fn tls_wants_a_certificate_of_this_cluster_from_both_sides() {
+    let (folder, patient) = (Folder::new(), Duration::from_secs(10));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (of_first, of_others) = Tls::of_new_cluster().unwrap();
+    let mut first = config(Peer::new(1, 1), &folder, patient);
+    first.tls = Some(of_first);
+    first.listen.push(Endpoint::Tls(port.to_string()));
+    let (first, events) = started(first);
+    let comes = |number: u32, tls: &Tls| {
+        let mut other = config(Peer::new(number, 1), &folder, patient);
+        other.tls = Some(tls.clone());
+        other.connect.push(Endpoint::Tls(port.to_string()));
+        started(other)
+    };
+    let (stranger, _) = comes(2, &Tls::of_new_cluster().unwrap().1);
+    let mut open = config(Peer::new(3, 1), &folder, patient);
+    open.connect.push(Endpoint::Tcp(port));
+    let (open, _) = started(open);
+    let (friend, _) = comes(4, &of_others);
+    // The others came first, and have been turned away by the time that the friend is there.
+    assert_eq!(events.recv_timeout(Duration::from_secs(60)), Ok(EngineEvent::Up(Peer::new(4, 1))));
+    [first, stranger, open, friend].iter().for_each(Engine::stop);
 }
