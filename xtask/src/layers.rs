@@ -38,6 +38,8 @@ const LAYERS: &[Row] = &[
             "poniard-macros",
         ],
     ),
+    // What it starts is any program of a user; only its tests are one.
+    ("poniard-cli", &["poniard"]),
     ("poniard-examples", &["poniard"]),
     ("poniard-benches", &["poniard"]),
     ("xtask", &[]),

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ServerConnection, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, StreamOwned};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const FIRST: &str = "worker-1.poniard";
 const OTHERS: &str = "worker.poniard";
 
 /// What one side shows the other, and what that must be signed by: PEM. The key prints as nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {
     /// The certificate of the authority.
     pub authority: String,
@@ -32,7 +33,7 @@ pub struct Tls {
 }
 
 /// A key, which prints as nothing.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Key(String);
 
 impl fmt::Debug for Key {
@@ -69,7 +70,7 @@ impl Tls {
     ///
     /// # Errors
     /// When the texts are no certificates.
-    pub fn accept<S: Wire>(&self, stream: S) -> Result<StreamOwned<ServerConnection, S>, EngineError> {
+    pub fn accept<S: Wire>(&self, stream: S) -> Result<Accepted<S>, EngineError> {
         let roots = Arc::new(self.roots().map_err(unusable)?);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, default_provider().into());
         let verifier = verifier.build().map_err(|error| unusable(error.into()))?;
@@ -85,7 +86,7 @@ impl Tls {
     ///
     /// # Errors
     /// When the texts are no certificates.
-    pub fn connect<S: Wire>(&self, stream: S) -> Result<StreamOwned<ClientConnection, S>, EngineError> {
+    pub fn connect<S: Wire>(&self, stream: S) -> Result<Connected<S>, EngineError> {
         let roots = self.roots().map_err(unusable)?;
         let (chain, key) = self.shown().map_err(unusable)?;
         let config = ClientConfig::builder_with_provider(default_provider().into())
@@ -107,6 +108,12 @@ impl Tls {
         Ok((vec![certificate], PrivateKeyDer::from_pem_slice(self.key().as_bytes())?))
     }
 }
+
+/// The stream of whoever listens.
+pub type Accepted<S> = StreamOwned<ServerConnection, S>;
+
+/// The stream of whoever comes.
+pub type Connected<S> = StreamOwned<ClientConnection, S>;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
@@ -142,7 +149,9 @@ mod tests {
                 let said = stream.write_all(says.as_bytes()).and_then(|()| stream.flush());
                 let mut heard = [0; 5];
                 let heard = said.and_then(|()| stream.read_exact(&mut heard)).map(|()| heard);
-                heard.map(|heard| String::from_utf8(heard.to_vec()).unwrap()).map_err(|error| error.to_string())
+                heard
+                    .map(|heard| String::from_utf8(heard.to_vec()).unwrap())
+                    .map_err(|error| error.to_string())
             }
         };
         let first = thread::spawn(side(Box::new(first), "first"));

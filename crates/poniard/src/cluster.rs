@@ -4,7 +4,11 @@ use crate::checkpoints::set_folder;
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
 use poniard_runtime::directory::lock;
+use poniard_runtime::environment::{
+    self, ALONE_SHARE, AMOUNT, MEMORY_SHARE, THREADS_MAX, bytes_of, cores, default_spill_folder, variable,
+};
 use poniard_runtime::machine::{available_memory, node};
+use poniard_runtime::workers::Meeting;
 use poniard_runtime::{MemoryConfig, MemoryUsage, Settings, Traffic};
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
@@ -12,10 +16,6 @@ use std::time::Duration;
 
 /// How long a cluster that ends waits for tasks that run and do not look at `cancelled`.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The share of the machine's memory that is the budget, unless told otherwise.
-const MEMORY_SHARE: f64 = 0.6;
-/// The share that one task may bring it to that is let in alone; what needs more fails.
-const ALONE_SHARE: f64 = 0.9;
 
 /// The runtime, as long as this lives: dropping it stops the threads, in order. Tasks that have not ended fail.
 ///
@@ -44,6 +44,9 @@ pub struct LocalCluster {
     checkpoints: Option<PathBuf>,
     labels: Vec<String>,
     no_worker_timeout: Duration,
+    silence: Result<Duration, String>,
+    /// Where workers of other servers come in.
+    meeting: Result<Option<Meeting>, String>,
 }
 
 /// Bytes, or text such as `1GiB`.
@@ -62,6 +65,8 @@ impl Cluster {
             checkpoints: None,
             labels: Vec::new(),
             no_worker_timeout: NO_WORKER_TIMEOUT,
+            silence: Ok(environment::SILENCE),
+            meeting: Ok(None),
         }
     }
 
@@ -71,21 +76,20 @@ impl Cluster {
     /// more processes, none unless set. `PONIARD_LABELS`: words for
     /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`, `PONIARD_SPILL_DIR` (with colons between
     /// several) and `PONIARD_SPILL_LIMIT`: as [`LocalCluster::memory`], [`LocalCluster::spill_dir`] and
-    /// [`LocalCluster::spill_limit`].
+    /// [`LocalCluster::spill_limit`]. `PONIARD_SILENCE`: after how many seconds a worker that is out of reach counts as lost.
+    ///
+    /// What the command `poniard run` asks for comes by the environment too: `PONIARD_LISTEN` (where workers of other servers
+    /// come in), `PONIARD_CONNECTION` (the file by which they find it), `PONIARD_JOINERS` (how many of them are waited for),
+    /// `PONIARD_HOSTS` and `PONIARD_SSH` (where further workers are started, and how), `PONIARD_INSECURE`. Under Slurm's `srun`
+    /// the processes of the step are the workers, and the one of rank 0 is worker 1.
     ///
     /// What makes no sense there is the error of [`LocalCluster::start`]. Where the first spawn starts the runtime, it is told
     /// once on the standard error, and every spawn fails with it.
     pub fn from_env() -> LocalCluster {
         let mut cluster = Cluster::local();
-        if let Some(text) = variable("PONIARD_THREADS") {
-            let threads = text.trim().parse().ok().filter(|threads| (1..=THREADS_MAX).contains(threads));
-            cluster.threads = threads.ok_or_else(|| {
-                let meant = format!("a number from 1 to {THREADS_MAX}");
-                format!(
-                    "PONIARD_THREADS is `{text}`; set it to {meant}, or unset it to have one for each core"
-                )
-            });
-        }
+        cluster.threads = environment::threads();
+        cluster.silence = environment::silence();
+        cluster.meeting = Meeting::of_environment();
         if let Some(text) = variable("PONIARD_WORKERS") {
             let workers = text.trim().parse().ok().filter(|workers| *workers <= WORKERS_MAX);
             cluster.workers = workers.ok_or_else(|| {
@@ -94,15 +98,10 @@ impl Cluster {
                 )
             });
         }
-        if let Some(labels) = variable("PONIARD_LABELS") {
-            let words = labels.split(',').map(str::trim).filter(|word| !word.is_empty());
-            cluster.labels = words.map(str::to_owned).collect();
-        }
-        cluster.memory = amount("PONIARD_MEMORY", "have a share of the machine's");
-        cluster.spill_limit = amount("PONIARD_SPILL_LIMIT", "have as much as the disk has");
-        if let Some(folders) = std::env::var_os("PONIARD_SPILL_DIR") {
-            cluster.spill_dirs = std::env::split_paths(&folders).collect();
-        }
+        cluster.labels = environment::labels();
+        cluster.memory = environment::memory().map(Memory);
+        cluster.spill_limit = environment::spill_limit().map(Memory);
+        cluster.spill_dirs = environment::spill_folders();
         cluster
     }
 
@@ -223,7 +222,7 @@ impl LocalCluster {
     /// Starts it; or tells in a line why not.
     fn begin(mut self) -> Result<Cluster, String> {
         let checkpoints = self.checkpoints.take();
-        let Settled { config, memory, topology, workers, settings } =
+        let Settled { config, memory, topology, workers, settings, meeting } =
             self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
         let mut current = lock();
         if current.is_none() {
@@ -239,8 +238,8 @@ impl LocalCluster {
         drop(current);
         started();
         let cluster = Cluster(());
-        if workers > 0 {
-            let joined = poniard_runtime::workers::start(settings, workers);
+        if workers > 0 || meeting.is_some() {
+            let joined = poniard_runtime::workers::start(settings, workers, meeting);
             joined.map_err(|why| format!("cannot start {workers} workers: {why}"))?;
         }
         Ok(cluster)
@@ -256,15 +255,17 @@ impl LocalCluster {
                 "a cluster of {workers} workers on one machine: it takes at most {WORKERS_MAX}"
             ));
         }
+        let meeting = self.meeting?;
         let available = available_memory();
+        // They share one machine.
+        let here = if meeting.as_ref().is_some_and(Meeting::has_hosts) { 1 } else { workers as u64 + 1 };
         let memory = match self.memory {
             Some(Memory(bytes)) => bytes?,
-            // They share one machine.
-            None => (available as f64 * MEMORY_SHARE) as u64 / (workers as u64 + 1),
+            None => (available as f64 * MEMORY_SHARE) as u64 / here,
         };
         let spill_limit = self.spill_limit.map_or(Ok(u64::MAX), |Memory(bytes)| bytes)?;
         let spill_folders =
-            if self.spill_dirs.is_empty() { vec![default_spill_dir()] } else { self.spill_dirs };
+            if self.spill_dirs.is_empty() { vec![default_spill_folder()] } else { self.spill_dirs };
         let topology = Topology::one_worker(threads, node(), self.labels.clone());
         let alone = (available as f64 * ALONE_SHARE) as u64;
         let settings = Settings {
@@ -275,10 +276,11 @@ impl LocalCluster {
             spill_folders: spill_folders.clone(),
             spill_limit,
             no_worker_timeout: self.no_worker_timeout,
+            silence: self.silence?,
         };
         let config = Config { threads, memory };
         let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit, processors: threads };
-        Ok(Settled { config, memory, topology, workers, settings })
+        Ok(Settled { config, memory, topology, workers, settings, meeting })
     }
 }
 
@@ -292,23 +294,13 @@ struct Settled {
     workers: usize,
     /// How large each of them is.
     settings: Settings,
-}
-
-/// `TMPDIR`, or where temporary files survive: `/tmp` is memory on many machines.
-fn default_spill_dir() -> PathBuf {
-    let kept = PathBuf::from("/var/tmp");
-    match std::env::var_os("TMPDIR") {
-        None if kept.is_dir() => kept,
-        _ => std::env::temp_dir(),
-    }
+    meeting: Option<Meeting>,
 }
 
 /// How long a task waits for a worker when all that fit it are gone, unless told otherwise.
 const NO_WORKER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Processes on one machine.
 const WORKERS_MAX: usize = 256;
-/// Processors of one process.
-const THREADS_MAX: usize = 256;
 
 impl Drop for Cluster {
     fn drop(&mut self) {
@@ -374,23 +366,6 @@ pub(crate) fn refusal(reason: String) -> TaskError {
     TaskError::without_task(Cause::scheduling(reason))
 }
 
-/// A variable of the environment; what is no text in it is shown as `\u{fffd}`, and makes no sense to anybody.
-fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
-/// An amount of memory in the environment.
-fn amount(name: &str, without: &str) -> Option<Memory> {
-    let text = variable(name)?;
-    let bytes = parse(&text)
-        .ok_or_else(|| format!("{name} is `{text}`; set it to {AMOUNT}, or unset it to {without}"));
-    Some(Memory(bytes))
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
-}
-
 impl From<u64> for Memory {
     fn from(bytes: u64) -> Memory {
         Memory(Ok(bytes))
@@ -399,41 +374,13 @@ impl From<u64> for Memory {
 
 impl From<&str> for Memory {
     fn from(text: &str) -> Memory {
-        Memory(parse(text).ok_or_else(|| format!("`{text}` is no amount of memory: it is {AMOUNT}")))
+        Memory(bytes_of(text).ok_or_else(|| format!("`{text}` is no amount of memory: it is {AMOUNT}")))
     }
-}
-
-/// What [`parse`] takes.
-const AMOUNT: &str = "a number of bytes, or one with KiB, MiB, GiB or TiB";
-
-fn parse(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim() {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return None,
-    };
-    let bytes = number.parse::<f64>().ok()? * (1u64 << shift) as f64;
-    (bytes < u64::MAX as f64).then_some(bytes as u64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_with_its_unit() {
-        assert_eq!(parse("1GiB"), Some(1 << 30));
-        assert_eq!(parse(" 1.5 KiB "), Some(1536));
-        assert_eq!(parse("12"), Some(12));
-        assert_eq!(parse("12 GB"), None);
-        assert_eq!(parse("much"), None);
-    }
 
     #[test]
     fn a_setting_that_makes_no_sense_is_refused_in_words() {

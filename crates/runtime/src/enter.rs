@@ -3,25 +3,66 @@
 //! Workers are the same executable. In a process that was started as a worker this never returns, so the user's `main` does not
 //! run, in whatever kind of executable: a program, an example, a test, a benchmark.
 
-use crate::workers::{MARK, worker_main};
+use crate::workers::{CONNECTION, JOINS, MARK, Origin, Rank, TAKEN, worker_main};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::OnceLock;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
 static ENTER: extern "C" fn() = enter;
 
+/// Which process of a Slurm step this is.
+static RANK: OnceLock<Option<Rank>> = OnceLock::new();
+
+/// Which process of a Slurm step this is, if it is one of several.
+pub(crate) fn rank() -> Option<Rank> {
+    RANK.get().cloned().flatten()
+}
+
 /// Called by the loader, before `main`.
 extern "C" fn enter() {
-    if std::env::var_os(MARK).is_none() {
-        return;
-    }
+    let Some(mark) = std::env::var_os(MARK) else { return enter_by_slurm() };
     // SAFETY: no other thread is there yet. Programs that a task starts are no workers.
     unsafe { std::env::remove_var(MARK) };
-    // As `main` would find it: a peer that is gone is an error of the write, and not the end of this process.
+    ignore_broken_pipes();
+    let input = take_stdin();
+    if mark != JOINS {
+        worker_main(Origin::Born(input));
+    }
+    match std::env::var_os(CONNECTION) {
+        Some(file) => worker_main(Origin::Joins(file.into())),
+        None => {
+            eprintln!("{MARK} is `{JOINS}`, and {CONNECTION} does not say by which file to find worker 1");
+            std::process::exit(2)
+        }
+    }
+}
+
+/// In a step of Slurm the process of rank 0 is worker 1, and the others are its workers.
+fn enter_by_slurm() {
+    let rank = RANK.get_or_init(Rank::of_environment);
+    let Some(rank) = rank else { return };
+    // SAFETY: no other thread is there yet. Programs that a task starts are no processes of the step.
+    unsafe { std::env::set_var(TAKEN, "1") };
+    if rank.number == 0 {
+        return;
+    }
+    ignore_broken_pipes();
+    drop(take_stdin());
+    match rank.connection_file() {
+        Ok(file) => worker_main(Origin::Joins(file)),
+        Err(why) => {
+            eprintln!("a worker cannot start: {why}");
+            std::process::exit(1)
+        }
+    }
+}
+
+/// As `main` would find it: a peer that is gone is an error of the write, and not the end of this process.
+fn ignore_broken_pipes() {
     // SAFETY: no other thread is there yet, and the disposition is one that C allows.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    worker_main(take_stdin());
 }
 
 /// The standard input, with nothing to read left in its place: a task that reads there finds the end at once.

@@ -2,6 +2,7 @@
 //! tasks to other workers.
 //!
 //! * [`budget`]: obeys the policy of `store::spill`: which results leave memory, which tasks may run.
+//! * [`environment`]: what the environment says about the size of a process.
 //! * [`machine`]: how much memory there is.
 //! * [`directory`]: which workers and processors there are.
 //! * `enter`: what is called before `main`; `code`: what another process says of code. The two files with `unsafe`.
@@ -18,6 +19,7 @@ pub mod directory;
 #[cfg(feature = "cluster")]
 #[allow(unsafe_code)]
 mod enter;
+pub mod environment;
 pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;

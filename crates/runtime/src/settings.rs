@@ -21,4 +21,6 @@ pub struct Settings {
     pub spill_limit: u64,
     /// How long a task waits for a worker when all that fit it are gone.
     pub no_worker_timeout: Duration,
+    /// After how long a worker that is out of reach counts as lost.
+    pub silence: Duration,
 }

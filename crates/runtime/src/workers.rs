@@ -1,22 +1,32 @@
 //! Worker processes: how they start and end, and what crosses between them.
 
 mod birth;
+mod connection;
 mod desk;
+mod door;
 mod driver;
 mod engine;
 mod guests;
 mod handles;
 mod inbox;
+mod join;
 mod launch;
 mod leases;
 mod life;
 mod mail;
+mod meeting;
 mod post;
+mod roll;
+mod slurm;
+mod talk;
 mod trips;
 
-pub use launch::LaunchError;
-pub(crate) use launch::MARK;
-pub(crate) use life::worker_main;
+pub(crate) use launch::{JOINS, MARK};
+pub(crate) use life::{Origin, worker_main};
+pub(crate) use meeting::CONNECTION;
+pub use meeting::Meeting;
+pub use roll::LaunchError;
+pub(crate) use slurm::{Rank, TAKEN};
 
 use crate::settings::Settings;
 use launch::Workers;
@@ -30,16 +40,17 @@ fn lock() -> MutexGuard<'static, Option<Workers>> {
     WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts so many worker processes of this executable and waits until they have joined. They end with [`end`], or with this
-/// process.
+/// Starts so many worker processes of this executable and waits until they have joined, and those of other servers that the
+/// meeting announces. They end with [`end`], or with this process.
 ///
 /// # Errors
 /// When one cannot be started, or ends before it has joined; none is left then.
-pub fn start(settings: Settings, count: usize) -> Result<(), LaunchError> {
+pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Result<(), LaunchError> {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
-    let workers = Workers::prepare(settings)?;
+    let workers = Workers::prepare(settings, meeting)?;
     workers.add(count)?;
+    workers.wait()?;
     *lock() = Some(workers);
     Ok(())
 }

@@ -12,8 +12,27 @@ pub struct LaunchError;
 ///
 /// # Errors
 /// Always: this build has none.
-pub fn start(_: Settings, _: usize) -> Result<(), LaunchError> {
+pub fn start(_: Settings, _: usize, _: Option<Meeting>) -> Result<(), LaunchError> {
     Err(LaunchError)
+}
+
+/// Where workers of other servers come in: nowhere.
+#[derive(Clone, Debug)]
+pub enum Meeting {}
+
+impl Meeting {
+    /// None.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn of_environment() -> Result<Option<Meeting>, String> {
+        Ok(None)
+    }
+
+    /// There is none that has.
+    pub fn has_hosts(&self) -> bool {
+        match *self {}
+    }
 }
 
 /// Starts no worker.

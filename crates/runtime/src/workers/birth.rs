@@ -1,6 +1,7 @@
 //! What a worker process learns when it is born, by its standard input.
 
 use crate::settings::Settings;
+use poniard_fabric::tls::Tls;
 use poniard_model::WorkerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,9 +20,24 @@ pub(crate) struct Birth {
     pub(crate) life: u64,
     /// The cluster's secret.
     pub(crate) token: [u8; 32],
-    /// The folder in which the workers of this machine find each other.
-    pub(crate) folder: PathBuf,
+    /// Where worker 1 is.
+    pub(crate) place: Place,
+    /// Of worker 1; on another server, what is about the machine is by the environment there.
     pub(crate) settings: Settings,
+}
+
+/// Where worker 1 is, to another one.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Place {
+    /// On this machine, with its socket in this folder.
+    Here(PathBuf),
+    /// On another server.
+    Server {
+        /// The address or the name of that, and the port of the engine.
+        engine: String,
+        /// What is shown there.
+        tls: Option<Tls>,
+    },
 }
 
 impl Birth {
@@ -56,10 +72,7 @@ impl Birth {
 /// Without the secret.
 impl fmt::Debug for Birth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Birth")
-            .field("number", &self.number)
-            .field("folder", &self.folder)
-            .finish_non_exhaustive()
+        f.debug_struct("Birth").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
@@ -77,9 +90,10 @@ mod tests {
             spill_folders: vec!["/scratch".into()],
             spill_limit: u64::MAX,
             no_worker_timeout: Duration::from_secs(1),
+            silence: Duration::from_secs(15),
         };
-        let folder = "/run/poniard".into();
-        Birth { number: WorkerId(2), life: 7, token: [9; 32], folder, settings }
+        let place = Place::Here("/run/poniard".into());
+        Birth { number: WorkerId(2), life: 7, token: [9; 32], place, settings }
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(crate) struct Exits {
     pub(crate) tell: fn(Input),
     /// A worker has met these others.
     pub(crate) met: fn(WorkerId, Vec<WorkerId>),
+    /// A worker is gone.
+    pub(crate) gone: fn(WorkerId),
     /// This worker says that this process is to end.
     pub(crate) stop: fn(WorkerId),
 }
@@ -427,6 +429,7 @@ impl Core {
     }
 
     fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>) {
+        (self.exits.gone)(worker);
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
             self.unmet.remove(&worker);

@@ -1,27 +1,66 @@
-//! The engine that carries frames between the workers of one machine: Zenoh over Unix sockets in a private folder. All connect
-//! to worker 1, which passes on what others send each other.
+//! The engine that carries frames between workers: Zenoh, over Unix sockets in a private folder on the machine of worker 1, and
+//! over TCP or TLS from other servers. All connect to worker 1, which passes on what others send each other.
 
+use super::birth::Place;
+use poniard_fabric::tls::Tls;
 use poniard_fabric::zenoh::{Endpoint, Route, ZenohConfig, ZenohEngine};
 use poniard_fabric::{Engine, Peer, Timing, Token};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The socket of worker 1.
 const FIRST: &str = "w1";
 
+/// Where worker 1 listens for other servers.
+#[derive(Clone, Debug)]
+pub(super) struct Outside {
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<Tls>,
+}
+
 /// That of worker 1.
-pub(super) fn found(folder: &Path, token: [u8; 32], me: Peer) -> Arc<dyn Engine> {
-    let listen = vec![Endpoint::Socket(FIRST.to_owned())];
-    Arc::new(ZenohEngine::new(ZenohConfig { listen, ..config(folder, token, me, Route::Router) }))
+pub(super) fn found(
+    folder: &Path,
+    token: [u8; 32],
+    me: Peer,
+    timing: Timing,
+    outside: Option<Outside>,
+) -> Arc<dyn Engine> {
+    let mut config = ZenohConfig { folder: folder.to_owned(), ..config(token, me, timing, Route::Router) };
+    config.listen.push(Endpoint::Socket(FIRST.to_owned()));
+    if let Some(Outside { address, tls }) = outside {
+        config.listen.push(endpoint(address.to_string(), &tls));
+        config.tls = tls;
+    }
+    Arc::new(ZenohEngine::new(config))
 }
 
 /// That of another worker.
-pub(super) fn join(folder: &Path, token: [u8; 32], me: Peer) -> Arc<dyn Engine> {
-    let connect = vec![Endpoint::Socket(FIRST.to_owned())];
-    Arc::new(ZenohEngine::new(ZenohConfig { connect, ..config(folder, token, me, Route::ThroughRouter) }))
+pub(super) fn join(place: &Place, token: [u8; 32], me: Peer, timing: Timing) -> Arc<dyn Engine> {
+    let mut config = config(token, me, timing, Route::ThroughRouter);
+    match place {
+        Place::Here(folder) => {
+            config.folder = folder.clone();
+            config.connect.push(Endpoint::Socket(FIRST.to_owned()));
+        }
+        Place::Server { engine, tls } => {
+            config.connect.push(endpoint(engine.clone(), tls));
+            config.tls = tls.clone();
+        }
+    }
+    Arc::new(ZenohEngine::new(config))
 }
 
-fn config(folder: &Path, token: [u8; 32], me: Peer, route: Route) -> ZenohConfig {
+fn endpoint(address: String, tls: &Option<Tls>) -> Endpoint {
+    match tls {
+        Some(_) => Endpoint::Tls(address),
+        // On this host, or because somebody has asked for it.
+        None => Endpoint::Open(address),
+    }
+}
+
+fn config(token: [u8; 32], me: Peer, timing: Timing, route: Route) -> ZenohConfig {
     ZenohConfig {
         me,
         cluster: "local".to_owned(),
@@ -29,8 +68,8 @@ fn config(folder: &Path, token: [u8; 32], me: Peer, route: Route) -> ZenohConfig
         route,
         listen: Vec::new(),
         connect: Vec::new(),
-        lease: Timing::DEFAULT.lease,
+        lease: timing.lease,
         tls: None,
-        folder: folder.to_owned(),
+        folder: Default::default(),
     }
 }

@@ -1,29 +1,40 @@
-//! Starting worker processes on this machine, and ending them.
+//! Starting worker processes, on this machine and on others, and ending them.
 
-use super::birth::Birth;
-use super::driver::{Core, Exits, Input};
+use super::birth::{Birth, Place};
+use super::door::{Door, Ground};
+use super::driver::{Core, Exits};
 use super::inbox;
 use super::life::member;
-use super::mail::Mail;
+use super::mail::{Mail, Way};
+use super::meeting::Meeting;
 use super::post::Post;
+use super::roll::{LaunchError, Line, Roll, life};
 use crate::message::Message;
 use crate::settings::Settings;
+use poniard_fabric::Timing;
 use poniard_fabric::entropy::entropy;
 use poniard_model::WorkerId;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-/// The environment's mark of a worker; what it needs to know comes by its standard input.
+/// The environment's mark of a worker.
 pub(crate) const MARK: &str = "PONIARD_WORKER";
-/// How long a worker may take to join: it is seconds only where the machine is very busy.
-const JOINING: Duration = Duration::from_secs(60);
+/// Its value for one that learns what it needs to know by its standard input.
+const BORN: &str = "1";
+/// Its value for one that finds worker 1 by a connection file.
+pub(crate) const JOINS: &str = "join";
+/// What is said to worker 1 alone.
+const OF_WORKER_1: [&str; 5] =
+    ["PONIARD_LISTEN", "PONIARD_CONNECTION", "PONIARD_JOINERS", "PONIARD_HOSTS", "PONIARD_WORKERS"];
+/// What is said to each process about its size.
+const OF_THE_MACHINE: [&str; 5] =
+    ["PONIARD_THREADS", "PONIARD_MEMORY", "PONIARD_LABELS", "PONIARD_SPILL_DIR", "PONIARD_SPILL_LIMIT"];
 /// How long workers that are told to end may take, before their pipes are cut.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -32,34 +43,14 @@ const ENDING: Duration = Duration::from_secs(5);
 #[must_use = "dropping it ends the workers"]
 pub(super) struct Workers {
     mail: Arc<Mail>,
-    shared: Arc<Shared>,
+    roll: Arc<Roll>,
     folder: Folder,
     token: [u8; 32],
     settings: Settings,
+    /// Where other servers are concerned.
+    ground: Option<Ground>,
+    door: Option<Door>,
 }
-
-/// What those know of the workers that watch them.
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// The highest number that was given.
-    last: u32,
-    /// Those that run, each with the pipe by which it knows that this process is there: it ends when that goes.
-    running: BTreeMap<WorkerId, Option<ChildStdin>>,
-    /// Whom each has met.
-    met: BTreeMap<WorkerId, BTreeSet<WorkerId>>,
-    /// How those ended that did before they had joined.
-    stillborn: BTreeMap<WorkerId, String>,
-}
-
-/// Workers could not be started.
-#[derive(Debug)]
-pub struct LaunchError(String);
 
 /// A private folder, which goes with this.
 #[derive(Debug)]
@@ -70,21 +61,34 @@ impl Workers {
     ///
     /// # Errors
     /// When there is no place for the sockets by which they talk.
-    pub(super) fn prepare(settings: Settings) -> Result<Workers, LaunchError> {
+    pub(super) fn prepare(settings: Settings, meeting: Option<Meeting>) -> Result<Workers, LaunchError> {
+        let ground = meeting.map(Ground::prepare).transpose()?;
         let folder = Folder::new()?;
         let token = entropy().map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
         let life = life()?;
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        shared.lock().last = WorkerId::FIRST.0;
-        *REGISTER.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&shared);
+        let roll = Arc::<Roll>::default();
+        *REGISTER.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&roll);
         let mail = Mail::new();
         let me = member(WorkerId::FIRST, &settings);
         let core = Core::new(me, mail.clone(), settings.no_worker_timeout, EXITS);
         inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
         // From here on it is all ended by dropping it.
-        let workers = Workers { mail, shared, folder, token, settings };
-        workers.mail.found(&workers.folder.0, token, life).map_err(LaunchError)?;
+        let mut workers = Workers { mail, roll, folder, token, settings, ground, door: None };
+        let outside = workers.ground.as_ref().map(Ground::outside);
+        let way = Way { timing: Timing::with_limit(workers.settings.silence), outside };
+        workers.mail.found(&workers.folder.0, token, life, way).map_err(LaunchError)?;
+        if let Some(ground) = &mut workers.ground {
+            workers.door = ground.open(token, &workers.settings, &workers.roll, &workers.mail)?;
+        }
         Ok(workers)
+    }
+
+    /// Waits for those of other servers that were announced.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub(super) fn wait(&self) -> Result<(), LaunchError> {
+        self.ground.as_ref().map_or(Ok(()), |ground| ground.wait(&self.roll))
     }
 
     /// Starts so many more workers, and waits until they have joined. Gives their numbers.
@@ -96,51 +100,37 @@ impl Workers {
         for _ in 0..count {
             begun.push(self.start()?);
         }
-        let deadline = Instant::now() + JOINING;
-        let mut state = self.shared.lock();
-        loop {
-            if let Some((worker, how)) =
-                begun.iter().find_map(|worker| Some((worker, state.stillborn.get(worker)?)))
-            {
-                return Err(LaunchError(format!("{worker} ended before it had joined: {how}")));
-            }
-            let missing = begun.iter().find(|worker| !state.has_joined(**worker));
-            let Some(missing) = missing else { return Ok(begun) };
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return Err(LaunchError(format!("{missing} has not joined within {JOINING:?}")));
-            };
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        self.roll.wait_until_joined(&begun)?;
+        Ok(begun)
     }
 
     /// Starts one process.
     fn start(&self) -> Result<WorkerId, LaunchError> {
-        let number = {
-            let mut state = self.shared.lock();
-            state.last += 1;
-            WorkerId(state.last)
+        let number = self.roll.number();
+        let host = self.ground.as_ref().and_then(|ground| ground.host(number));
+        let mut command = match host {
+            Some((ssh, host)) => elsewhere(ssh, host)?,
+            None => again(),
         };
-        // The file that runs, even if another has taken its name since.
-        let mut command = Command::new("/proc/self/exe");
-        if let Some(name) = std::env::args_os().next() {
-            command.arg0(name);
-        }
-        command.env(MARK, "1").stdin(Stdio::piped());
+        command.stdin(Stdio::piped());
         // A Ctrl-C in the terminal is for worker 1, which ends the others in order.
         command.process_group(0);
+        let name = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn();
-        let mut child = child
-            .map_err(|error| LaunchError(format!("cannot start {number} from /proc/self/exe: {error}")))?;
+        let mut child =
+            child.map_err(|error| LaunchError(format!("cannot start {number} by {name}: {error}")))?;
         let mut pipe = child.stdin.take().expect("it was asked for");
-        let birth = Birth {
-            number,
-            life: life()?,
-            token: self.token,
-            folder: self.folder.0.clone(),
-            settings: self.settings.clone(),
+        let place = match (&self.ground, host) {
+            (Some(ground), Some(_)) => {
+                let (engine, tls) = ground.engine();
+                Place::Server { engine, tls }
+            }
+            _ => Place::Here(self.folder.0.clone()),
         };
+        let birth =
+            Birth { number, life: life()?, token: self.token, place, settings: self.settings.clone() };
         let told = birth.write(&mut pipe);
-        self.shared.lock().running.insert(number, Some(pipe));
+        self.roll.begin(number, Line::Pipe(pipe));
         self.watch(number, child)?;
         told.map_err(|error| LaunchError(format!("cannot tell {number} who it is: {error}")))?;
         Ok(number)
@@ -148,83 +138,94 @@ impl Workers {
 
     /// Waits for the end of a process on a thread of its own: so it is known at once, and how.
     fn watch(&self, number: WorkerId, mut child: Child) -> Result<(), LaunchError> {
-        let (shared, mail) = (self.shared.clone(), Arc::downgrade(&self.mail));
+        let (roll, mail) = (self.roll.clone(), Arc::downgrade(&self.mail));
         let watch = move || {
             let ended = child.wait();
             let signal = ended.as_ref().ok().and_then(ExitStatus::signal);
             let how = ended.map_or_else(|error| format!("its end is unknown: {error}"), describe);
-            {
-                let mut state = shared.lock();
-                state.running.remove(&number);
-                if state.met.remove(&number).is_none() {
-                    state.stillborn.insert(number, how);
-                }
-                for met in state.met.values_mut() {
-                    met.remove(&number);
-                }
-            }
-            shared.changed.notify_all();
-            // In this order: what it said last is heard first, and the signal is known before the connection is lost.
-            inbox::tell(Input::Gone { worker: number, signal });
-            if let Some(mail) = mail.upgrade() {
-                mail.dismiss(number);
-            }
+            roll.end(number, signal, how, &mail);
         };
         let started = std::thread::Builder::new().name(format!("watch-{number}")).spawn(watch);
         started.map(drop).map_err(|error| LaunchError(format!("cannot watch {number}: {error}")))
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Whether a worker and all others know each other.
-    fn has_joined(&self, worker: WorkerId) -> bool {
-        let others = self.running.keys().chain([&WorkerId::FIRST]).filter(|other| **other != worker);
-        let knows =
-            |one, other| self.met.get(one).is_some_and(|met: &BTreeSet<WorkerId>| met.contains(other));
-        others.into_iter().all(|other| knows(&worker, other) && knows(other, &worker))
-    }
-}
-
 /// Who wants to know whom each worker has met.
-static REGISTER: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+static REGISTER: Mutex<Weak<Roll>> = Mutex::new(Weak::new());
 
 /// What the driver of worker 1 calls. Nobody else ends it.
-const EXITS: Exits = Exits { tell: inbox::tell, met, stop: |_| () };
+const EXITS: Exits = Exits { tell: inbox::tell, met, gone, stop: |_| () };
+
+fn registered() -> Option<Arc<Roll>> {
+    REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+}
 
 /// A worker has met these.
 fn met(worker: WorkerId, others: Vec<WorkerId>) {
-    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-    if let Some(shared) = shared {
-        shared.lock().met.insert(worker, others.into_iter().collect());
-        shared.changed.notify_all();
-    }
+    registered().inspect(|roll| roll.met(worker, others));
+}
+
+/// A worker is gone.
+fn gone(worker: WorkerId) {
+    registered().inspect(|roll| roll.let_go(worker));
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        let workers: Vec<WorkerId> = self.shared.lock().running.keys().copied().collect();
-        workers.into_iter().for_each(|worker| self.mail.send(worker, Message::Stop));
-        let deadline = Instant::now() + ENDING;
-        let mut state = self.shared.lock();
-        while !state.running.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                // They end when the pipe does.
-                state.running.values_mut().for_each(|pipe| *pipe = None);
-                break;
-            }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        self.door = None;
+        self.roll.running().into_iter().for_each(|worker| self.mail.send(worker, Message::Stop));
+        if !self.roll.wait_until_empty(ENDING) {
+            // They end when the pipe does.
+            self.roll.let_all_go();
         }
-        drop(state);
         self.mail.close();
         inbox::stop();
     }
+}
+
+/// Another process of the file that runs, even if another has taken its name since.
+fn again() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    command.env(MARK, BORN);
+    // It is nobody's worker 1.
+    for name in OF_WORKER_1 {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The same program on another server, in the same folder there. What is secret is told by the standard input.
+fn elsewhere(ssh: &[String], host: &str) -> Result<Command, LaunchError> {
+    let unknown =
+        |what: &'static str| move |error: io::Error| LaunchError(format!("{what} is unknown: {error}"));
+    let program = std::env::current_exe().map_err(unknown("the name of this program"))?;
+    let folder = std::env::current_dir().map_err(unknown("the folder in which this program runs"))?;
+    let (program, folder) = (quoted(&program)?, quoted(&folder)?);
+    let mut line = format!("cd {folder} && exec env {MARK}={BORN}");
+    for name in OF_THE_MACHINE {
+        if let Some(value) = std::env::var_os(name) {
+            line.push_str(&format!(" {name}={}", quoted(value.as_ref())?));
+        }
+    }
+    line.push_str(&format!(" {program}"));
+    let (first, rest) = ssh.split_first().ok_or_else(|| LaunchError("PONIARD_SSH is empty".to_owned()))?;
+    let mut command = Command::new(first);
+    command.args(rest).arg(host).arg(line);
+    Ok(command)
+}
+
+/// As one word of a shell.
+fn quoted(word: &Path) -> Result<String, LaunchError> {
+    let text = word.to_str().ok_or_else(|| {
+        LaunchError(format!(
+            "{} has bytes that are no text, and cannot be told to another server",
+            word.display()
+        ))
+    })?;
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 /// How a process ended.
@@ -255,24 +256,16 @@ impl Drop for Folder {
     }
 }
 
-/// A number for the life of a process: later ones are larger.
-fn life() -> Result<u64, LaunchError> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map(|now| now.as_nanos() as u64)
-        .map_err(|error| LaunchError(format!("the clock stands before 1970: {error}")))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl LaunchError {
-    /// There is no cluster to add workers to.
-    pub(super) fn alone() -> LaunchError {
-        LaunchError("this process has started no workers; start the cluster with some".to_owned())
+    #[test]
+    fn a_command_for_another_server_keeps_each_word_one_word() {
+        for word in ["/a b/c", "it's", "$(x)", "a;b", "\"", "\\"] {
+            let line = format!("printf %s {}", quoted(word.as_ref()).unwrap());
+            let said = Command::new("sh").args(["-c", &line]).output().unwrap();
+            assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
+        }
     }
 }
-
-impl fmt::Display for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for LaunchError {}

@@ -1,16 +1,18 @@
 //! The life of a worker process, from before `main` to its end.
 
-use super::birth::Birth;
+use super::birth::{Birth, Place};
 use super::driver::{Core, Exits};
 use super::inbox;
+use super::join::join;
 use super::mail::Mail;
+use crate::environment::settings_beside;
 use crate::message::Member;
 use crate::settings::Settings;
 use crate::{MemoryConfig, directory, memory};
 use poniard_model::{ProcessorKind, Topology, Worker, WorkerId};
 use poniard_store::{Arena, ArenaConfig, Backing, Buf, BufMut, SharedPlace};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -25,20 +27,22 @@ const SAMPLE_BYTES: usize = 2048;
 const ORPHANED: i32 = 3;
 
 /// What the driver of a worker calls.
-const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop };
+const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), gone, stop };
 
 /// Whether this worker was told to end.
 static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
-/// Lives as a worker. `by_birth` says what it needs to know, and then nothing more until worker 1 is gone.
-pub(crate) fn worker_main(mut by_birth: File) -> ! {
-    let lived = Birth::read(&mut by_birth)
-        .map_err(|error| format!("cannot learn from worker 1 who it is: {error}"))
-        .and_then(|birth| {
-            end_with_worker_1(by_birth, birth.folder.clone())?;
-            live(birth)
-        });
-    match lived {
+/// How a process became a worker.
+pub(crate) enum Origin {
+    /// Worker 1 has started it, and says here what it needs to know, and then nothing more until it is gone.
+    Born(File),
+    /// Somebody else has started it, and this file says where worker 1 is.
+    Joins(PathBuf),
+}
+
+/// Lives as a worker.
+pub(crate) fn worker_main(origin: Origin) -> ! {
+    match begin_to_live(origin).and_then(live) {
         Ok(()) => std::process::exit(0),
         Err(why) => {
             eprintln!("a worker cannot start: {why}");
@@ -47,17 +51,68 @@ pub(crate) fn worker_main(mut by_birth: File) -> ! {
     }
 }
 
-/// Ends this process when worker 1 does, whatever ends that: the pipe has no other end then.
-fn end_with_worker_1(mut pipe: File, folder: PathBuf) -> Result<(), String> {
+fn begin_to_live(origin: Origin) -> Result<Birth, String> {
+    match origin {
+        Origin::Born(mut by_birth) => {
+            let birth = Birth::read(&mut by_birth);
+            let mut birth =
+                birth.map_err(|error| format!("cannot learn from worker 1 who it is: {error}"))?;
+            let folder = match &birth.place {
+                Place::Here(folder) => Some(folder.clone()),
+                Place::Server { .. } => {
+                    birth.settings = settings_beside(birth.settings)?;
+                    None
+                }
+            };
+            end_with_worker_1(by_birth, folder)?;
+            Ok(birth)
+        }
+        Origin::Joins(file) => {
+            let (birth, line) = join(&file)?;
+            end_with_worker_1(line, None)?;
+            Ok(birth)
+        }
+    }
+}
+
+/// Ends this process when worker 1 does, whatever ends that: the line has no other end then.
+fn end_with_worker_1(mut line: impl Read + Send + 'static, folder: Option<PathBuf>) -> Result<(), String> {
     let watch = move || {
         let mut nothing = [0; 64];
-        while !matches!(pipe.read(&mut nothing), Ok(0)) {}
+        loop {
+            match line.read(&mut nothing) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
         // Nobody else may be left who would.
-        let _ = std::fs::remove_dir_all(folder);
-        std::process::exit(ORPHANED);
+        folder.into_iter().for_each(|folder| drop(std::fs::remove_dir_all(folder)));
+        orphaned();
     };
     let started = std::thread::Builder::new().name("watch-w1".into()).spawn(watch);
     started.map(drop).map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+/// Worker 1 is gone. Whoever was told to end by it may do so in order, if it is quick.
+fn orphaned() {
+    let (stopped, _) = &STOPPED;
+    let is_ending = *stopped.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_ending {
+        std::thread::sleep(PATIENCE + PATIENCE);
+    }
+    std::process::exit(ORPHANED);
+}
+
+/// A worker is gone. Without worker 1 there is nothing to do here any more.
+fn gone(worker: WorkerId) {
+    if worker == WorkerId::FIRST {
+        let (stopped, _) = &STOPPED;
+        if !*stopped.lock().unwrap_or_else(PoisonError::into_inner) {
+            eprintln!("{} ends: it has lost worker 1", poniard_pool::me());
+            std::process::exit(ORPHANED);
+        }
+    }
 }
 
 fn live(birth: Birth) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use super::birth::Birth;
 use super::driver::Input;
-use super::engine;
+use super::engine::{self, Outside};
 use super::inbox::tell;
 use super::post::Post;
 use crate::code::{SameBuild, build};
@@ -33,6 +33,13 @@ pub(crate) struct Mail {
     tags: AtomicU64,
 }
 
+/// How worker 1 is reached, and how long one may be out of reach.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) timing: Timing,
+    pub(super) outside: Option<Outside>,
+}
+
 /// A message that is sent in pieces.
 struct Letter(Vec<u8>);
 
@@ -58,13 +65,19 @@ impl Mail {
         })
     }
 
-    /// Opens the mail of worker 1, which the others find in this folder.
+    /// Opens the mail of worker 1, which the others find in this folder, and those of other servers outside.
     ///
     /// # Errors
     /// When the engine cannot be started there.
-    pub(crate) fn found(self: &Arc<Mail>, folder: &Path, token: [u8; 32], life: u64) -> Result<(), String> {
+    pub(super) fn found(
+        self: &Arc<Mail>,
+        folder: &Path,
+        token: [u8; 32],
+        life: u64,
+        way: Way,
+    ) -> Result<(), String> {
         let me = Peer::new(WorkerId::FIRST, life);
-        self.open(engine::found(folder, token, me), token, me)
+        self.open(engine::found(folder, token, me, way.timing, way.outside), token, me, way.timing)
     }
 
     /// Opens the mail of another worker.
@@ -73,12 +86,19 @@ impl Mail {
     /// When the engine cannot be started there.
     pub(crate) fn join(self: &Arc<Mail>, birth: &Birth) -> Result<(), String> {
         let me = Peer::new(birth.number, birth.life);
-        self.open(engine::join(&birth.folder, birth.token, me), birth.token, me)
+        let timing = Timing::with_limit(birth.settings.silence);
+        self.open(engine::join(&birth.place, birth.token, me, timing), birth.token, me, timing)
     }
 
-    fn open(self: &Arc<Mail>, engine: Arc<dyn Engine>, token: [u8; 32], me: Peer) -> Result<(), String> {
+    fn open(
+        self: &Arc<Mail>,
+        engine: Arc<dyn Engine>,
+        token: [u8; 32],
+        me: Peer,
+        timing: Timing,
+    ) -> Result<(), String> {
         let identity = Identity { build: Build(build()), token: Token::new(token) };
-        let config = NetworkConfig { me, identity, timing: Timing::DEFAULT };
+        let config = NetworkConfig { me, identity, timing };
         let mut network = self.network.write().unwrap_or_else(PoisonError::into_inner);
         *network = Some(Network::start(engine, config, self.clone()).map_err(|error| error.to_string())?);
         Ok(())

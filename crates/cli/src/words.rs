@@ -1,0 +1,271 @@
+//! What was asked for, read from the command line.
+
+use crate::hosts;
+use crate::order::{First, Other, Program, Size};
+use lexopt::prelude::*;
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// More processes than one cluster has.
+const WORKERS_MAX: usize = 4096;
+
+pub(crate) const HELP: &str = "\
+Starts a program that uses Poniard as a cluster.
+
+  poniard run [-n N] [OPTIONS] -- PROGRAM [ARGUMENTS]
+      The program with N workers in all, itself among them: it is worker 1, and the
+      others are more processes of it. The program's first spawn, or
+      Cluster::from_env(), starts them.
+  poniard scheduler start --file FILE --listen ADDRESS:PORT [OPTIONS] -- PROGRAM [ARGUMENTS]
+      The program as worker 1, which other servers can join: it schedules its own
+      tasks, so it is the scheduler too. FILE says how to join; nobody else may read it.
+  poniard worker start --connect FILE [OPTIONS] -- PROGRAM
+      A worker of that cluster on this server, by the same executable.
+
+Options of run and scheduler start
+  -n N              workers in all that are started, here or on the hosts        (1, or 1 more than hosts)
+  --hosts A,B       start the others on these servers, in turn, by ssh
+  --hostfile FILE   the same from a file: a host a line, and `slots=N` for several workers there
+  --ssh COMMAND     what to use for that                                         (ssh -o BatchMode=yes)
+  --listen ADDRESS:PORT   where other servers reach this one; the next port is used as well, and port 0
+                    means any two. Beyond this host it is TLS, by certificates that are made anew
+  --file FILE       the connection file to write, for `poniard worker start`
+  --wait N          begin when so many of these have joined                      (0: they may come at any time)
+  --insecure        allow tcp://ADDRESS:PORT beyond this host, which others can read and change
+
+Options of all three
+  --threads K       tasks at a time in each process                              (the number of cores)
+  --memory M        memory for large results in each process, such as 8GiB       (60 % of what is available)
+  --labels A,B      words for Scope::label
+  --patience S      seconds to wait for worker 1, or for those of --wait         (60)
+";
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Request {
+    /// To print this.
+    Tell(String),
+    Run(Program),
+}
+
+/// Reads the words after `poniard`.
+///
+/// # Errors
+/// When they make no sense.
+pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+    let mut words = words.into_iter().peekable();
+    let mut command = Vec::new();
+    while let Some(word) = words.next_if(|word| !word.to_string_lossy().starts_with('-')) {
+        command.push(word.to_string_lossy().into_owned());
+        let is_whole = command[0] == "run" || command.len() == 2;
+        if is_whole {
+            break;
+        }
+    }
+    let parser = Parser::from_args(words);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    match command[..] {
+        ["run"] => first(parser, "run"),
+        ["scheduler", "start"] => first(parser, "scheduler start"),
+        ["worker", "start"] => other(parser),
+        [] => no_command(parser),
+        _ => {
+            let said = command.join(" ");
+            Err(format!(
+                "unknown command `{said}`; there are run, scheduler start, and worker start; try --help"
+            ))
+        }
+    }
+}
+
+fn no_command(mut parser: Parser) -> Result<Request, String> {
+    match parser.next().map_err(|error| error.to_string())? {
+        Some(Long("help") | Short('h')) | None => Ok(Request::Tell(HELP.to_owned())),
+        Some(Long("version") | Short('V')) => {
+            Ok(Request::Tell(format!("poniard {}\n", env!("CARGO_PKG_VERSION"))))
+        }
+        Some(argument) => Err(format!("{}; try --help", argument.unexpected())),
+    }
+}
+
+fn first(mut parser: Parser, command: &str) -> Result<Request, String> {
+    let (mut first, mut words) = (First::default(), Vec::new());
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Short('n') | Long("workers") => first.workers = Some(number(&mut parser, "-n", 1, WORKERS_MAX)?),
+            Long("hosts") => {
+                let list = text(&mut parser, "--hosts")?;
+                first.hosts = list.split(',').map(|host| host.trim().to_owned()).collect();
+                if first.hosts.iter().any(String::is_empty) {
+                    return Err(format!("`--hosts {list}`: it takes names with commas between"));
+                }
+            }
+            Long("hostfile") => first.hosts = hostfile(text(&mut parser, "--hostfile")?.into())?,
+            Long("ssh") => first.ssh = Some(text(&mut parser, "--ssh")?),
+            Long("listen") => first.listen = Some(text(&mut parser, "--listen")?),
+            Long("file") => first.file = Some(text(&mut parser, "--file")?.into()),
+            Long("wait") => first.joiners = Some(number(&mut parser, "--wait", 0, WORKERS_MAX)?),
+            Long("insecure") => first.is_insecure = true,
+            argument => match common(argument, &mut parser, &mut first.size, &mut first.patience)? {
+                Some(Said::Help) => return Ok(Request::Tell(HELP.to_owned())),
+                Some(Said::Program(program)) => words = program,
+                None => {}
+            },
+        }
+    }
+    let is_met = command == "scheduler start";
+    if is_met && (first.file.is_none() || first.listen.is_none()) {
+        return Err("`scheduler start` needs --file FILE and --listen ADDRESS:PORT; try --help".to_owned());
+    }
+    if first.file.is_some() != first.listen.is_some() && first.hosts.is_empty() {
+        return Err("--file and --listen go together: where workers come in, and the file that tells them; try --help".to_owned());
+    }
+    if first.joiners.is_some() && first.file.is_none() {
+        return Err("--wait needs --file and --listen: nobody can join otherwise; try --help".to_owned());
+    }
+    Ok(Request::Run(Program { words: named(words, command)?, environment: first.environment() }))
+}
+
+fn other(mut parser: Parser) -> Result<Request, String> {
+    let (mut other, mut words, mut file) = (Other::default(), Vec::new(), None);
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Long("connect") => file = Some(PathBuf::from(text(&mut parser, "--connect")?)),
+            argument => match common(argument, &mut parser, &mut other.size, &mut other.patience)? {
+                Some(Said::Help) => return Ok(Request::Tell(HELP.to_owned())),
+                Some(Said::Program(program)) => words = program,
+                None => {}
+            },
+        }
+    }
+    other.file = file.ok_or(
+        "`worker start` needs --connect FILE, which `scheduler start --file FILE` writes; try --help",
+    )?;
+    Ok(Request::Run(Program { words: named(words, "worker start")?, environment: other.environment() }))
+}
+
+/// What ends the reading of options.
+enum Said {
+    Help,
+    Program(Vec<OsString>),
+}
+
+/// What all commands take.
+fn common(
+    argument: Arg<'_>,
+    parser: &mut Parser,
+    size: &mut Size,
+    patience: &mut Option<u64>,
+) -> Result<Option<Said>, String> {
+    match argument {
+        Long("help") | Short('h') => return Ok(Some(Said::Help)),
+        Long("threads") => size.threads = Some(number(parser, "--threads", 1, 256)?.to_string()),
+        Long("memory") => size.memory = Some(text(parser, "--memory")?),
+        Long("labels") => size.labels = Some(text(parser, "--labels")?),
+        Long("patience") => *patience = Some(number(parser, "--patience", 1, 86_400)? as u64),
+        Value(program) => {
+            let rest = parser.raw_args().map_err(|error| error.to_string())?;
+            return Ok(Some(Said::Program(std::iter::once(program).chain(rest).collect())));
+        }
+        argument => return Err(format!("{}; try --help", argument.unexpected())),
+    }
+    Ok(None)
+}
+
+fn named(words: Vec<OsString>, command: &str) -> Result<Vec<OsString>, String> {
+    if words.is_empty() {
+        return Err(format!("`{command}` needs a program: poniard {command} .. -- ./program; try --help"));
+    }
+    Ok(words)
+}
+
+fn text(parser: &mut Parser, option: &str) -> Result<String, String> {
+    let value = parser.value().map_err(|_| format!("`{option}` needs a value; try --help"))?;
+    value.into_string().map_err(|value| format!("`{option} {}`: it takes text", value.display()))
+}
+
+fn number(parser: &mut Parser, option: &str, least: usize, most: usize) -> Result<usize, String> {
+    let text = text(parser, option)?;
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("`{option} {text}`: it takes a number from {least} to {most}"))
+}
+
+fn hostfile(path: PathBuf) -> Result<Vec<String>, String> {
+    let text = std::fs::read_to_string(&path);
+    let text = text.map_err(|error| format!("cannot read the hosts in {}: {error}", path.display()))?;
+    hosts::parse(&text).map_err(|why| format!("cannot use the hosts in {}: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> Result<Request, String> {
+        read(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from))
+    }
+
+    /// The program, and its environment as text.
+    fn program(line: &str) -> (Vec<OsString>, String) {
+        let Ok(Request::Run(program)) = said(line) else { panic!("{:?}", said(line)) };
+        let pairs = program.environment.iter().map(|(name, value)| format!("{name}={}", value.display()));
+        (program.words, pairs.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn n_counts_all_workers_and_the_program_is_one() {
+        let (words, environment) = program("run -n 4 --threads 2 -- ./app -n 7 --help");
+        assert_eq!(words, ["./app", "-n", "7", "--help"]);
+        assert_eq!(environment, "PONIARD_WORKERS=3 PONIARD_THREADS=2");
+        assert_eq!(program("run ./app").1, "PONIARD_WORKERS=0");
+        assert_eq!(program("run --hosts a,b -- ./app").1, "PONIARD_WORKERS=2 PONIARD_HOSTS=a,b");
+    }
+
+    #[test]
+    fn a_cluster_by_hand_is_a_listening_program_and_workers_that_know_its_file() {
+        let line = "scheduler start --file f --listen tls://10.0.0.1:7100 --wait 2 --patience 9 -- ./app x";
+        let wanted = "PONIARD_WORKERS=0 PONIARD_LISTEN=tls://10.0.0.1:7100 PONIARD_JOINERS=2 PONIARD_JOIN_TIMEOUT=9 PONIARD_CONNECTION=f";
+        assert_eq!(program(line), (vec!["./app".into(), "x".into()], wanted.to_owned()));
+        let (_, environment) = program("worker start --connect f --memory 1GiB --labels a,b -- ./app");
+        assert_eq!(
+            environment,
+            "PONIARD_WORKER=join PONIARD_CONNECTION=f PONIARD_MEMORY=1GiB PONIARD_LABELS=a,b"
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said_in_one_line() {
+        for (line, message) in [
+            (
+                "start",
+                "unknown command `start`; there are run, scheduler start, and worker start; try --help",
+            ),
+            ("run -n 0 ./app", "`-n 0`: it takes a number from 1 to 4096"),
+            ("run -n", "`-n` needs a value; try --help"),
+            ("run -n 2", "`run` needs a program: poniard run .. -- ./program; try --help"),
+            ("run --hots a ./app", "invalid option '--hots'; try --help"),
+            ("run --hosts a,,b ./app", "`--hosts a,,b`: it takes names with commas between"),
+            ("run --wait 2 ./app", "--wait needs --file and --listen: nobody can join otherwise; try --help"),
+            (
+                "scheduler start --file f ./app",
+                "`scheduler start` needs --file FILE and --listen ADDRESS:PORT; try --help",
+            ),
+            (
+                "worker start ./app",
+                "`worker start` needs --connect FILE, which `scheduler start --file FILE` writes; try --help",
+            ),
+        ] {
+            assert_eq!(said(line).unwrap_err(), message);
+        }
+        let error = said("run --hostfile /nowhere/hosts ./app").unwrap_err();
+        assert!(error.starts_with("cannot read the hosts in /nowhere/hosts: No such file"), "{error}");
+    }
+
+    #[test]
+    fn help_is_printed_and_nothing_started() {
+        for line in ["", "--help", "run --help", "worker start -h"] {
+            assert_eq!(said(line), Ok(Request::Tell(HELP.to_owned())), "{line}");
+        }
+        assert!(matches!(said("--version"), Ok(Request::Tell(text)) if text.starts_with("poniard 0.")));
+    }
+}

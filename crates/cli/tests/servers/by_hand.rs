@@ -1,0 +1,136 @@
+//! `poniard scheduler start` and `poniard worker start`: workers that come from elsewhere.
+
+use super::stage::*;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+/// A cluster of this many workers that were started by hand.
+fn cluster(folder: &Folder, listen: &str, workers: usize) -> (Process, Vec<Process>) {
+    let file = folder.path("connection");
+    let mut first = Process::start(first(&file, listen, &workers.to_string()));
+    let others = (0..workers).map(|_| Process::start(worker(&file))).collect();
+    let wanted: Vec<String> = (1..=workers + 1).map(|number| number.to_string()).collect();
+    assert_eq!(first.says(), format!("begins with {}", wanted.join(" ")));
+    (first, others)
+}
+
+#[test]
+fn workers_join_over_tcp_and_end_with_the_cluster() {
+    let folder = Folder::new();
+    let (mut first, mut others) = cluster(&folder, "tcp://127.0.0.1:0", 2);
+    let file = folder.path("connection");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    first.ask("work 100");
+    for process in first.ask("processes").split(' ') {
+        let listens = listens_at(process.parse().unwrap());
+        assert!(listens.iter().all(|address| address == LOOPBACK), "{listens:?}");
+    }
+    // One that comes later gets work too.
+    others.push(Process::start(worker(&file)));
+    assert_eq!(first.ask("until 4"), "1 2 3 4");
+    first.ask("work 100");
+    assert_eq!(first.ask("end"), "ended");
+    assert!(!file.exists());
+    for mut other in others {
+        assert!(other.end().success(), "{:?}", other.complaints());
+    }
+    assert!(first.end().success());
+}
+
+#[test]
+fn workers_join_over_tls_and_one_without_a_certificate_is_refused() {
+    let folder = Folder::new();
+    let (mut first, _others) = cluster(&folder, "tls://127.0.0.1:0", 1);
+    let text = std::fs::read_to_string(folder.path("connection")).unwrap();
+    let (plain, _) = text.split_once("-----BEGIN").unwrap();
+    let stripped = folder.file("stripped", plain, 0o600);
+    let (status, _, said) = run(worker(&stripped));
+    assert_eq!(status.code(), Some(1));
+    assert!(said.contains("does not let this process in: the other side is no worker of Poniard"), "{said}");
+    first.complains("away: received corrupt message");
+    first.ask("work 20");
+    assert_eq!(first.ask("who"), "1 2");
+}
+
+#[test]
+fn s03_a_certificate_of_another_cluster_is_refused_on_both_sides() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let (mut first, _others) = cluster(&folder, "tls://127.0.0.1:0", 1);
+    let (_second, _its) = cluster(&elsewhere, "tls://127.0.0.1:0", 1);
+    let parts = |folder: &Folder| -> Vec<String> {
+        let text = std::fs::read_to_string(folder.path("connection")).unwrap();
+        text.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect()
+    };
+    // The address, the token and the authority of one cluster, the certificate and the key of the other.
+    let (ours, theirs) = (parts(&folder), parts(&elsewhere));
+    let mixed = folder.file("mixed", [&ours[0], &theirs[1], &theirs[2]].map(String::as_str).concat(), 0o600);
+    let (status, _, said) = run(worker(&mixed));
+    assert_eq!(status.code(), Some(1));
+    assert!(said.contains("does not let this process in"), "{said}");
+    first.complains("away: invalid peer certificate");
+    first.ask("work 20");
+}
+
+#[test]
+fn f01_a_worker_that_is_killed_is_missed_at_once() {
+    let folder = Folder::new();
+    let (mut first, mut others) = cluster(&folder, "tcp://127.0.0.1:0", 2);
+    first.tell("begin 3");
+    first.tell("begin 3");
+    assert_eq!(first.ask("who"), "1 2 3");
+    let begin = Instant::now();
+    others.pop().unwrap().kill();
+    let left = first.ask("until 2");
+    assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+    let left = left.split(' ').next_back().unwrap().to_owned();
+    // Both, one of them again.
+    assert_eq!([first.says(), first.says()], [format!("ran on {left}"), format!("ran on {left}")]);
+}
+
+#[test]
+fn f06_workers_of_other_servers_end_with_worker_1_whatever_kills_it() {
+    let folder = Folder::new();
+    let (mut first, mut others) = cluster(&folder, "tcp://127.0.0.1:0", 2);
+    let begin = Instant::now();
+    first.kill();
+    for other in &mut others {
+        assert_eq!(other.end().code(), Some(3));
+    }
+    assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn f08_a_worker_that_is_silent_for_too_long_is_lost_and_ends_when_it_wakes() {
+    let folder = Folder::new();
+    let file = folder.path("connection");
+    let mut app = Process::start({
+        let mut command = first(&file, "tcp://127.0.0.1:0", "2");
+        command.env("PONIARD_SILENCE", "3");
+        command
+    });
+    let mut others: Vec<Process> = (0..2).map(|_| Process::start(worker(&file))).collect();
+    assert_eq!(app.says(), "begins with 1 2 3");
+    app.tell("begin 2");
+    app.tell("begin 2");
+    signal("-STOP", others[0].id());
+    let begin = Instant::now();
+    let left = app.ask("until 2");
+    assert!((2..30).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    let left = left.split(' ').next_back().unwrap().to_owned();
+    assert_eq!([app.says(), app.says()], [format!("ran on {left}"), format!("ran on {left}")]);
+    signal("-CONT", others[0].id());
+    assert_eq!(others[0].end().code(), Some(3));
+    app.ask("work 20");
+    assert!(app.end().success());
+}
+
+#[test]
+fn f29_two_clusters_on_one_machine_know_nothing_of_each_other() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let (mut one, _of_one) = cluster(&folder, "tcp://127.0.0.1:0", 1);
+    let (mut two, _of_two) = cluster(&elsewhere, "tcp://127.0.0.1:0", 1);
+    one.ask("work 20");
+    assert!(one.end().success());
+    two.ask("work 20");
+    assert_eq!(two.ask("who"), "1 2");
+}

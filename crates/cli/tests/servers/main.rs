@@ -1,0 +1,10 @@
+//! Clusters that the command `poniard` starts, and that workers of other servers join: real processes, on this machine and in
+//! network namespaces.
+#![forbid(unsafe_code)]
+
+mod by_hand;
+mod obeys;
+mod refused;
+mod slurm;
+mod stage;
+mod started;

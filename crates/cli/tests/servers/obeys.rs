@@ -1,0 +1,132 @@
+//! The program of these tests: it does what is told it on the standard input.
+
+use super::stage::{LIMIT, MARK, SAYS};
+use poniard::prelude::*;
+use std::time::{Duration, Instant};
+
+/// Something that never changes, and is in the executable.
+pub(crate) static BUILD: &[u8] = b"the build of the program of these tests: p";
+
+/// The program; as a test of its own it does nothing.
+#[test]
+fn program() {
+    if std::env::var_os(MARK).is_none() {
+        return;
+    }
+    std::hint::black_box(BUILD);
+    // No test lasts so long.
+    std::thread::spawn(|| {
+        std::thread::sleep(4 * LIMIT);
+        std::process::exit(9);
+    });
+    let mut cluster = match Cluster::from_env().start() {
+        Ok(cluster) => Some(cluster),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(4);
+        }
+    };
+    say(format!("begins with {}", here()));
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let mut words = line.split(' ');
+        let (order, number) =
+            (words.next().unwrap_or_default(), words.next().map(|word| word.parse().unwrap()));
+        match (order, number) {
+            ("exit", Some(status)) => std::process::exit(status),
+            ("abort", _) => std::process::abort(),
+            ("who", _) => say(here()),
+            ("processes", _) => say(processes()),
+            ("until", Some(count)) => {
+                wait_until(count as usize);
+                say(here());
+            }
+            ("work", Some(count)) => say(work(count).to_string()),
+            ("begin", Some(count)) => begin(count),
+            ("runs", _) => say(runs()),
+            ("end", _) => {
+                drop(cluster.take());
+                say("ended".to_owned());
+            }
+            _ => panic!("what is {line}?"),
+        }
+    }
+}
+
+fn say(what: String) {
+    println!("{SAYS}{what}");
+}
+
+/// The workers, as in `1 2 3`.
+fn here() -> String {
+    let names: Vec<String> = workers().iter().map(|worker| worker.0.to_string()).collect();
+    names.join(" ")
+}
+
+fn processes() -> String {
+    let of = |worker: WorkerId| spawn!(std::process::id(), scope = Scope::worker(worker)).fetch().unwrap();
+    let all: Vec<String> = workers().into_iter().map(|worker| of(worker).to_string()).collect();
+    all.join(" ")
+}
+
+fn wait_until(count: usize) {
+    let begin = Instant::now();
+    while workers().len() != count {
+        assert!(begin.elapsed() < LIMIT, "there are {} workers", workers().len());
+        std::thread::yield_now();
+    }
+}
+
+/// The squares of so many numbers, on all other workers.
+fn work(count: i32) -> i64 {
+    fn square(number: i64) -> i64 {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+        number * number
+    }
+    let elsewhere = !Scope::worker(1);
+    let tasks: Vec<_> =
+        (0..i64::from(count)).map(|number| spawn!(square(number), scope = elsewhere.clone())).collect();
+    let sum = fetch_all(&tasks).unwrap().iter().sum();
+    assert_eq!(sum, (0..i64::from(count)).map(|number| number * number).sum::<i64>());
+    sum
+}
+
+/// A task that runs so many seconds on some other worker, begun and not waited for.
+fn begin(seconds: i32) {
+    fn lasts(seconds: u64) -> WorkerId {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(seconds) {
+            std::hint::spin_loop();
+        }
+        my_id()
+    }
+    let task = spawn!(lasts(seconds as u64), scope = !Scope::worker(1));
+    std::thread::spawn(move || {
+        say(match task.fetch() {
+            Ok(worker) => format!("ran on {}", worker.0),
+            Err(error) => format!("failed: {error}"),
+        });
+    });
+}
+
+/// How often something ran is counted in a file that the test names.
+fn runs() -> String {
+    let file = std::env::var("PONIARD_TEST_COUNT").unwrap();
+    fn counted(file: String, number: u32) -> u32 {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        writeln!(file, "{number}").unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(100) {
+            std::hint::spin_loop();
+        }
+        number
+    }
+    let tasks: Vec<_> =
+        (0..150).map(|number| spawn!(counted(file.clone(), number), scope = !Scope::worker(1))).collect();
+    say("runs".to_owned());
+    let sum: u32 = fetch_all(&tasks).unwrap().iter().sum();
+    sum.to_string()
+}

@@ -1,0 +1,194 @@
+//! Those who do not belong to a cluster, and what each side says of it.
+
+use super::stage::*;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+const NO_TOKEN: &str = "the other side has not the token of this cluster";
+
+/// Worker 1 of a cluster that goes on whatever comes.
+fn begun(folder: &Folder) -> Process {
+    let mut app = Process::start(first(&folder.path("connection"), "tcp://127.0.0.1:0", "0"));
+    assert_eq!(app.says(), "begins with 1");
+    app
+}
+
+/// Where its door is.
+fn door(folder: &Folder) -> String {
+    let text = std::fs::read_to_string(folder.path("connection")).unwrap();
+    text.lines().nth(1).unwrap().strip_prefix("address ").unwrap().to_owned()
+}
+
+/// Where its engine listens.
+fn engine(app: &Process) -> Vec<std::net::SocketAddr> {
+    let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", app.id())).unwrap();
+    let links = std::fs::read_dir(format!("/proc/{}/fd", app.id())).unwrap().flatten();
+    let sockets: Vec<String> = links
+        .filter_map(|link| Some(std::fs::read_link(link.path()).ok()?.to_string_lossy().into_owned()))
+        .collect();
+    let ours = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_ours = fields[3] == "0A" && sockets.contains(&format!("socket:[{}]", fields[9]));
+        let port = u16::from_str_radix(fields[1].rsplit(':').next()?, 16).ok()?;
+        is_ours.then(|| std::net::SocketAddr::from(([127, 0, 0, 1], port)))
+    });
+    ours.collect()
+}
+
+/// The cluster goes on: one that belongs to it joins, and works.
+fn goes_on(app: &mut Process, file: &Path) {
+    let mut friend = Process::start(worker(file));
+    app.ask("until 2");
+    app.ask("work 20");
+    assert_eq!(app.ask("end"), "ended");
+    assert!(friend.end().success());
+    assert!(app.end().success());
+}
+
+#[test]
+fn s02_another_token_is_refused_in_words_on_both_sides() {
+    let folder = Folder::new();
+    let mut app = begun(&folder);
+    let text = std::fs::read_to_string(folder.path("connection")).unwrap();
+    let at = text.find("token ").unwrap() + 6;
+    let digit = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    let wrong = folder.file("wrong", [&text[..at], digit, &text[at + 1..]].concat(), 0o600);
+    let (status, _, said) = run(worker(&wrong));
+    assert_eq!(status.code(), Some(1));
+    let wanted = format!(
+        "a worker cannot start: worker 1 at {} does not let this process in: {NO_TOKEN}\n",
+        door(&folder)
+    );
+    assert_eq!(said, wanted);
+    app.complains(&format!("away: {NO_TOKEN}"));
+    goes_on(&mut app, &folder.path("connection"));
+}
+
+#[test]
+fn n05_another_executable_is_refused_in_words_on_both_sides() {
+    let folder = Folder::new();
+    let mut app = begun(&folder);
+    let other = other_build(&folder);
+    let (status, _, said) = run(worker_of(&other, &folder.path("connection")));
+    assert_eq!(status.code(), Some(1));
+    let (_, why) = said.split_once("does not let this process in: the executable is ").expect(&said);
+    let (here, there) = why.trim_end().split_once(" here and ").expect(&said);
+    let there = there.strip_suffix(" there; all workers must run the same").expect(&said);
+    assert!(here.len() == 16 && there.len() == 16 && here != there, "{said}");
+    app.complains(&format!("away: the executable is {there} here and {here} there"));
+    goes_on(&mut app, &folder.path("connection"));
+}
+
+#[test]
+fn n04_another_version_is_refused_in_words_on_both_sides() {
+    let folder = Folder::new();
+    let mut app = begun(&folder);
+    let mut visitor = TcpStream::connect(door(&folder)).unwrap();
+    let mut hello = b"poniard\x1a".to_vec();
+    hello.extend(7_u32.to_le_bytes());
+    visitor.write_all(&hello).unwrap();
+    let mut answer = [0; 12];
+    visitor.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"poniard\x1a\x01\0\0\0");
+    app.complains("away: the protocol is 1 here and 7 there");
+    // And a door of another version, to one who comes.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = std::fs::read_to_string(folder.path("connection")).unwrap();
+    let text = text.replace(&door(&folder), &listener.local_addr().unwrap().to_string());
+    let later = folder.file("later", text, 0o600);
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&hello).unwrap();
+        // Until he has gone.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let (status, _, said) = run(worker(&later));
+    assert_eq!(status.code(), Some(1));
+    assert!(said.ends_with("does not let this process in: the protocol is 1 here and 7 there\n"), "{said}");
+    answers.join().unwrap();
+    goes_on(&mut app, &folder.path("connection"));
+}
+
+#[test]
+fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
+    let folder = Folder::new();
+    let mut app = begun(&folder);
+    let places = engine(&app);
+    assert_eq!(places.len(), 2, "the door and the engine");
+    // Those who say nothing, at both ports: they are there all the time.
+    let silent: Vec<TcpStream> =
+        places.iter().flat_map(|place| (0..40).map(|_| TcpStream::connect(place).unwrap())).collect();
+    for place in &places {
+        for garbage in [
+            &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            &[0xff; 4096],
+        ] {
+            let mut visitor = TcpStream::connect(place).unwrap();
+            visitor.set_read_timeout(Some(LIMIT)).unwrap();
+            // It may be gone before all was said.
+            let _ = visitor.write_all(garbage);
+            let mut answer = Vec::new();
+            let _ = visitor.read_to_end(&mut answer);
+            assert!(!answer.starts_with(b"poniard"), "{place} answers {answer:?}");
+        }
+    }
+    app.complains("away: the other side is no worker of Poniard");
+    for _ in 0..100 {
+        drop(TcpStream::connect(door(&folder)).unwrap());
+    }
+    goes_on(&mut app, &folder.path("connection"));
+    let lines = app.complaints();
+    assert!(lines.iter().filter(|line| line.contains("turned")).count() <= 10, "{lines:?}");
+    drop(silent);
+}
+
+#[test]
+fn s02_a_connection_file_that_others_can_read_is_refused() {
+    let folder = Folder::new();
+    let text = "poniard connection 1\naddress 127.0.0.1:1\ntoken 00\n";
+    let open = folder.file("open", text, 0o644);
+    let (status, _, said) = run(worker(&open));
+    assert_eq!(status.code(), Some(1));
+    let wanted = format!(
+        "a worker cannot start: cannot use {}: others may read or write it (mode 644); `chmod 600` it\n",
+        open.display()
+    );
+    assert_eq!(said, wanted);
+    let broken = folder.file("broken", text, 0o600);
+    let (_, _, said) = run(worker(&broken));
+    assert!(said.ends_with("it is no connection file of this version\n"), "{said}");
+}
+
+#[test]
+fn a_worker_1_that_does_not_come_is_waited_for_and_not_for_ever() {
+    let folder = Folder::new();
+    let missing = folder.path("connection");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_poniard"));
+    command.args(["worker", "start", "--patience", "1", "--connect", text(&missing), "--"]);
+    command.arg(program()).args(ARGUMENTS);
+    let (status, _, said) = run(command);
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(said, format!("a worker cannot start: there is no file {} (for 1s)\n", missing.display()));
+    let listening = ["run", "--file", text(&missing), "--listen", "127.0.0.1:0"];
+    let mut app = Process::start(poniard(&[&listening[..], &["--wait", "2", "--patience", "1"]].concat()));
+    app.complains("0 of 2 workers of other servers have joined within 1s");
+    assert_eq!(app.end().code(), Some(4));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn s03_tcp_beyond_this_machine_must_be_asked_for_by_name() {
+    let folder = Folder::new();
+    let file = folder.path("connection");
+    let mut app = Process::start(first(&file, "tcp://192.0.2.1:7100", "0"));
+    let said = app.complains("PONIARD_LISTEN is `tcp://192.0.2.1:7100`");
+    assert!(said.contains("use tls://, or say --insecure"), "{said}");
+    assert_eq!(app.end().code(), Some(4));
+    // With TLS it is an address like others, and this machine has not got it.
+    let mut app = Process::start(first(&file, "tls://192.0.2.1:7100", "0"));
+    app.complains("cannot listen at 192.0.2.1:7100");
+    assert_eq!(app.end().code(), Some(4));
+}
