@@ -2,7 +2,6 @@
 
 use crate::hosts;
 use crate::order::{First, Other, Program, Size};
-use lexopt::prelude::*;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -80,34 +79,60 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
 }
 
 fn no_command(mut parser: Parser) -> Result<Request, String> {
-    match parser.next().map_err(|error| error.to_string())? {
-        Some(Long("help") | Short('h')) | None => Ok(Request::Tell(HELP.to_owned())),
-        Some(Long("version") | Short('V')) => {
-            Ok(Request::Tell(format!("poniard {}\n", env!("CARGO_PKG_VERSION"))))
-        }
-        Some(argument) => Err(format!("{}; try --help", argument.unexpected())),
+    match next(&mut parser)?.as_ref().map(Word::option) {
+        Some("--help" | "-h") | None => Ok(Request::Tell(HELP.to_owned())),
+        Some("--version" | "-V") => Ok(Request::Tell(format!("poniard {}\n", env!("CARGO_PKG_VERSION")))),
+        Some(option) => Err(unknown(option)),
     }
+}
+
+/// A word of the command line.
+enum Word {
+    /// With its dashes.
+    Option(String),
+    /// The program.
+    Value(OsString),
+}
+
+impl Word {
+    /// The option that it is; empty for a value.
+    fn option(&self) -> &str {
+        if let Word::Option(option) = self { option } else { "" }
+    }
+}
+
+fn next(parser: &mut Parser) -> Result<Option<Word>, String> {
+    let word = parser.next().map_err(|error| error.to_string())?;
+    Ok(word.map(|word| match word {
+        Arg::Long(name) => Word::Option(format!("--{name}")),
+        Arg::Short(letter) => Word::Option(format!("-{letter}")),
+        Arg::Value(value) => Word::Value(value),
+    }))
+}
+
+fn unknown(option: &str) -> String {
+    format!("unknown option `{option}`; try --help")
 }
 
 fn first(mut parser: Parser, command: &str) -> Result<Request, String> {
     let (mut first, mut words) = (First::default(), Vec::new());
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-        match argument {
-            Short('n') | Long("workers") => first.workers = Some(number(&mut parser, "-n", 1, WORKERS_MAX)?),
-            Long("hosts") => {
+    while let Some(word) = next(&mut parser)? {
+        match word.option() {
+            "-n" | "--workers" => first.workers = Some(number(&mut parser, "-n", 1, WORKERS_MAX)?),
+            "--hosts" => {
                 let list = text(&mut parser, "--hosts")?;
                 first.hosts = list.split(',').map(|host| host.trim().to_owned()).collect();
                 if first.hosts.iter().any(String::is_empty) {
                     return Err(format!("`--hosts {list}`: it takes names with commas between"));
                 }
             }
-            Long("hostfile") => first.hosts = hostfile(text(&mut parser, "--hostfile")?.into())?,
-            Long("ssh") => first.ssh = Some(text(&mut parser, "--ssh")?),
-            Long("listen") => first.listen = Some(text(&mut parser, "--listen")?),
-            Long("file") => first.file = Some(text(&mut parser, "--file")?.into()),
-            Long("wait") => first.joiners = Some(number(&mut parser, "--wait", 0, WORKERS_MAX)?),
-            Long("insecure") => first.is_insecure = true,
-            argument => match common(argument, &mut parser, &mut first.size, &mut first.patience)? {
+            "--hostfile" => first.hosts = hostfile(text(&mut parser, "--hostfile")?.into())?,
+            "--ssh" => first.ssh = Some(text(&mut parser, "--ssh")?),
+            "--listen" => first.listen = Some(text(&mut parser, "--listen")?),
+            "--file" => first.file = Some(text(&mut parser, "--file")?.into()),
+            "--wait" => first.joiners = Some(number(&mut parser, "--wait", 0, WORKERS_MAX)?),
+            "--insecure" => first.is_insecure = true,
+            _ => match common(word, &mut parser, &mut first.size, &mut first.patience)? {
                 Some(Said::Help) => return Ok(Request::Tell(HELP.to_owned())),
                 Some(Said::Program(program)) => words = program,
                 None => {}
@@ -129,10 +154,10 @@ fn first(mut parser: Parser, command: &str) -> Result<Request, String> {
 
 fn other(mut parser: Parser) -> Result<Request, String> {
     let (mut other, mut words, mut file) = (Other::default(), Vec::new(), None);
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-        match argument {
-            Long("connect") => file = Some(PathBuf::from(text(&mut parser, "--connect")?)),
-            argument => match common(argument, &mut parser, &mut other.size, &mut other.patience)? {
+    while let Some(word) = next(&mut parser)? {
+        match word.option() {
+            "--connect" => file = Some(PathBuf::from(text(&mut parser, "--connect")?)),
+            _ => match common(word, &mut parser, &mut other.size, &mut other.patience)? {
                 Some(Said::Help) => return Ok(Request::Tell(HELP.to_owned())),
                 Some(Said::Program(program)) => words = program,
                 None => {}
@@ -153,22 +178,25 @@ enum Said {
 
 /// What all commands take.
 fn common(
-    argument: Arg<'_>,
+    word: Word,
     parser: &mut Parser,
     size: &mut Size,
     patience: &mut Option<u64>,
 ) -> Result<Option<Said>, String> {
-    match argument {
-        Long("help") | Short('h') => return Ok(Some(Said::Help)),
-        Long("threads") => size.threads = Some(number(parser, "--threads", 1, 256)?.to_string()),
-        Long("memory") => size.memory = Some(text(parser, "--memory")?),
-        Long("labels") => size.labels = Some(text(parser, "--labels")?),
-        Long("patience") => *patience = Some(number(parser, "--patience", 1, 86_400)? as u64),
-        Value(program) => {
+    let option = match word {
+        Word::Option(option) => option,
+        Word::Value(program) => {
             let rest = parser.raw_args().map_err(|error| error.to_string())?;
             return Ok(Some(Said::Program(std::iter::once(program).chain(rest).collect())));
         }
-        argument => return Err(format!("{}; try --help", argument.unexpected())),
+    };
+    match option.as_str() {
+        "--help" | "-h" => return Ok(Some(Said::Help)),
+        "--threads" => size.threads = Some(number(parser, "--threads", 1, 256)?.to_string()),
+        "--memory" => size.memory = Some(text(parser, "--memory")?),
+        "--labels" => size.labels = Some(text(parser, "--labels")?),
+        "--patience" => *patience = Some(number(parser, "--patience", 1, 86_400)? as u64),
+        option => return Err(unknown(option)),
     }
     Ok(None)
 }
@@ -243,7 +271,7 @@ mod tests {
             ("run -n 0 ./app", "`-n 0`: it takes a number from 1 to 4096"),
             ("run -n", "`-n` needs a value; try --help"),
             ("run -n 2", "`run` needs a program: poniard run .. -- ./program; try --help"),
-            ("run --hots a ./app", "invalid option '--hots'; try --help"),
+            ("run --hots a ./app", "unknown option `--hots`; try --help"),
             ("run --hosts a,,b ./app", "`--hosts a,,b`: it takes names with commas between"),
             ("run --wait 2 ./app", "--wait needs --file and --listen: nobody can join otherwise; try --help"),
             (

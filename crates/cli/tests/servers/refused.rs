@@ -119,7 +119,7 @@ fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
     assert_eq!(places.len(), 2, "the door and the engine");
     // Those who say nothing, at both ports: they are there all the time.
     let silent: Vec<TcpStream> =
-        places.iter().flat_map(|place| (0..40).map(|_| TcpStream::connect(place).unwrap())).collect();
+        places.iter().flat_map(|place| (0..40).map(move |_| TcpStream::connect(place).unwrap())).collect();
     for place in &places {
         for garbage in [
             &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],

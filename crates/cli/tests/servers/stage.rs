@@ -247,7 +247,7 @@ pub(crate) fn other_build(folder: &Folder) -> PathBuf {
     let mut bytes = std::fs::read(program()).expect("a program can read itself");
     let mark = super::obeys::BUILD;
     let places: Vec<usize> =
-        bytes.windows(mark.len()).enumerate().filter(|(_, part)| part == mark).map(|(at, _)| at).collect();
+        bytes.windows(mark.len()).enumerate().filter(|(_, part)| *part == mark).map(|(at, _)| at).collect();
     assert!(!places.is_empty(), "the mark is in the executable");
     for at in places {
         bytes[at] = b'q';
