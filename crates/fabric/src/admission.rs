@@ -150,7 +150,12 @@ fn write_hello(stream: &mut impl Write, identity: &Identity, nonce: Nonce) -> io
 /// The first bytes, by which every version can be told from every other.
 fn read_protocol(stream: &mut impl Read) -> io::Result<Protocol> {
     let mut first = [0; 12];
-    stream.read_exact(&mut first)?;
+    let (begin, rest) = first.split_at_mut(1);
+    stream.read_exact(begin)?;
+    // Others say less than that, and end.
+    if begin[0] == Protocol::OURS.magic[0] {
+        stream.read_exact(rest)?;
+    }
     let (magic, version) = first.split_at(8);
     Ok(Protocol {
         magic: magic.try_into().expect("eight bytes"),
@@ -239,6 +244,9 @@ mod tests {
     #[test]
     fn strangers_are_read_no_further_than_their_first_words_and_told_nothing() {
         let (error, answer) = visit(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+        assert_eq!((error.as_str(), answer.len()), ("the other side is no worker of Poniard", 0));
+        // An alert of TLS.
+        let (error, answer) = visit(&[0x15, 3, 3, 0, 2, 2, 50]);
         assert_eq!((error.as_str(), answer.len()), ("the other side is no worker of Poniard", 0));
         let (error, answer) = visit(b"ponia");
         assert_eq!((error.as_str(), answer.len()), ("the other side ended the connection", 0));

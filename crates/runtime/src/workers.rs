@@ -48,7 +48,7 @@ fn lock() -> MutexGuard<'static, Option<Workers>> {
 pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Result<(), LaunchError> {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
-    let workers = Workers::prepare(settings, meeting)?;
+    let workers = Workers::prepare(settings, count, meeting)?;
     workers.add(count)?;
     workers.wait()?;
     *lock() = Some(workers);

@@ -22,7 +22,9 @@ pub(crate) struct Birth {
     pub(crate) token: [u8; 32],
     /// Where worker 1 is.
     pub(crate) place: Place,
-    /// Of worker 1; on another server, what is about the machine is by the environment there.
+    /// Whether this is another server, where what is about the machine is by the environment.
+    pub(crate) is_elsewhere: bool,
+    /// As worker 1 has them.
     pub(crate) settings: Settings,
 }
 
@@ -31,7 +33,7 @@ pub(crate) struct Birth {
 pub(crate) enum Place {
     /// On this machine, with its socket in this folder.
     Here(PathBuf),
-    /// On another server.
+    /// On a server that others reach.
     Server {
         /// The address or the name of that, and the port of the engine.
         engine: String,
@@ -93,7 +95,7 @@ mod tests {
             silence: Duration::from_secs(15),
         };
         let place = Place::Here("/run/poniard".into());
-        Birth { number: WorkerId(2), life: 7, token: [9; 32], place, settings }
+        Birth { number: WorkerId(2), life: 7, token: [9; 32], place, is_elsewhere: false, settings }
     }
 
     #[test]

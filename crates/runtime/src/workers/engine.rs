@@ -19,17 +19,23 @@ pub(super) struct Outside {
     pub(super) tls: Option<Tls>,
 }
 
+/// Where worker 1 is to be found.
+#[derive(Debug)]
+pub(super) struct Reach<'a> {
+    /// A private folder. It is needed while the engine starts, and for its socket.
+    pub(super) folder: &'a Path,
+    pub(super) has_socket: bool,
+    pub(super) outside: Option<Outside>,
+}
+
 /// That of worker 1.
-pub(super) fn found(
-    folder: &Path,
-    token: [u8; 32],
-    me: Peer,
-    timing: Timing,
-    outside: Option<Outside>,
-) -> Arc<dyn Engine> {
-    let mut config = ZenohConfig { folder: folder.to_owned(), ..config(token, me, timing, Route::Router) };
-    config.listen.push(Endpoint::Socket(FIRST.to_owned()));
-    if let Some(Outside { address, tls }) = outside {
+pub(super) fn found(reach: Reach<'_>, token: [u8; 32], me: Peer, timing: Timing) -> Arc<dyn Engine> {
+    let mut config =
+        ZenohConfig { folder: reach.folder.to_owned(), ..config(token, me, timing, Route::Router) };
+    if reach.has_socket {
+        config.listen.push(Endpoint::Socket(FIRST.to_owned()));
+    }
+    if let Some(Outside { address, tls }) = reach.outside {
         config.listen.push(endpoint(address.to_string(), &tls));
         config.tls = tls;
     }

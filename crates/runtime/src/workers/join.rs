@@ -59,9 +59,12 @@ fn ask(file: &Path) -> Result<(Birth, Box<dyn Spoken>), Stopped> {
     let address = &connection.address;
     let stream = connect(address)
         .map_err(|error| Stopped::Early(format!("cannot reach worker 1 at {address}: {error}")))?;
-    let asked = speak(&stream, &connection);
-    let (welcome, line) = asked.map_err(|why| {
-        Stopped::Refused(format!("worker 1 at {address} does not let this process in: {why}"))
+    let (welcome, line) = speak(&stream, &connection).map_err(|why| {
+        let said = format!("worker 1 at {address} does not let this process in: {why}");
+        // It may have too much to do for that; what TLS does not like stays as it is.
+        let may_pass =
+            matches!(&why, AdmissionError::Broken(error) if error.kind() != io::ErrorKind::InvalidData);
+        if may_pass { Stopped::Early(said) } else { Stopped::Refused(said) }
     })?;
     let birth = birth(connection, &welcome);
     birth.map(|birth| (birth, line)).map_err(Stopped::Refused)
@@ -106,5 +109,5 @@ fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
     };
     let settings = settings_beside(of_worker_1)?;
     let place = Place::Server { engine, tls: connection.tls };
-    Ok(Birth { number, life, token: connection.token, place, settings })
+    Ok(Birth { number, life, token: connection.token, place, is_elsewhere: true, settings })
 }

@@ -3,9 +3,10 @@
 use super::birth::{Birth, Place};
 use super::door::{Door, Ground};
 use super::driver::{Core, Exits};
+use super::engine::Reach;
 use super::inbox;
 use super::life::member;
-use super::mail::{Mail, Way};
+use super::mail::Mail;
 use super::meeting::Meeting;
 use super::post::Post;
 use super::roll::{LaunchError, Line, Roll, life};
@@ -44,7 +45,8 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(super) struct Workers {
     mail: Arc<Mail>,
     roll: Arc<Roll>,
-    folder: Folder,
+    /// Where the others of this machine find its socket. Without one, whoever kills this process leaves nothing behind.
+    folder: Option<Folder>,
     token: [u8; 32],
     settings: Settings,
     /// Where other servers are concerned.
@@ -57,11 +59,16 @@ pub(super) struct Workers {
 struct Folder(PathBuf);
 
 impl Workers {
-    /// Makes this process worker 1 of a cluster, as yet without others.
+    /// Makes this process worker 1 of a cluster, as yet without others; so many are to be started.
     ///
     /// # Errors
     /// When there is no place for the sockets by which they talk.
-    pub(super) fn prepare(settings: Settings, meeting: Option<Meeting>) -> Result<Workers, LaunchError> {
+    pub(super) fn prepare(
+        settings: Settings,
+        count: usize,
+        meeting: Option<Meeting>,
+    ) -> Result<Workers, LaunchError> {
+        let has_socket = meeting.as_ref().is_none_or(|meeting| count > 0 && !meeting.has_hosts());
         let ground = meeting.map(Ground::prepare).transpose()?;
         let folder = Folder::new()?;
         let token = entropy().map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
@@ -73,14 +80,23 @@ impl Workers {
         let core = Core::new(me, mail.clone(), settings.no_worker_timeout, EXITS);
         inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
         // From here on it is all ended by dropping it.
-        let mut workers = Workers { mail, roll, folder, token, settings, ground, door: None };
-        let outside = workers.ground.as_ref().map(Ground::outside);
-        let way = Way { timing: Timing::with_limit(workers.settings.silence), outside };
-        workers.mail.found(&workers.folder.0, token, life, way).map_err(LaunchError)?;
+        let mut workers = Workers { mail, roll, folder: Some(folder), token, settings, ground, door: None };
+        workers.found(has_socket, life)?;
         if let Some(ground) = &mut workers.ground {
             workers.door = ground.open(token, &workers.settings, &workers.roll, &workers.mail)?;
         }
         Ok(workers)
+    }
+
+    fn found(&mut self, has_socket: bool, life: u64) -> Result<(), LaunchError> {
+        let folder = &self.folder.as_ref().expect("it was just made").0;
+        let reach = Reach { folder, has_socket, outside: self.ground.as_ref().map(Ground::outside) };
+        let timing = Timing::with_limit(self.settings.silence);
+        self.mail.found(reach, self.token, life, timing).map_err(LaunchError)?;
+        if !has_socket {
+            self.folder = None;
+        }
+        Ok(())
     }
 
     /// Waits for those of other servers that were announced.
@@ -120,19 +136,23 @@ impl Workers {
         let mut child =
             child.map_err(|error| LaunchError(format!("cannot start {number} by {name}: {error}")))?;
         let mut pipe = child.stdin.take().expect("it was asked for");
-        let place = match (&self.ground, host) {
-            (Some(ground), Some(_)) => {
+        let place = match (&self.folder, &self.ground) {
+            (Some(folder), _) => Place::Here(folder.0.clone()),
+            (None, Some(ground)) => {
                 let (engine, tls) = ground.engine();
                 Place::Server { engine, tls }
             }
-            _ => Place::Here(self.folder.0.clone()),
+            (None, None) => unreachable!("worker 1 is somewhere"),
         };
-        let birth =
-            Birth { number, life: life()?, token: self.token, place, settings: self.settings.clone() };
+        let (is_elsewhere, settings) = (host.is_some(), self.settings.clone());
+        let birth = Birth { number, life: life()?, token: self.token, place, is_elsewhere, settings };
         let told = birth.write(&mut pipe);
         self.roll.begin(number, Line::Pipe(pipe));
         self.watch(number, child)?;
-        told.map_err(|error| LaunchError(format!("cannot tell {number} who it is: {error}")))?;
+        if told.is_err() {
+            // It is at its end, and how that came says more than the error does.
+            self.roll.hang_up(number);
+        }
         Ok(number)
     }
 

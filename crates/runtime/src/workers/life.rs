@@ -57,12 +57,12 @@ fn begin_to_live(origin: Origin) -> Result<Birth, String> {
             let birth = Birth::read(&mut by_birth);
             let mut birth =
                 birth.map_err(|error| format!("cannot learn from worker 1 who it is: {error}"))?;
+            if birth.is_elsewhere {
+                birth.settings = settings_beside(birth.settings)?;
+            }
             let folder = match &birth.place {
                 Place::Here(folder) => Some(folder.clone()),
-                Place::Server { .. } => {
-                    birth.settings = settings_beside(birth.settings)?;
-                    None
-                }
+                Place::Server { .. } => None,
             };
             end_with_worker_1(by_birth, folder)?;
             Ok(birth)

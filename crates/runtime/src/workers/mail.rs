@@ -2,7 +2,7 @@
 
 use super::birth::Birth;
 use super::driver::Input;
-use super::engine::{self, Outside};
+use super::engine::{self, Reach};
 use super::inbox::tell;
 use super::post::Post;
 use crate::code::{SameBuild, build};
@@ -13,7 +13,6 @@ use poniard_model::WorkerId;
 use poniard_model::codec::SharedBytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -31,13 +30,6 @@ pub(crate) struct Mail {
     /// Large messages for which there was no room yet.
     waiting: Mutex<VecDeque<(Peer, Transfer)>>,
     tags: AtomicU64,
-}
-
-/// How worker 1 is reached, and how long one may be out of reach.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) timing: Timing,
-    pub(super) outside: Option<Outside>,
 }
 
 /// A message that is sent in pieces.
@@ -65,19 +57,19 @@ impl Mail {
         })
     }
 
-    /// Opens the mail of worker 1, which the others find in this folder, and those of other servers outside.
+    /// Opens the mail of worker 1, which the others reach there.
     ///
     /// # Errors
     /// When the engine cannot be started there.
     pub(super) fn found(
         self: &Arc<Mail>,
-        folder: &Path,
+        reach: Reach<'_>,
         token: [u8; 32],
         life: u64,
-        way: Way,
+        timing: Timing,
     ) -> Result<(), String> {
         let me = Peer::new(WorkerId::FIRST, life);
-        self.open(engine::found(folder, token, me, way.timing, way.outside), token, me, way.timing)
+        self.open(engine::found(reach, token, me, timing), token, me, timing)
     }
 
     /// Opens the mail of another worker.

@@ -100,6 +100,13 @@ impl Roll {
         }
     }
 
+    /// This one is held no longer.
+    pub(super) fn hang_up(&self, worker: WorkerId) {
+        if let Some(line) = self.lock().running.get_mut(&worker) {
+            *line = None;
+        }
+    }
+
     /// Nobody is held any longer.
     pub(super) fn let_all_go(&self) {
         self.lock().running.values_mut().for_each(|line| *line = None);
