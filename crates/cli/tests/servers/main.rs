@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod by_hand;
+mod hosts;
 mod obeys;
 mod refused;
 mod slurm;

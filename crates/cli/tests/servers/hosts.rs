@@ -1,0 +1,123 @@
+//! Three hosts in network namespaces, with cables that can be pulled: `tests/three_hosts.sh`. Without root these tests say so,
+//! and pass.
+
+use super::stage::*;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const ADDRESS: &str = "10.77.0.1:7100";
+/// The script's status where it can do nothing.
+const SKIPPED: i32 = 77;
+
+/// Three hosts, which go with the test.
+struct Hosts {
+    id: String,
+}
+
+fn script(words: &[&str]) -> Command {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../tests/three_hosts.sh"].iter().collect();
+    let mut command = Command::new(path);
+    command.args(words);
+    command
+}
+
+impl Hosts {
+    /// None where there is no root.
+    fn new() -> Option<Hosts> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let hosts =
+            Hosts { id: format!("pn{}x{}x", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)) };
+        let (status, said, wrong) = run(script(&["up", &hosts.id]));
+        if status.code() == Some(SKIPPED) {
+            println!("{said}");
+            return None;
+        }
+        assert!(status.success(), "{said}{wrong}");
+        Some(hosts)
+    }
+
+    /// The same command, on one of them.
+    fn on(&self, host: u32, command: Command) -> Command {
+        let mut there = Command::new("ip");
+        there.args(["netns", "exec", &format!("{}{host}", self.id)]).arg(command.get_program());
+        there.args(command.get_args());
+        there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        there
+    }
+
+    /// A cluster with a worker on each.
+    fn cluster(&self, file: &Path, environment: &[(&str, &str)]) -> (Process, Process, Process) {
+        let mut command = self.on(1, first(file, ADDRESS, "2"));
+        command.envs(environment.iter().copied());
+        let mut app = Process::start(command);
+        let others = [2, 3].map(|host| Process::start(self.on(host, worker(file))));
+        assert_eq!(app.says(), "begins with 1 2 3");
+        let [second, third] = others;
+        (app, second, third)
+    }
+
+    /// Pulls the cable of a host for so long.
+    fn cut(&self, host: u32, seconds: u32) {
+        let (status, _, wrong) = run(script(&["cut", &self.id, &host.to_string(), &seconds.to_string()]));
+        assert!(status.success(), "{wrong}");
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        let _ = run(script(&["down", &self.id]));
+    }
+}
+
+#[test]
+fn flights_has_the_same_table_on_three_hosts() {
+    // Beside the folder of this test: cargo has built it, if it builds all.
+    let flights = program().parent().unwrap().with_file_name("examples").join("flights");
+    if !flights.exists() {
+        return println!("SKIP: {} is not built; cargo test --workspace builds it", flights.display());
+    }
+    let (status, said, wrong) = run(script(&["flights", env!("CARGO_BIN_EXE_poniard"), text(&flights)]));
+    println!("{said}");
+    if status.code() != Some(SKIPPED) {
+        assert!(status.success() && said.contains("the same table on three hosts"), "{said}{wrong}");
+    }
+}
+
+#[test]
+fn f07_a_cut_of_5_seconds_loses_nothing_and_runs_nothing_again() {
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = Folder::new();
+    let count = folder.path("count");
+    let file = folder.path("connection");
+    let (mut app, mut second, mut third) = hosts.cluster(&file, &[("PONIARD_TEST_COUNT", text(&count))]);
+    assert_eq!(app.ask("runs"), "runs");
+    hosts.cut(2, 5);
+    assert_eq!(app.says(), (0..150).sum::<u32>().to_string());
+    let ran = std::fs::read_to_string(&count).unwrap();
+    let mut numbers: Vec<u32> = ran.lines().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..150), "each ran once: {ran}");
+    assert_eq!(app.ask("who"), "1 2 3");
+    assert_eq!(app.ask("end"), "ended");
+    assert!(second.end().success() && third.end().success());
+}
+
+#[test]
+fn f08_a_longer_cut_is_a_death_and_the_worker_ends_when_it_is_over() {
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = Folder::new();
+    let (mut app, mut second, _third) =
+        hosts.cluster(&folder.path("connection"), &[("PONIARD_SILENCE", "4")]);
+    app.tell("begin 3");
+    app.tell("begin 3");
+    app.tell("until 2");
+    hosts.cut(2, 10);
+    let mut said = [app.says(), app.says(), app.says()];
+    said.sort();
+    let left = said[0].strip_prefix("1 ").unwrap();
+    assert_eq!(said[1..], [format!("ran on {left}"), format!("ran on {left}")]);
+    assert_eq!(second.end().code(), Some(3));
+    app.ask("work 20");
+    assert_eq!(app.ask("end"), "ended");
+}
