@@ -53,9 +53,11 @@ table() {
 }
 
 flights() {
-    local poniard=$1 flights=$2 id="pf$$" folder
-    # So that a skip ends all.
+    local poniard=$1 flights=$2
+    # Known to the trap, which comes when this function is over.
+    id="pf$$"
     up "$id"
+    trap 'down "$id"' EXIT
     folder=$(mktemp -d)
     trap 'down "$id"; rm -rf "$folder"' EXIT
     "$flights" --workers 0 --svg "$folder/alone.svg" >"$folder/alone"

@@ -42,6 +42,7 @@ pub(crate) const CHECKS: &[Step] = &[
     step("quickstart, 2 workers", TWO_WORKERS, &example("quickstart")),
     step("nested_loops, 2 workers", TWO_WORKERS, &example("nested_loops")),
     step("flights, 2 workers", TWO_WORKERS, &flights("target/ci/flights-workers.svg")),
+    step("flights, poniard run -n 3", ONE, &RUN_N_3),
     step("flights, 1 thread", ONE, &flights("target/ci/flights-1.svg")),
     step("flights, 3 threads", THREE, &flights("target/ci/flights-3.svg")),
 ];
@@ -76,6 +77,22 @@ const OUT_OF_CORE: [&str; 11] = [
     "512MiB",
     "--blocks",
     "16",
+];
+
+/// The example that draws, as the steps before have built it, started by the command.
+const RUN_N_3: [&str; 12] = [
+    "cargo",
+    "run",
+    "-p",
+    "poniard-cli",
+    "--",
+    "run",
+    "-n",
+    "3",
+    "--",
+    "target/debug/examples/flights",
+    "--svg",
+    "target/ci/flights-run.svg",
 ];
 
 /// The example that draws; git ignores the folder it draws into.
