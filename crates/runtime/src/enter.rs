@@ -6,19 +6,10 @@
 use crate::workers::{CONNECTION, JOINS, MARK, Origin, Rank, TAKEN, worker_main};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::sync::OnceLock;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
 static ENTER: extern "C" fn() = enter;
-
-/// Which process of a Slurm step this is.
-static RANK: OnceLock<Option<Rank>> = OnceLock::new();
-
-/// Which process of a Slurm step this is, if it is one of several.
-pub(crate) fn rank() -> Option<Rank> {
-    RANK.get().cloned().flatten()
-}
 
 /// Called by the loader, before `main`.
 extern "C" fn enter() {
@@ -41,8 +32,7 @@ extern "C" fn enter() {
 
 /// In a step of Slurm the process of rank 0 is worker 1, and the others are its workers.
 fn enter_by_slurm() {
-    let rank = RANK.get_or_init(Rank::of_environment);
-    let Some(rank) = rank else { return };
+    let Some(rank) = Rank::of_environment() else { return };
     // SAFETY: no other thread is there yet. Programs that a task starts are no processes of the step.
     unsafe { std::env::set_var(TAKEN, "1") };
     if rank.number == 0 {

@@ -48,7 +48,7 @@ impl Meeting {
     pub fn of_environment() -> Result<Option<Meeting>, String> {
         static WAS_FIRST: AtomicBool = AtomicBool::new(false);
         // Later clusters of a process are its own: the other processes of the step end with the first.
-        let rank = crate::enter::rank().filter(|rank| rank.number == 0);
+        let rank = Rank::of_environment().filter(|rank| rank.number == 0);
         let rank = rank.filter(|_| !WAS_FIRST.swap(true, Ordering::Relaxed));
         Meeting::of(variable, rank)
     }

@@ -2,6 +2,7 @@
 
 use crate::environment::variable;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Programs that a process of the step starts have its environment too, and are none of its processes.
 pub(crate) const TAKEN: &str = "PONIARD_SLURM_TAKEN";
@@ -20,10 +21,13 @@ pub(crate) struct Rank {
     name: String,
 }
 
+/// Of this process, since its start: the environment says it only then.
+static RANK: OnceLock<Option<Rank>> = OnceLock::new();
+
 impl Rank {
-    /// Of this process, if it is one of several of a step.
+    /// Of this process, if it is one of several of a step. First called before the environment says that this is taken.
     pub(crate) fn of_environment() -> Option<Rank> {
-        Rank::of(variable)
+        RANK.get_or_init(|| Rank::of(variable)).clone()
     }
 
     fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Rank> {
