@@ -38,6 +38,21 @@ fn workers_join_over_tcp_and_end_with_the_cluster() {
 }
 
 #[test]
+fn workers_of_this_machine_and_of_others_are_one_cluster() {
+    let folder = Folder::new();
+    let file = folder.path("connection");
+    let words = ["run", "-n", "2", "--file", text(&file), "--listen", "127.0.0.1:0", "--wait", "1"];
+    let mut app = Process::start(poniard(&words));
+    let mut other = Process::start(worker(&file));
+    assert_eq!(app.says(), "begins with 1 2 3");
+    app.ask("work 50");
+    let all = app.ask("processes");
+    assert!(all.split(' ').any(|process| process == other.id().to_string()), "{all}");
+    assert!(app.end().success() && other.end().success());
+    assert!(!all.split(' ').any(|process| is_alive(process.parse().unwrap())));
+}
+
+#[test]
 fn workers_join_over_tls_and_one_without_a_certificate_is_refused() {
     let folder = Folder::new();
     let (mut first, _others) = cluster(&folder, "tls://127.0.0.1:0", 1);

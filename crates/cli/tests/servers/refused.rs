@@ -143,6 +143,23 @@ fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
 }
 
 #[test]
+fn f25_a_door_without_descriptors_left_opens_again() {
+    let folder = Folder::new();
+    let file = folder.path("connection");
+    // Few more than worker 1 needs for itself.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100 && exec \"$@\"", "sh"]);
+    let asked = first(&file, "tcp://127.0.0.1:0", "0");
+    command.arg(asked.get_program()).args(asked.get_args());
+    command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut app = Process::start(command);
+    assert_eq!(app.says(), "begins with 1");
+    let crowd: Vec<TcpStream> = (0..120).map(|_| TcpStream::connect(door(&folder)).unwrap()).collect();
+    goes_on(&mut app, &file);
+    drop(crowd);
+}
+
+#[test]
 fn s02_a_connection_file_that_others_can_read_is_refused() {
     let folder = Folder::new();
     let text = "poniard connection 1\naddress 127.0.0.1:1\ntoken 00\n";
