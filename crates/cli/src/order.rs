@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What a command line says anew, whatever was in the environment before.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "PONIARD_WORKERS",
     "PONIARD_LISTEN",
     "PONIARD_CONNECTION",
@@ -13,6 +13,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "PONIARD_SSH",
     "PONIARD_INSECURE",
     "PONIARD_WORKER",
+    "PONIARD_OWNER",
     "PONIARD_JOIN_TIMEOUT",
 ];
 

@@ -240,7 +240,10 @@ impl LocalCluster {
         let cluster = Cluster(());
         if workers > 0 || meeting.is_some() {
             let joined = poniard_runtime::workers::start(settings, workers, meeting);
-            joined.map_err(|why| format!("cannot start {workers} workers: {why}"))?;
+            joined.map_err(|why| match workers {
+                0 => format!("cannot start a cluster of several servers: {why}"),
+                _ => format!("cannot start {workers} workers: {why}"),
+            })?;
         }
         Ok(cluster)
     }

@@ -3,7 +3,7 @@
 //! Workers are the same executable. In a process that was started as a worker this never returns, so the user's `main` does not
 //! run, in whatever kind of executable: a program, an example, a test, a benchmark.
 
-use crate::workers::{CONNECTION, JOINS, MARK, Origin, Rank, TAKEN, worker_main};
+use crate::workers::{CONNECTION, JOINS, MARK, OF_SEVERAL, OWNER, Origin, Rank, TAKEN, worker_main};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
 
@@ -13,7 +13,10 @@ static ENTER: extern "C" fn() = enter;
 
 /// Called by the loader, before `main`.
 extern "C" fn enter() {
-    let Some(mark) = std::env::var_os(MARK) else { return enter_by_slurm() };
+    let Some(mark) = std::env::var_os(MARK) else {
+        own_what_is_said();
+        return enter_by_slurm();
+    };
     // SAFETY: no other thread is there yet. Programs that a task starts are no workers.
     unsafe { std::env::remove_var(MARK) };
     ignore_broken_pipes();
@@ -27,6 +30,15 @@ extern "C" fn enter() {
             eprintln!("{MARK} is `{JOINS}`, and {CONNECTION} does not say by which file to find worker 1");
             std::process::exit(2)
         }
+    }
+}
+
+/// What the environment says of several servers is said to this process, and not to programs that it starts.
+fn own_what_is_said() {
+    let is_said = OF_SEVERAL.iter().any(|name| std::env::var_os(name).is_some());
+    if is_said && std::env::var_os(OWNER).is_none() {
+        // SAFETY: no other thread is there yet.
+        unsafe { std::env::set_var(OWNER, std::process::id().to_string()) };
     }
 }
 

@@ -23,8 +23,8 @@ mod trips;
 
 pub(crate) use launch::{JOINS, MARK};
 pub(crate) use life::{Origin, worker_main};
-pub(crate) use meeting::CONNECTION;
 pub use meeting::Meeting;
+pub(crate) use meeting::{CONNECTION, OF_SEVERAL, OWNER};
 pub use roll::LaunchError;
 pub(crate) use slurm::{Rank, TAKEN};
 
@@ -48,7 +48,7 @@ fn lock() -> MutexGuard<'static, Option<Workers>> {
 pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Result<(), LaunchError> {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
-    let workers = Workers::prepare(settings, count, meeting)?;
+    let workers = Workers::prepare(settings, count, meeting.filter(Meeting::is_new))?;
     workers.add(count)?;
     workers.wait()?;
     *lock() = Some(workers);

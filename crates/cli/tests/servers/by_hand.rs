@@ -29,6 +29,9 @@ fn workers_join_over_tcp_and_end_with_the_cluster() {
     others.push(Process::start(worker(&file)));
     assert_eq!(first.ask("until 4"), "1 2 3 4");
     first.ask("work 100");
+    // What was said to the program is not said to those that it starts.
+    assert_eq!(first.ask("child"), "it begins with 1");
+    assert!(file.exists());
     assert_eq!(first.ask("end"), "ended");
     assert!(!file.exists());
     for mut other in others {
@@ -65,6 +68,9 @@ fn workers_join_over_tls_and_one_without_a_certificate_is_refused() {
     first.complains("away: received corrupt message");
     first.ask("work 20");
     assert_eq!(first.ask("who"), "1 2");
+    assert_eq!(first.ask("add 1"), "added 1");
+    first.ask("work 20");
+    assert_eq!(first.ask("who"), "1 2 3");
 }
 
 #[test]

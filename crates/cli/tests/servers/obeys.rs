@@ -43,6 +43,11 @@ fn program() {
             ("work", Some(count)) => say(work(count).to_string()),
             ("begin", Some(count)) => begin(count),
             ("runs", _) => say(runs()),
+            ("add", Some(count)) => {
+                let added = cluster.as_ref().unwrap().add_workers(count as usize).unwrap();
+                say(format!("added {}", added.len()));
+            }
+            ("child", _) => say(child()),
             ("end", _) => {
                 drop(cluster.take());
                 say("ended".to_owned());
@@ -60,6 +65,14 @@ fn say(what: String) {
 fn here() -> String {
     let names: Vec<String> = workers().iter().map(|worker| worker.0.to_string()).collect();
     names.join(" ")
+}
+
+/// What this same program says as a program that it starts itself.
+fn child() -> String {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(super::stage::ARGUMENTS).stdin(std::process::Stdio::null());
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    said.lines().find_map(|line| Some(format!("it {}", line.split_once(SAYS)?.1))).unwrap()
 }
 
 fn processes() -> String {

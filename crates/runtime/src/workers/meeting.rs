@@ -10,6 +10,10 @@ use std::time::Duration;
 
 /// Says by which file other servers find worker 1.
 pub(crate) const CONNECTION: &str = "PONIARD_CONNECTION";
+/// What says that this process is worker 1 of several servers.
+pub(crate) const OF_SEVERAL: [&str; 2] = ["PONIARD_LISTEN", "PONIARD_HOSTS"];
+/// The process for which that was said.
+pub(crate) const OWNER: &str = "PONIARD_OWNER";
 /// How a program is started on another server, unless told otherwise: whoever would have to be asked for a password is not there.
 const SSH: &str = "ssh -o BatchMode=yes";
 /// Workers of other servers that are waited for.
@@ -28,6 +32,8 @@ pub struct Meeting {
     pub(super) hosts: Vec<String>,
     /// By what: a command and its first arguments.
     pub(super) ssh: Vec<String>,
+    /// Whether it is that of the processes of a step of Slurm.
+    is_step: bool,
 }
 
 /// Where worker 1 listens.
@@ -46,11 +52,18 @@ impl Meeting {
     /// # Errors
     /// When they make no sense.
     pub fn of_environment() -> Result<Option<Meeting>, String> {
-        static WAS_FIRST: AtomicBool = AtomicBool::new(false);
-        // Later clusters of a process are its own: the other processes of the step end with the first.
-        let rank = Rank::of_environment().filter(|rank| rank.number == 0);
-        let rank = rank.filter(|_| !WAS_FIRST.swap(true, Ordering::Relaxed));
-        Meeting::of(variable, rank)
+        // Programs that this one starts have its environment too, and are not meant.
+        if variable(OWNER).is_some_and(|owner| owner != std::process::id().to_string()) {
+            return Ok(None);
+        }
+        Meeting::of(variable, Rank::of_environment().filter(|rank| rank.number == 0))
+    }
+
+    /// Whether nobody has met here yet: later clusters of a process are its own, since the other processes of a step end with the
+    /// first.
+    pub(super) fn is_new(&self) -> bool {
+        static WAS_STEP: AtomicBool = AtomicBool::new(false);
+        !self.is_step || !WAS_STEP.swap(true, Ordering::Relaxed)
     }
 
     fn of(variable: impl Fn(&str) -> Option<String>, rank: Option<Rank>) -> Result<Option<Meeting>, String> {
@@ -74,6 +87,7 @@ impl Meeting {
             (None, None) if !hosts.is_empty() => Listen::towards(&hosts)?,
             (None, None) => return Ok(None),
         };
+        let is_step = rank.is_some();
         if let Some(rank) = rank {
             (file, joiners) = (Some(rank.connection_file()?), rank.tasks - 1);
         }
@@ -86,7 +100,7 @@ impl Meeting {
             ));
         }
         let patience = join_patience(variable("PONIARD_JOIN_TIMEOUT"))?;
-        Ok(Some(Meeting { listen, file, joiners, patience, hosts, ssh }))
+        Ok(Some(Meeting { listen, file, joiners, patience, hosts, ssh, is_step }))
     }
 
     /// Whether further workers are started on other servers.
