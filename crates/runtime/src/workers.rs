@@ -12,21 +12,25 @@ mod leases;
 mod life;
 mod mail;
 mod post;
+mod process;
+mod removal;
+mod respawn;
 mod trips;
 
 pub use launch::LaunchError;
-pub(crate) use launch::MARK;
 pub(crate) use life::worker_main;
+pub(crate) use process::MARK;
 
 use crate::settings::Settings;
 use launch::Workers;
 use poniard_model::WorkerId;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 /// The workers that this process has started.
-static WORKERS: Mutex<Option<Workers>> = Mutex::new(None);
+static WORKERS: Mutex<Option<Arc<Workers>>> = Mutex::new(None);
 
-fn lock() -> MutexGuard<'static, Option<Workers>> {
+fn lock() -> MutexGuard<'static, Option<Arc<Workers>>> {
     WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -39,9 +43,12 @@ pub fn start(settings: Settings, count: usize) -> Result<(), LaunchError> {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
     let workers = Workers::prepare(settings)?;
-    workers.add(count)?;
-    *lock() = Some(workers);
-    Ok(())
+    *lock() = Some(workers.clone());
+    let added = workers.add(count);
+    if added.is_err() {
+        end();
+    }
+    added.map(drop)
 }
 
 /// Starts more of them. Gives their numbers.
@@ -49,16 +56,26 @@ pub fn start(settings: Settings, count: usize) -> Result<(), LaunchError> {
 /// # Errors
 /// As for [`start`]; and when this process has started none.
 pub fn add(count: usize) -> Result<Vec<WorkerId>, LaunchError> {
-    match &*lock() {
-        Some(workers) => workers.add(count),
-        None => Err(LaunchError::alone()),
-    }
+    current()?.add(count)
+}
+
+/// Has one leave: it gets no more tasks, and its process ends when those that it has have ended. Waits for that.
+///
+/// # Errors
+/// When there is no such worker, it ends otherwise, or not within the limit; it leaves all the same then.
+pub fn remove(worker: WorkerId, limit: Duration) -> Result<(), LaunchError> {
+    current()?.remove(worker, limit)
+}
+
+/// Those that there are. Nobody waits for them with the lock held.
+fn current() -> Result<Arc<Workers>, LaunchError> {
+    lock().clone().ok_or_else(LaunchError::alone)
 }
 
 /// Ends them, in order.
 pub fn end() {
     let workers = lock().take();
-    drop(workers);
+    workers.inspect(|workers| workers.end());
 }
 
 extern "C" fn end_at_exit() {

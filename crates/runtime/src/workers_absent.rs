@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use poniard_model::WorkerId;
 use std::fmt;
+use std::time::Duration;
 
 /// This build has no worker processes.
 #[derive(Debug)]
@@ -21,6 +22,14 @@ pub fn start(_: Settings, _: usize) -> Result<(), LaunchError> {
 /// # Errors
 /// Always: this build has none.
 pub fn add(_: usize) -> Result<Vec<WorkerId>, LaunchError> {
+    Err(LaunchError)
+}
+
+/// Removes no worker.
+///
+/// # Errors
+/// Always: this build has none.
+pub fn remove(_: WorkerId, _: Duration) -> Result<(), LaunchError> {
     Err(LaunchError)
 }
 

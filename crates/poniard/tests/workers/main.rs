@@ -13,8 +13,12 @@ mod blocks;
 mod data;
 mod ends;
 mod handles;
+mod lasting;
+mod leaving;
 mod lost;
+mod on;
 mod running;
+mod scopes;
 mod sharing;
 
 use alone::alone;

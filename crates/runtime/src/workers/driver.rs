@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
 
+/// Between looks whether the own tasks of a process that leaves have ended.
+const DEPARTURE_PAUSE: Duration = Duration::from_millis(5);
+
 /// What the driver is told.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -38,6 +41,10 @@ pub(crate) enum Input {
         worker: WorkerId,
         /// What killed it, if that is known.
         signal: Option<i32>,
+        /// What became of it, in words.
+        how: String,
+        /// Its process may live on.
+        is_cut_off: bool,
     },
     /// A worker says something.
     Heard(WorkerId, Message),
@@ -66,6 +73,8 @@ pub(crate) struct Exits {
     pub(crate) met: fn(WorkerId, Vec<WorkerId>),
     /// This worker says that this process is to end.
     pub(crate) stop: fn(WorkerId),
+    /// A worker is out of reach for good.
+    pub(crate) cut_off: fn(WorkerId),
 }
 
 /// What the driver's thread knows.
@@ -97,6 +106,8 @@ pub(crate) struct Core {
     met: Vec<WorkerId>,
     /// What others want of the pool, as soon as there is something.
     standing: Option<Take>,
+    /// This process has left the others, and ends with its own tasks: it looks again then whether they have.
+    departs_at: Option<Duration>,
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
@@ -134,6 +145,7 @@ impl Core {
             builds: HashMap::new(),
             met: Vec::new(),
             standing: None,
+            departs_at: None,
             pause: PAUSE_FIRST,
             wants_again_at: None,
             wakes_at: None,
@@ -142,7 +154,7 @@ impl Core {
 
     /// How long nothing has to be done.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let at = [self.wakes_at, self.wants_again_at].into_iter().flatten().min()?;
+        let at = [self.wakes_at, self.wants_again_at, self.departs_at].into_iter().flatten().min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
@@ -158,6 +170,9 @@ impl Core {
         if self.wakes_at.is_some_and(|at| at <= now) {
             self.wakes_at = None;
             self.tell(Event::Tick);
+        }
+        if self.departs_at.is_some_and(|at| at <= now) {
+            self.depart(now);
         }
         if self.wants_again_at.is_some_and(|at| at <= now) {
             self.wants_again_at = None;
@@ -176,7 +191,12 @@ impl Core {
                 self.builds.insert(worker, build);
                 self.post.send(worker, Message::Hello(self.me.clone()));
             }
-            Input::Gone { worker, signal } => self.on_gone(worker, signal),
+            Input::Gone { worker, signal, how, is_cut_off } => {
+                if is_cut_off {
+                    (self.exits.cut_off)(worker);
+                }
+                self.on_gone(worker, signal, &how);
+            }
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
@@ -259,6 +279,7 @@ impl Core {
                 self.trips.fail(task, &why);
             }
             Action::WakeAt(at) => self.wakes_at = Some(at),
+            Action::Depart => self.departs_at = Some(self.began.elapsed()),
             // Results ride with the reports, so none is left elsewhere to be looked for.
             Action::Located { .. } | Action::Unobtainable { .. } | Action::Free(_) | Action::Forget(_) => {}
         }
@@ -355,6 +376,9 @@ impl Core {
                 } else {
                     None
                 };
+                if message == poniard_sched::Message::Leaving {
+                    directory::change(|topology| topology.lose(from, "was removed"));
+                }
                 self.tell(Event::Message { from: peer, message });
                 started.into_iter().for_each(|sending| self.post.send(from, Message::Begin(sending)));
             }
@@ -372,7 +396,19 @@ impl Core {
             Message::Handles(note) => self.desk.handles.told(from, note),
             Message::Wants(of) => self.on_wanted(from, of),
             Message::Result(of, outcome) => self.on_result(from, of, outcome),
+            Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
+            Message::Leave => {}
             Message::Stop => (self.exits.stop)(from),
+        }
+    }
+
+    /// Nothing of others is here any more: ends this process if nothing of its own is, and looks again soon otherwise.
+    fn depart(&mut self, now: Duration) {
+        let status = poniard_pool::status();
+        let is_done = status.waiting + status.ready + status.running == 0;
+        self.departs_at = (!is_done).then_some(now + DEPARTURE_PAUSE);
+        if is_done {
+            (self.exits.stop)(WorkerId::FIRST);
         }
     }
 
@@ -399,13 +435,13 @@ impl Core {
         }
     }
 
-    fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>) {
+    fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str) {
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
             return;
         }
         self.met.retain(|other| *other != worker);
-        directory::change(|topology| topology.leave(worker));
+        directory::change(|topology| topology.lose(worker, how));
         self.trips.lose(worker);
         self.desk.lose(worker);
         self.share();
