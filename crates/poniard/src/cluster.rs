@@ -1,6 +1,9 @@
 //! How large the runtime is: threads, labels, memory.
 
 mod removal;
+mod status;
+
+pub use status::ClusterStatus;
 
 use crate::checkpoints::set_folder;
 use poniard_model::{Cause, TaskError, Topology, WorkerId};

@@ -71,7 +71,7 @@ pub mod trace;
 pub use awaiting::TaskFuture;
 pub use checkpoints::Checkpoint;
 pub use chunk::{Chunk, put};
-pub use cluster::{Cluster, LocalCluster, Memory, memory_usage, workers};
+pub use cluster::{Cluster, ClusterStatus, LocalCluster, Memory, memory_usage, workers};
 pub use context::{
     CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
 };
@@ -101,6 +101,7 @@ pub use poniard_model::{
 };
 pub use poniard_pool::{Running, Status};
 pub use poniard_runtime::{MemoryUsage, Traffic};
+pub use poniard_runtime::{TaskCounts, WorkerStatus};
 pub use poniard_store::spill::Why as MemoryError;
 pub use poniard_store::{Arena, Blob, Buf, BufMut, DType, Elem, Order, Tile, TileError};
 pub use region::{spawn_bulk, spawn_sequential, sync, with_options};

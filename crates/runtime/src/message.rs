@@ -1,5 +1,6 @@
 //! What workers say to each other.
 
+use crate::status::TaskCounts;
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
 use poniard_store::SharedPlace;
@@ -36,6 +37,10 @@ pub(crate) enum Message {
     Begin(Sending),
     /// Anything else that one scheduler says to another.
     Scheduling(poniard_sched::Message),
+    /// What does the receiver do? By this number.
+    Asks(u64),
+    /// What the sender does: the answer to that number.
+    Answers(u64, TaskCounts),
     /// To a worker: take nothing more, and end when what is there has ended.
     Leave,
     /// To a worker: end, in order.

@@ -1,5 +1,6 @@
 //! Worker processes: how they start and end, and what crosses between them.
 
+mod asking;
 mod birth;
 mod desk;
 mod driver;
@@ -17,11 +18,14 @@ mod removal;
 mod respawn;
 mod trips;
 
+pub use asking::explain;
 pub use launch::LaunchError;
 pub(crate) use life::worker_main;
 pub(crate) use process::MARK;
 
+use crate::directory;
 use crate::settings::Settings;
+use crate::status::WorkerStatus;
 use launch::Workers;
 use poniard_model::WorkerId;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -65,6 +69,17 @@ pub fn add(count: usize) -> Result<Vec<WorkerId>, LaunchError> {
 /// When there is no such worker, it ends otherwise, or not within the limit; it leaves all the same then.
 pub fn remove(worker: WorkerId, limit: Duration) -> Result<(), LaunchError> {
     current()?.remove(worker, limit)
+}
+
+/// The other workers, and what they do now.
+pub fn status() -> Vec<WorkerStatus> {
+    let told = asking::peers().into_iter().map(|(peer, tasks)| {
+        let worker = peer.life.worker;
+        let (node, labels, processors) = directory::of(worker).unwrap_or_default();
+        let ours = (peer.tasks, peer.committed);
+        WorkerStatus { worker, node, labels, processors, tasks, ours, is_leaving: peer.is_leaving }
+    });
+    told.collect()
 }
 
 /// Those that there are. Nobody waits for them with the lock held.

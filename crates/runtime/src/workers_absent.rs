@@ -1,7 +1,9 @@
 //! Worker processes in a build that has none.
 
 use crate::settings::Settings;
-use poniard_model::WorkerId;
+use crate::status::WorkerStatus;
+use poniard_model::{TaskId, WorkerId};
+use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -31,6 +33,16 @@ pub fn add(_: usize) -> Result<Vec<WorkerId>, LaunchError> {
 /// Always: this build has none.
 pub fn remove(_: WorkerId, _: Duration) -> Result<(), LaunchError> {
     Err(LaunchError)
+}
+
+/// There are no others.
+pub fn status() -> Vec<WorkerStatus> {
+    Vec::new()
+}
+
+/// No task leaves this process.
+pub fn explain(_: TaskId) -> Option<Infallible> {
+    None
 }
 
 /// There are none to end.

@@ -20,6 +20,7 @@ mod on;
 mod running;
 mod scopes;
 mod sharing;
+mod status;
 
 use alone::alone;
 use poniard::prelude::*;

@@ -1,6 +1,7 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
 use super::desk::Desk;
+use super::asking::{self, Question};
 use super::guests::{self, Ended, Guest};
 use super::post::Post;
 use super::trips::Trips;
@@ -8,11 +9,12 @@ use crate::code::SameBuild;
 use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
 use poniard_model::codec::Encoded;
+use crate::status::TaskCounts;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
-use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
+use poniard_sched::{Action, Ending, Event, Life, PeerStatus, Rest, Scheduler, Sending, Spec, Take, Why};
 use poniard_store::refs::GlobalChunk;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -62,6 +64,8 @@ pub(crate) enum Input {
     EndedHere { task: TaskId, is_done: bool, ran: Duration },
     /// Nobody wants the result of a task of ours.
     Cancel(TaskId),
+    /// Somebody wants to know something.
+    Asked(Question),
 }
 
 /// What the driver calls in its process.
@@ -214,7 +218,20 @@ impl Core {
                 self.tell(Event::Finished { owner, task, ending, ran, kind: ProcessorKind::Cpu });
             }
             Input::Cancel(task) => self.tell(Event::Cancel(task)),
+            Input::Asked(Question(look)) => look(self),
         }
+    }
+
+    /// Why a task of ours that has left has not ended.
+    pub(super) fn explain(&self, task: TaskId) -> Why {
+        self.scheduler.explain(self.began.elapsed(), task)
+    }
+
+    /// Asks the others what they do. Gives what is known of them here.
+    pub(super) fn ask_everybody(&self, number: u64) -> Vec<PeerStatus> {
+        let peers = self.scheduler.status().peers;
+        peers.iter().for_each(|peer| self.post.send(peer.life.worker, Message::Asks(number)));
+        peers
     }
 
     /// Nobody is there any more: what was to come home fails.
@@ -396,6 +413,10 @@ impl Core {
             Message::Handles(note) => self.desk.handles.told(from, note),
             Message::Wants(of) => self.on_wanted(from, of),
             Message::Result(of, outcome) => self.on_result(from, of, outcome),
+            Message::Asks(number) => {
+                self.post.send(from, Message::Answers(number, TaskCounts::here()));
+            }
+            Message::Answers(number, counts) => asking::answered(from, number, counts),
             Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
             Message::Leave => {}
             Message::Stop => (self.exits.stop)(from),
