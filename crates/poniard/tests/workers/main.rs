@@ -12,6 +12,7 @@ mod alone;
 mod blocks;
 mod data;
 mod ends;
+mod faults;
 mod handles;
 mod lasting;
 mod leaving;

@@ -51,9 +51,8 @@ impl AnyHandle {
         if task.gate.is_ready() {
             return Standing::Ready;
         }
-        let runs_there =
-            |context: &&'static context::Context| context.seen().is_some_and(|seen| seen.task == id);
-        if let Some(context) = context::all().iter().copied().find(|context| runs_there(&context)) {
+        let runs_there = |context: &&context::Context| context.seen().is_some_and(|seen| seen.task == id);
+        if let Some(context) = context::all().into_iter().find(runs_there) {
             return Standing::Runs { on: context.processor().map(processor_id) };
         }
         match task.gate.missing() {
