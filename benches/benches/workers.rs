@@ -175,12 +175,14 @@ fn zenoh_end(path: &str) {
 fn pipelined() {
     let count = from_env("TASKS", 200_000);
     let _cluster = cluster(1);
-    let nanoseconds = measure("empty task pinned to another process, pipelined", count, repetitions(), || {
-        let tasks: Vec<_> =
-            (0..count as u64).map(|number| spawn!((|x: u64| x)(number), scope = Scope::worker(2))).collect();
-        let last = fetch_all(&tasks).expect("they do not fail").pop();
-        assert_eq!(last, Some(count as u64 - 1));
-    });
+    let nanoseconds =
+        measure("empty task pinned to another process, pipelined", count, repetitions(), || {
+            let tasks: Vec<_> = (0..count as u64)
+                .map(|number| spawn!((|x: u64| x)(number), scope = Scope::worker(2)))
+                .collect();
+            let last = fetch_all(&tasks).expect("they do not fail").pop();
+            assert_eq!(last, Some(count as u64 - 1));
+        });
     println!("{:<58} {:>10.0} a second", "", 1e9 / nanoseconds);
 }
 
@@ -262,7 +264,8 @@ fn killed() {
         let mut times = Vec::new();
         for _ in 0..repetitions().min(5) {
             let _cluster = cluster(3);
-            let victim = spawn!(std::process::id(), scope = Scope::worker(3)).fetch().expect("it does not fail");
+            let victim =
+                spawn!(std::process::id(), scope = Scope::worker(3)).fetch().expect("it does not fail");
             let began = Instant::now();
             let tasks: Vec<_> = (0..2000).map(|_| spawn!(waits(10))).collect();
             if kills {
@@ -274,7 +277,8 @@ fn killed() {
             assert_eq!(sum, 20_000);
             times.push(began.elapsed().as_secs_f64());
         }
-        let name = if kills { "the same, kill -9 of one after 2 s" } else { "2,000 tasks of 10 ms on 4 workers" };
+        let name =
+            if kills { "the same, kill -9 of one after 2 s" } else { "2,000 tasks of 10 ms on 4 workers" };
         print(name, &mut times, "s");
     }
 }
@@ -292,7 +296,8 @@ fn ticks(processes: &[u32]) -> u64 {
 
 fn idle() {
     let _cluster = cluster(3);
-    let process = |worker| spawn!(std::process::id(), scope = Scope::worker(worker)).fetch().expect("it does not fail");
+    let process =
+        |worker| spawn!(std::process::id(), scope = Scope::worker(worker)).fetch().expect("it does not fail");
     let processes: Vec<u32> = (1..=4).map(process).collect();
     sleep(Duration::from_secs(2));
     let before = ticks(&processes);

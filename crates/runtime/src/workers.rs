@@ -2,6 +2,7 @@
 
 mod asking;
 mod birth;
+mod departure;
 mod desk;
 mod driver;
 mod engine;

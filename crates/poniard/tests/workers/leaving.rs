@@ -204,3 +204,21 @@ fn f23_who_comes_late_gets_work_within_a_second() {
         assert!(fetch_all(&tasks).unwrap().contains(&WorkerId(3)));
     });
 }
+
+#[test]
+fn what_others_have_handles_of_is_with_them_when_its_worker_has_left() {
+    alone(1, || {
+        let cluster = cluster(2);
+        fn spawns() -> Vec<DTask<Vec<u64>>> {
+            (0..8_u64).map(|number| spawn!((|number: u64| vec![number; 20_000])(number))).collect()
+        }
+        for worker in [3, 2] {
+            let handles = cluster.on(worker, spawns).unwrap();
+            cluster.remove_worker(worker).unwrap();
+            for (number, task) in (0..).zip(&handles) {
+                assert_eq!(task.fetch().unwrap(), vec![number; 20_000]);
+            }
+        }
+        assert_eq!(cluster.workers(), [WorkerId(1)]);
+    });
+}

@@ -2,6 +2,7 @@
 
 use super::driver::{Core, Input};
 use super::inbox;
+use crate::message::Message;
 use crate::status::TaskCounts;
 use poniard_model::{TaskId, WorkerId};
 use poniard_sched::{PeerStatus, Why};
@@ -76,6 +77,20 @@ pub(super) fn answered(worker: WorkerId, number: u64, counts: TaskCounts) {
         round.answers.insert(worker, counts);
         drop(round);
         ROUND.1.notify_all();
+    }
+}
+
+impl Core {
+    /// Why a task of ours that has left has not ended.
+    fn explain(&self, task: TaskId) -> Why {
+        self.scheduler.explain(self.began.elapsed(), task)
+    }
+
+    /// Asks the others what they do. Gives what is known of them here.
+    fn ask_everybody(&self, number: u64) -> Vec<PeerStatus> {
+        let peers = self.scheduler.status().peers;
+        peers.iter().for_each(|peer| self.post.send(peer.life.worker, Message::Asks(number)));
+        peers
     }
 }
 

@@ -1,20 +1,23 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
-use super::desk::Desk;
+mod going;
+
 use super::asking::{self, Question};
+use super::departure::Departure;
+use super::desk::Desk;
 use super::guests::{self, Ended, Guest};
 use super::post::Post;
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
-use poniard_model::codec::Encoded;
 use crate::status::TaskCounts;
+use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
-use poniard_sched::{Action, Ending, Event, Life, PeerStatus, Rest, Scheduler, Sending, Spec, Take, Why};
+use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,8 +27,8 @@ use std::time::{Duration, Instant};
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
 
-/// Between looks whether the own tasks of a process that leaves have ended.
-const DEPARTURE_PAUSE: Duration = Duration::from_millis(5);
+/// The question by which a worker that leaves learns that everything it said before was heard. Others count up from 1.
+const FAREWELL: u64 = 0;
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -84,10 +87,10 @@ pub(crate) struct Exits {
 /// What the driver's thread knows.
 #[derive(Debug)]
 pub(crate) struct Core {
-    scheduler: Scheduler,
+    pub(super) scheduler: Scheduler,
     me: Member,
-    began: Instant,
-    post: Arc<dyn Post>,
+    pub(super) began: Instant,
+    pub(super) post: Arc<dyn Post>,
     exits: Exits,
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
@@ -111,7 +114,7 @@ pub(crate) struct Core {
     /// What others want of the pool, as soon as there is something.
     standing: Option<Take>,
     /// This process has left the others, and ends with its own tasks: it looks again then whether they have.
-    departs_at: Option<Duration>,
+    departure: Option<Departure>,
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
@@ -149,7 +152,7 @@ impl Core {
             builds: HashMap::new(),
             met: Vec::new(),
             standing: None,
-            departs_at: None,
+            departure: None,
             pause: PAUSE_FIRST,
             wants_again_at: None,
             wakes_at: None,
@@ -158,7 +161,8 @@ impl Core {
 
     /// How long nothing has to be done.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let at = [self.wakes_at, self.wants_again_at, self.departs_at].into_iter().flatten().min()?;
+        let departs_at = self.departure.as_ref().map(|departure| departure.at);
+        let at = [self.wakes_at, self.wants_again_at, departs_at].into_iter().flatten().min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
@@ -175,7 +179,7 @@ impl Core {
             self.wakes_at = None;
             self.tell(Event::Tick);
         }
-        if self.departs_at.is_some_and(|at| at <= now) {
+        if self.departure.as_ref().is_some_and(|departure| departure.at <= now) {
             self.depart(now);
         }
         if self.wants_again_at.is_some_and(|at| at <= now) {
@@ -220,18 +224,6 @@ impl Core {
             Input::Cancel(task) => self.tell(Event::Cancel(task)),
             Input::Asked(Question(look)) => look(self),
         }
-    }
-
-    /// Why a task of ours that has left has not ended.
-    pub(super) fn explain(&self, task: TaskId) -> Why {
-        self.scheduler.explain(self.began.elapsed(), task)
-    }
-
-    /// Asks the others what they do. Gives what is known of them here.
-    pub(super) fn ask_everybody(&self, number: u64) -> Vec<PeerStatus> {
-        let peers = self.scheduler.status().peers;
-        peers.iter().for_each(|peer| self.post.send(peer.life.worker, Message::Asks(number)));
-        peers
     }
 
     /// Nobody is there any more: what was to come home fails.
@@ -296,7 +288,7 @@ impl Core {
                 self.trips.fail(task, &why);
             }
             Action::WakeAt(at) => self.wakes_at = Some(at),
-            Action::Depart => self.departs_at = Some(self.began.elapsed()),
+            Action::Depart => self.departure = Some(Departure::new(self.began.elapsed())),
             // Results ride with the reports, so none is left elsewhere to be looked for.
             Action::Located { .. } | Action::Unobtainable { .. } | Action::Free(_) | Action::Forget(_) => {}
         }
@@ -416,20 +408,11 @@ impl Core {
             Message::Asks(number) => {
                 self.post.send(from, Message::Answers(number, TaskCounts::here()));
             }
+            Message::Answers(FAREWELL, _) => self.heard_farewell(from),
             Message::Answers(number, counts) => asking::answered(from, number, counts),
             Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
             Message::Leave => {}
             Message::Stop => (self.exits.stop)(from),
-        }
-    }
-
-    /// Nothing of others is here any more: ends this process if nothing of its own is, and looks again soon otherwise.
-    fn depart(&mut self, now: Duration) {
-        let status = poniard_pool::status();
-        let is_done = status.waiting + status.ready + status.running == 0;
-        self.departs_at = (!is_done).then_some(now + DEPARTURE_PAUSE);
-        if is_done {
-            (self.exits.stop)(WorkerId::FIRST);
         }
     }
 
@@ -454,19 +437,6 @@ impl Core {
         } else if self.met.contains(&WorkerId::FIRST) {
             self.post.send(WorkerId::FIRST, Message::Met(self.met.clone()));
         }
-    }
-
-    fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str) {
-        self.builds.remove(&worker);
-        if !self.met.contains(&worker) {
-            return;
-        }
-        self.met.retain(|other| *other != worker);
-        directory::change(|topology| topology.lose(worker, how));
-        self.trips.lose(worker);
-        self.desk.lose(worker);
-        self.share();
-        self.tell(Event::Gone { life: life(worker), signal });
     }
 
     fn send(&mut self, to: WorkerId, message: poniard_sched::Message) {
