@@ -1,5 +1,10 @@
 //! How large the runtime is: threads, labels, memory.
 
+mod removal;
+mod status;
+
+pub use status::ClusterStatus;
+
 use crate::checkpoints::set_folder;
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
@@ -44,6 +49,8 @@ pub struct LocalCluster {
     checkpoints: Option<PathBuf>,
     labels: Vec<String>,
     no_worker_timeout: Duration,
+    worker_timeout: Duration,
+    respawn: u32,
 }
 
 /// Bytes, or text such as `1GiB`.
@@ -62,6 +69,8 @@ impl Cluster {
             checkpoints: None,
             labels: Vec::new(),
             no_worker_timeout: NO_WORKER_TIMEOUT,
+            worker_timeout: WORKER_TIMEOUT,
+            respawn: 0,
         }
     }
 
@@ -168,6 +177,29 @@ impl LocalCluster {
         self
     }
 
+    /// How long a worker may be stopped or out of reach before it is lost, its process ended and its tasks run elsewhere; 15 s
+    /// unless set, and at least 1 s. One whose process ends is lost at once.
+    #[must_use]
+    pub fn worker_timeout(mut self, limit: Duration) -> LocalCluster {
+        self.worker_timeout = limit;
+        self
+    }
+
+    /// Starts another worker for each one that is lost, with a number of its own: at most so many in a minute; none unless set.
+    /// When more are lost, or three in a row end before they have joined, no more are started; that is told once on the
+    /// standard error, and in the errors of tasks that find no worker.
+    ///
+    /// ```no_run
+    /// use poniard::prelude::*;
+    /// let cluster = Cluster::local().workers(2).respawn(10).start()?;
+    /// # Ok::<(), TaskError>(())
+    /// ```
+    #[must_use]
+    pub fn respawn(mut self, per_minute: u32) -> LocalCluster {
+        self.respawn = per_minute;
+        self
+    }
+
     /// A word for [`Scope::label`](crate::Scope::label). May be given several times.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> LocalCluster {
@@ -256,6 +288,10 @@ impl LocalCluster {
                 "a cluster of {workers} workers on one machine: it takes at most {WORKERS_MAX}"
             ));
         }
+        if self.worker_timeout < WORKER_TIMEOUT_MIN {
+            let limit = self.worker_timeout;
+            return Err(format!("a `worker_timeout` of {limit:?}: it is at least {WORKER_TIMEOUT_MIN:?}"));
+        }
         let available = available_memory();
         let memory = match self.memory {
             Some(Memory(bytes)) => bytes?,
@@ -275,6 +311,8 @@ impl LocalCluster {
             spill_folders: spill_folders.clone(),
             spill_limit,
             no_worker_timeout: self.no_worker_timeout,
+            worker_timeout: self.worker_timeout,
+            respawn: self.respawn,
         };
         let config = Config { threads, memory };
         let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit, processors: threads };
@@ -305,6 +343,10 @@ fn default_spill_dir() -> PathBuf {
 
 /// How long a task waits for a worker when all that fit it are gone, unless told otherwise.
 const NO_WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a worker may be silent, unless told otherwise.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Less than that a busy machine takes to let a process run.
+const WORKER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// Processes on one machine.
 const WORKERS_MAX: usize = 256;
 /// Processors of one process.

@@ -22,6 +22,7 @@ pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;
 mod settings;
+mod status;
 mod traffic;
 #[cfg(feature = "cluster")]
 pub mod workers;
@@ -31,4 +32,5 @@ pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};
 pub use settings::Settings;
+pub use status::{TaskCounts, WorkerStatus};
 pub use traffic::{Traffic, traffic};

@@ -76,6 +76,8 @@ mod tests {
             alone: 2 << 30,
             spill_folders: vec!["/scratch".into()],
             spill_limit: u64::MAX,
+            worker_timeout: Duration::from_secs(2),
+            respawn: 0,
             no_worker_timeout: Duration::from_secs(1),
         };
         let folder = "/run/poniard".into();

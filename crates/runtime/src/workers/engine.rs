@@ -5,23 +5,33 @@ use poniard_fabric::zenoh::{Endpoint, Route, ZenohConfig, ZenohEngine};
 use poniard_fabric::{Engine, Peer, Timing, Token};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The socket of worker 1.
 const FIRST: &str = "w1";
 
 /// That of worker 1.
-pub(super) fn found(folder: &Path, token: [u8; 32], me: Peer) -> Arc<dyn Engine> {
+pub(super) fn found(folder: &Path, token: [u8; 32], me: Peer, timing: Timing) -> Arc<dyn Engine> {
     let listen = vec![Endpoint::Socket(FIRST.to_owned())];
-    Arc::new(ZenohEngine::new(ZenohConfig { listen, ..config(folder, token, me, Route::Router) }))
+    Arc::new(ZenohEngine::new(ZenohConfig { listen, ..config(folder, token, me, Route::Router, timing) }))
 }
 
 /// That of another worker.
-pub(super) fn join(folder: &Path, token: [u8; 32], me: Peer) -> Arc<dyn Engine> {
+pub(super) fn join(folder: &Path, token: [u8; 32], me: Peer, timing: Timing) -> Arc<dyn Engine> {
     let connect = vec![Endpoint::Socket(FIRST.to_owned())];
-    Arc::new(ZenohEngine::new(ZenohConfig { connect, ..config(folder, token, me, Route::ThroughRouter) }))
+    Arc::new(ZenohEngine::new(ZenohConfig {
+        connect,
+        ..config(folder, token, me, Route::ThroughRouter, timing)
+    }))
 }
 
-fn config(folder: &Path, token: [u8; 32], me: Peer, route: Route) -> ZenohConfig {
+/// A peer that is silent for this long is gone.
+pub(super) fn timing(silence: Duration) -> Timing {
+    // As in the default one, which is for 15 s.
+    Timing { lease: silence / 3, grace: silence - silence / 3, ..Timing::DEFAULT }
+}
+
+fn config(folder: &Path, token: [u8; 32], me: Peer, route: Route, timing: Timing) -> ZenohConfig {
     ZenohConfig {
         me,
         cluster: "local".to_owned(),
@@ -29,7 +39,7 @@ fn config(folder: &Path, token: [u8; 32], me: Peer, route: Route) -> ZenohConfig
         route,
         listen: Vec::new(),
         connect: Vec::new(),
-        lease: Timing::DEFAULT.lease,
+        lease: timing.lease,
         tls: None,
         folder: folder.to_owned(),
     }

@@ -25,7 +25,7 @@ const SAMPLE_BYTES: usize = 2048;
 const ORPHANED: i32 = 3;
 
 /// What the driver of a worker calls.
-const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop };
+const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop, cut_off: |_| () };
 
 /// Whether this worker was told to end.
 static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());

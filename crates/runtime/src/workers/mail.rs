@@ -8,7 +8,7 @@ use super::post::Post;
 use crate::code::{SameBuild, build};
 use crate::message::Message;
 use poniard_fabric::network::{Network, NetworkConfig, Sink};
-use poniard_fabric::{Build, Engine, Event, Identity, Peer, Piece, Timing, Token, Transfer, Unsent};
+use poniard_fabric::{Build, Engine, Event, Identity, Peer, Piece, Timing, Token, Transfer, Unsent, Why};
 use poniard_model::WorkerId;
 use poniard_model::codec::SharedBytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -16,6 +16,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Messages from so many bytes on go in pieces, so that small ones pass them.
 const PIECES_BYTES_MIN: usize = 128 << 10;
@@ -62,9 +63,15 @@ impl Mail {
     ///
     /// # Errors
     /// When the engine cannot be started there.
-    pub(crate) fn found(self: &Arc<Mail>, folder: &Path, token: [u8; 32], life: u64) -> Result<(), String> {
-        let me = Peer::new(WorkerId::FIRST, life);
-        self.open(engine::found(folder, token, me), token, me)
+    pub(crate) fn found(
+        self: &Arc<Mail>,
+        folder: &Path,
+        token: [u8; 32],
+        life: u64,
+        silence: Duration,
+    ) -> Result<(), String> {
+        let (me, timing) = (Peer::new(WorkerId::FIRST, life), engine::timing(silence));
+        self.open(engine::found(folder, token, me, timing), token, me, timing)
     }
 
     /// Opens the mail of another worker.
@@ -73,12 +80,19 @@ impl Mail {
     /// When the engine cannot be started there.
     pub(crate) fn join(self: &Arc<Mail>, birth: &Birth) -> Result<(), String> {
         let me = Peer::new(birth.number, birth.life);
-        self.open(engine::join(&birth.folder, birth.token, me), birth.token, me)
+        let timing = engine::timing(birth.settings.worker_timeout);
+        self.open(engine::join(&birth.folder, birth.token, me, timing), birth.token, me, timing)
     }
 
-    fn open(self: &Arc<Mail>, engine: Arc<dyn Engine>, token: [u8; 32], me: Peer) -> Result<(), String> {
+    fn open(
+        self: &Arc<Mail>,
+        engine: Arc<dyn Engine>,
+        token: [u8; 32],
+        me: Peer,
+        timing: Timing,
+    ) -> Result<(), String> {
         let identity = Identity { build: Build(build()), token: Token::new(token) };
-        let config = NetworkConfig { me, identity, timing: Timing::DEFAULT };
+        let config = NetworkConfig { me, identity, timing };
         let mut network = self.network.write().unwrap_or_else(PoisonError::into_inner);
         *network = Some(Network::start(engine, config, self.clone()).map_err(|error| error.to_string())?);
         Ok(())
@@ -160,10 +174,11 @@ impl Sink for Mail {
                 self.with(|network| network.taken(from));
                 gathered.map(|bytes| (from, bytes))
             }
-            Event::Gone { peer, .. } => {
+            Event::Gone { peer, why } => {
                 locked(&self.peers).remove(&peer.worker);
                 locked(&self.coming).retain(|(from, _), _| *from != peer);
-                tell(Input::Gone { worker: peer.worker, signal: None });
+                let is_cut_off = !matches!(why, Why::Left | Why::Dismissed);
+                tell(Input::Gone { worker: peer.worker, signal: None, how: why.to_string(), is_cut_off });
                 None
             }
             Event::Refused { peer, why } => {
