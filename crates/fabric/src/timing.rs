@@ -32,7 +32,7 @@ impl Timing {
 
     /// For a cluster in which a silent worker is gone after that long: two thirds of it is what a cut may last.
     pub fn with_limit(silence: Duration) -> Timing {
-        Timing { lease: silence / 3, grace: 2 * (silence / 3), ..Timing::DEFAULT }
+        Timing { lease: silence / 3, grace: silence - silence / 3, ..Timing::DEFAULT }
     }
 
     /// The longest pause between two probes.

@@ -13,6 +13,10 @@ pub struct TaskOptions {
     pub name: Option<Arc<str>>,
     /// Where the task may run.
     pub scope: Option<Scope>,
+    /// Where the task may run, in place of `scope` when both are set.
+    pub compute_scope: Option<Scope>,
+    /// Where the result may be: the task, and those that use its result, run there.
+    pub result_scope: Option<Scope>,
     /// The only worker on which the task may run.
     pub single: Option<WorkerId>,
     /// Of several ready tasks the one with the highest priority starts first; 0 unless set.
@@ -64,8 +68,23 @@ impl TaskOptions {
             };
         }
         merged!(
-            name, scope, single, priority, occupancy, threads, memory, time, retries, timeout, propagates,
-            get_result, persist, cache, storage
+            name,
+            scope,
+            compute_scope,
+            result_scope,
+            single,
+            priority,
+            occupancy,
+            threads,
+            memory,
+            time,
+            retries,
+            timeout,
+            propagates,
+            get_result,
+            persist,
+            cache,
+            storage
         )
     }
 
@@ -84,7 +103,7 @@ impl TaskOptions {
             };
         }
         for name in self.propagates.iter().flat_map(|names| names.iter()) {
-            hand!(*name; name, scope, single, priority, occupancy, threads, memory, time, retries, timeout,
+            hand!(*name; name, scope, compute_scope, result_scope, single, priority, occupancy, threads, memory, time, retries, timeout,
                   propagates, get_result, persist, cache, storage);
         }
         Ok(handed)

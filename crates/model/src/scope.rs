@@ -97,6 +97,33 @@ impl Scope {
         }
         Some(format!("no processor fits scope `{self}`: {}; {}", inventory(topology), self.0.cut(topology)))
     }
+
+    /// Why no processor of `topology` is in all of these scopes, each with what it is (an option, an argument): as
+    /// [`Scope::why_empty`], with the names. `None` when some processor fits.
+    ///
+    /// ```
+    /// use poniard_model::{Scope, Topology};
+    /// let machine = Topology::one_worker(1, "laptop".into(), Vec::new());
+    /// let asked = [("compute_scope", Scope::thread(0)), ("result_scope", Scope::worker(2))];
+    /// let why = Scope::why_apart(&asked, &machine).unwrap();
+    /// assert!(why.ends_with("`worker 2` (result_scope) cut the last candidates w1/cpu0"));
+    /// ```
+    pub fn why_apart<N: fmt::Display>(asked: &[(N, Scope)], topology: &Topology) -> Option<String> {
+        let all = asked.iter().map(|(_, scope)| scope.clone()).reduce(|left, right| left & right)?;
+        if asked.len() == 1 {
+            return all.why_empty(topology);
+        }
+        if !all.processors(topology).is_empty() {
+            return None;
+        }
+        let parts = asked.iter().flat_map(|(name, scope)| {
+            let parts =
+                scope.0.flattened(|expr| if let Expr::Meet(parts) = expr { Some(parts) } else { None });
+            parts.into_iter().map(move |part| (part, format!(" ({name})")))
+        });
+        let parts: Vec<(Expr, String)> = parts.collect();
+        Some(format!("no processor fits scope `{all}`: {}; {}", inventory(topology), cut(&parts, topology)))
+    }
 }
 
 /// Scopes narrowed by a method, so that they read from the outside in.
@@ -137,25 +164,31 @@ impl Expr {
         let Expr::Meet(parts) = self else {
             return format!("`{self}` fits none of them");
         };
-        let mut left: Vec<&Processor> = topology.processors.iter().collect();
-        let mut cuts = String::new();
-        for part in parts.iter() {
-            let (fit, cut): (Vec<_>, Vec<_>) =
-                left.into_iter().partition(|processor| part.contains(processor, topology));
-            if fit.is_empty() {
-                return format!("{cuts}`{part}` cut the last candidates {}", list(&cut));
-            }
-            if !cut.is_empty() {
-                cuts += &format!("`{part}` cut {}; ", list(&cut));
-            }
-            left = fit;
-        }
-        "its parts exclude each other".to_owned()
+        let parts: Vec<(Expr, String)> = parts.iter().map(|part| (part.clone(), String::new())).collect();
+        cut(&parts, topology)
     }
 
     fn flattened<'a>(&'a self, same: impl Fn(&'a Expr) -> Option<&'a Arc<[Expr]>>) -> Vec<Expr> {
         same(self).map_or_else(|| vec![self.clone()], |parts| parts.to_vec())
     }
+}
+
+/// What each of these constraints cut in turn, in words; each with what stands behind it in them.
+fn cut(parts: &[(Expr, String)], topology: &Topology) -> String {
+    let mut left: Vec<&Processor> = topology.processors.iter().collect();
+    let mut cuts = String::new();
+    for (part, name) in parts {
+        let (fit, cut): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|processor| part.contains(processor, topology));
+        if fit.is_empty() {
+            return format!("{cuts}`{part}`{name} cut the last candidates {}", list(&cut));
+        }
+        if !cut.is_empty() {
+            cuts += &format!("`{part}`{name} cut {}; ", list(&cut));
+        }
+        left = fit;
+    }
+    "its parts exclude each other".to_owned()
 }
 
 /// The worker of a processor.
@@ -178,9 +211,11 @@ fn inventory(topology: &Topology) -> String {
         0 => String::new(),
         more => format!(", and {more} more workers"),
     };
+    let gone: Vec<String> = topology.gone.iter().map(|(worker, how)| format!("{worker} ({how})")).collect();
+    let gone = if gone.is_empty() { String::new() } else { format!("; gone are {}", gone.join(", ")) };
     match shown.is_empty() {
-        true => "there are none".to_owned(),
-        false => format!("there are {}{more}", shown.join(", ")),
+        true => format!("there are none{gone}"),
+        false => format!("there are {}{more}{gone}", shown.join(", ")),
     }
 }
 
@@ -334,6 +369,31 @@ mod tests {
         );
         assert_eq!(Scope::label("gpu").processors(&two_machines()).len(), 2);
         assert!(Scope::any().why_empty(&Topology::default()).unwrap().contains("there are none"));
+    }
+
+    #[test]
+    fn who_is_gone_is_told_with_what_became_of_it() {
+        let mut machine = two_machines();
+        machine.lose(crate::WorkerId(2), "its process was killed by signal 9");
+        let why = Scope::worker(2).why_empty(&machine).unwrap();
+        assert!(
+            why.contains("bigmem; gone are w2 (its process was killed by signal 9); `worker 2` fits none"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn constraints_that_exclude_each_other_are_named() {
+        let asked = [("scope", Scope::worker(1) & Scope::thread(1)), ("result_scope", Scope::label("gpu"))];
+        assert_eq!(
+            Scope::why_apart(&asked, &two_machines()).unwrap().split("; ").skip(1).collect::<Vec<_>>(),
+            [
+                "`worker 1` (scope) cut w2/cpu0, w2/cpu1",
+                "`thread 1` (scope) cut w1/cpu0, w1/cpu2, w1/cpu3",
+                "`label gpu` (result_scope) cut the last candidates w1/cpu1",
+            ]
+        );
+        assert_eq!(Scope::why_apart(&asked[..1], &two_machines()), None);
     }
 
     fn any_scope() -> impl Strategy<Value = Scope> {

@@ -38,7 +38,13 @@ pub struct Topology {
     pub processors: Vec<Processor>,
     /// Every worker, in the order of its id.
     pub workers: Vec<Worker>,
+    /// Workers that are gone, and what became of each: those that went last are at the end, and the first of very many are
+    /// forgotten.
+    pub gone: Vec<(WorkerId, String)>,
 }
+
+/// Workers that are gone and still known: error messages list them.
+const GONE_MAX: usize = 16;
 
 impl Topology {
     /// One worker with `threads` CPU processors.
@@ -66,6 +72,17 @@ impl Topology {
     pub fn leave(&mut self, worker: WorkerId) {
         self.workers.retain(|other| other.id != worker);
         self.processors.retain(|processor| processor.id.worker != worker);
+    }
+
+    /// Takes a worker out, and remembers what became of it. One that went before is remembered as it was told first.
+    pub fn lose(&mut self, worker: WorkerId, how: impl Into<String>) {
+        self.leave(worker);
+        if self.gone.iter().all(|(other, _)| *other != worker) {
+            self.gone.push((worker, how.into()));
+        }
+        if self.gone.len() > GONE_MAX {
+            self.gone.remove(0);
+        }
     }
 
     /// The worker with this number.
@@ -99,5 +116,15 @@ mod tests {
         topology.leave(WorkerId(2));
         assert_eq!((topology.workers.len(), topology.processors_of(WorkerId(2)).len()), (2, 0));
         assert_eq!(topology.processors_of(WorkerId(3)).len(), 1);
+    }
+
+    #[test]
+    fn those_that_are_gone_are_remembered_as_they_were_told_first_and_not_for_ever() {
+        let mut topology = Topology::one_worker(1, "a".into(), Vec::new());
+        topology.lose(WorkerId(2), "was removed");
+        topology.lose(WorkerId(2), "ended");
+        assert_eq!(topology.gone, [(WorkerId(2), "was removed".to_owned())]);
+        (3..40).for_each(|id| topology.lose(WorkerId(id), "ended"));
+        assert_eq!((topology.gone.len(), topology.gone[0].0), (GONE_MAX, WorkerId(24)));
     }
 }

@@ -1,6 +1,7 @@
 //! From a call to a task: what `spawn!` and `lazy!` write.
 
 use crate::options::Options;
+use crate::reach;
 use crate::region;
 use crate::task::DTask;
 use poniard_model::{Cause, Data, Pinned, Site};
@@ -77,7 +78,8 @@ impl<A> Call<A> {
         R: Data,
     {
         let Call { mut arguments, options } = self;
-        if options.is_none() && region::is_plain() && !are_placed(&mut arguments) {
+        let is_plain = options.is_none() && region::is_plain() && !reach::are_results_bound();
+        if is_plain && !are_placed(&mut arguments) {
             return DTask(poniard_pool::spawn(arguments, body, site));
         }
         DTask(region::spawn(arguments, options, body, site, region::Form::Macro))

@@ -1,5 +1,10 @@
 //! How large the runtime is: threads, labels, memory.
 
+mod removal;
+mod status;
+
+pub use status::ClusterStatus;
+
 use crate::checkpoints::set_folder;
 use poniard_model::{Cause, TaskError, Topology, WorkerId};
 use poniard_pool::Config;
@@ -44,7 +49,8 @@ pub struct LocalCluster {
     checkpoints: Option<PathBuf>,
     labels: Vec<String>,
     no_worker_timeout: Duration,
-    silence: Result<Duration, String>,
+    worker_timeout: Result<Duration, String>,
+    respawn: u32,
     /// Where workers of other servers come in.
     meeting: Result<Option<Meeting>, String>,
 }
@@ -65,7 +71,8 @@ impl Cluster {
             checkpoints: None,
             labels: Vec::new(),
             no_worker_timeout: NO_WORKER_TIMEOUT,
-            silence: Ok(environment::SILENCE),
+            worker_timeout: Ok(environment::WORKER_TIMEOUT),
+            respawn: 0,
             meeting: Ok(None),
         }
     }
@@ -76,7 +83,7 @@ impl Cluster {
     /// more processes, none unless set. `PONIARD_LABELS`: words for
     /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`, `PONIARD_SPILL_DIR` (with colons between
     /// several) and `PONIARD_SPILL_LIMIT`: as [`LocalCluster::memory`], [`LocalCluster::spill_dir`] and
-    /// [`LocalCluster::spill_limit`]. `PONIARD_SILENCE`: after how many seconds a worker that is out of reach counts as lost.
+    /// [`LocalCluster::spill_limit`]. `PONIARD_WORKER_TIMEOUT`: seconds, as [`LocalCluster::worker_timeout`].
     ///
     /// What the command `poniard run` asks for comes by the environment too: `PONIARD_LISTEN` (where workers of other servers
     /// come in), `PONIARD_CONNECTION` (the file by which they find it), `PONIARD_JOINERS` (how many of them are waited for),
@@ -88,7 +95,7 @@ impl Cluster {
     pub fn from_env() -> LocalCluster {
         let mut cluster = Cluster::local();
         cluster.threads = environment::threads();
-        cluster.silence = environment::silence();
+        cluster.worker_timeout = environment::worker_timeout();
         cluster.meeting = Meeting::of_environment();
         if let Some(text) = variable("PONIARD_WORKERS") {
             let workers = text.trim().parse().ok().filter(|workers| *workers <= WORKERS_MAX);
@@ -164,6 +171,29 @@ impl LocalCluster {
     #[must_use]
     pub fn no_worker_timeout(mut self, limit: Duration) -> LocalCluster {
         self.no_worker_timeout = limit;
+        self
+    }
+
+    /// How long a worker may be stopped or out of reach before it is lost, its process ended and its tasks run elsewhere; 15 s
+    /// unless set, and at least 1 s. One whose process ends is lost at once.
+    #[must_use]
+    pub fn worker_timeout(mut self, limit: Duration) -> LocalCluster {
+        self.worker_timeout = Ok(limit);
+        self
+    }
+
+    /// Starts another worker for each one that is lost, with a number of its own: at most so many in a minute; none unless set.
+    /// When more are lost, or three in a row end before they have joined, no more are started; that is told once on the
+    /// standard error, and in the errors of tasks that find no worker.
+    ///
+    /// ```no_run
+    /// use poniard::prelude::*;
+    /// let cluster = Cluster::local().workers(2).respawn(10).start()?;
+    /// # Ok::<(), TaskError>(())
+    /// ```
+    #[must_use]
+    pub fn respawn(mut self, per_minute: u32) -> LocalCluster {
+        self.respawn = per_minute;
         self
     }
 
@@ -258,7 +288,12 @@ impl LocalCluster {
                 "a cluster of {workers} workers on one machine: it takes at most {WORKERS_MAX}"
             ));
         }
-        let meeting = self.meeting?;
+        let (meeting, worker_timeout) = (self.meeting?, self.worker_timeout?);
+        if worker_timeout < WORKER_TIMEOUT_MIN {
+            return Err(format!(
+                "a `worker_timeout` of {worker_timeout:?}: it is at least {WORKER_TIMEOUT_MIN:?}"
+            ));
+        }
         let available = available_memory();
         // They share one machine.
         let here = if meeting.as_ref().is_some_and(Meeting::has_hosts) { 1 } else { workers as u64 + 1 };
@@ -279,7 +314,8 @@ impl LocalCluster {
             spill_folders: spill_folders.clone(),
             spill_limit,
             no_worker_timeout: self.no_worker_timeout,
-            silence: self.silence?,
+            worker_timeout,
+            respawn: self.respawn,
         };
         let config = Config { threads, memory };
         let memory = MemoryConfig { budget: memory, alone, spill_folders, spill_limit, processors: threads };
@@ -302,6 +338,8 @@ struct Settled {
 
 /// How long a task waits for a worker when all that fit it are gone, unless told otherwise.
 const NO_WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Less than that a busy machine takes to let a process run.
+const WORKER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// Processes on one machine.
 const WORKERS_MAX: usize = 256;
 

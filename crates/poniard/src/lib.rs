@@ -54,10 +54,12 @@ mod keywords;
 mod lazy;
 mod many;
 mod mutable;
+mod on;
 mod options;
 mod passenger;
 mod place;
 pub mod prelude;
+mod reach;
 mod refers;
 mod region;
 mod shard;
@@ -69,7 +71,7 @@ pub mod trace;
 pub use awaiting::TaskFuture;
 pub use checkpoints::Checkpoint;
 pub use chunk::{Chunk, put};
-pub use cluster::{Cluster, LocalCluster, Memory, memory_usage, workers};
+pub use cluster::{Cluster, ClusterStatus, LocalCluster, Memory, memory_usage, workers};
 pub use context::{
     CurrentTask, cancelled, check_cancelled, current_processor, current_task, halt, my_id, status,
 };
@@ -89,6 +91,7 @@ pub use function::{spawn, spawn_with};
 pub use lazy::{Delayed, Lazy, SchedulerOptions, delayed, delayed_with};
 pub use many::{AsCompleted, as_completed, fetch_all, map, wait_all, wait_any};
 pub use mutable::Mutable;
+pub use on::on;
 pub use options::{After, Options};
 pub use poniard_macros::{lazy, mutable, shard, spawn, task};
 pub use poniard_model::scope::Narrow;
@@ -98,6 +101,7 @@ pub use poniard_model::{
 };
 pub use poniard_pool::{Running, Status};
 pub use poniard_runtime::{MemoryUsage, Traffic};
+pub use poniard_runtime::{TaskCounts, WorkerStatus};
 pub use poniard_store::spill::Why as MemoryError;
 pub use poniard_store::{Arena, Blob, Buf, BufMut, DType, Elem, Order, Tile, TileError};
 pub use region::{spawn_bulk, spawn_sequential, sync, with_options};

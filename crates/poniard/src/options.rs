@@ -2,6 +2,7 @@
 
 use crate::checkpoints::{Checkpoint, Keep, Key};
 use crate::cluster;
+use crate::reach;
 use crate::task::{AnyTask, DTask};
 use poniard_model::{Data, Occupancy, Retries, Scope, Storage, TaskOptions, WorkerId};
 use poniard_pool::{AnyHandle, Demand, Extra, WHOLE};
@@ -45,6 +46,30 @@ impl Options {
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Options {
         self.asked.scope = Some(scope);
+        self
+    }
+
+    /// Where the task may run, in place of [`Options::scope`] where both are set.
+    #[must_use]
+    pub fn compute_scope(mut self, scope: Scope) -> Options {
+        self.asked.compute_scope = Some(scope);
+        self
+    }
+
+    /// Where the result may be: the task runs there, and so do the tasks that use its result. `fetch` gives it to this process all
+    /// the same.
+    ///
+    /// ```
+    /// use poniard::prelude::*;
+    /// let made = spawn!((|x: i64| x + 1)(1), result_scope = Scope::worker(1));
+    /// assert_eq!(spawn!((|x: &i64| 2 * x)(&made)).fetch()?, 4);
+    /// let error = spawn!((|x: &i64| 2 * x)(&made), scope = !Scope::worker(1)).fetch().unwrap_err();
+    /// assert!(error.to_string().contains("the result of `closure`"), "{error}");
+    /// # Ok::<(), TaskError>(())
+    /// ```
+    #[must_use]
+    pub fn result_scope(mut self, scope: Scope) -> Options {
+        self.asked.result_scope = Some(scope);
         self
     }
 
@@ -278,6 +303,10 @@ pub(crate) fn resolve(
     extra.impossible = unknown;
     // A scope that has processors here keeps the task here.
     extra.stays = data.is_some() || scope_of(&asked).is_some();
+    extra.reach = asked.result_scope.clone();
+    if extra.reach.is_some() {
+        reach::bind_results();
+    }
     extra.name = asked.name.clone();
     extra.retries = asked.retries.clone();
     extra.timeout = asked.timeout;
@@ -299,6 +328,8 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
     let TaskOptions {
         name,
         scope,
+        compute_scope,
+        result_scope,
         single,
         priority,
         occupancy,
@@ -315,6 +346,8 @@ pub(crate) fn is_set(options: &TaskOptions) -> bool {
     } = options;
     name.is_some()
         || scope.is_some()
+        || compute_scope.is_some()
+        || result_scope.is_some()
         || single.is_some()
         || priority.is_some()
         || occupancy.is_some()
@@ -378,10 +411,21 @@ enum Fitting {
     Elsewhere(Scope),
 }
 
+/// The scopes that are asked for, each with the option that asks for it. All of them must hold.
+pub(crate) fn constraints(asked: &TaskOptions) -> Vec<(String, Scope)> {
+    let compute = match &asked.compute_scope {
+        Some(scope) => Some(("compute_scope", scope.clone())),
+        None => asked.scope.clone().map(|scope| ("scope", scope)),
+    };
+    let single = asked.single.map(|worker| ("single", Scope::worker(worker)));
+    let result = asked.result_scope.clone().map(|scope| ("result_scope", scope));
+    let all = compute.into_iter().chain(single).chain(result);
+    all.map(|(name, scope)| (name.to_owned(), scope)).collect()
+}
+
 /// The scope that is asked for, if one is.
-pub(crate) fn scope_of(asked: &TaskOptions) -> Option<Scope> {
-    let single = asked.single.map(Scope::worker);
-    asked.scope.iter().cloned().chain(single).reduce(|scope, single| scope & single)
+fn scope_of(asked: &TaskOptions) -> Option<Scope> {
+    constraints(asked).into_iter().map(|(_, scope)| scope).reduce(|left, right| left & right)
 }
 
 /// Where the processors are that are in the task's scope and where its data live.
@@ -390,7 +434,7 @@ fn fitting(asked: &TaskOptions, data: Option<Scope>) -> Result<Fitting, String> 
     let Some(scope) = scope else { return Ok(Fitting::All) };
     let topology = cluster::topology()?;
     if let Some(reason) = scope.why_empty(&topology) {
-        return Err(reason);
+        return Err(Scope::why_apart(&constraints(asked), &topology).unwrap_or(reason));
     }
     let me = poniard_pool::me();
     let all = scope.processors(&topology);

@@ -2,7 +2,7 @@
 
 use crate::passenger;
 use poniard_model::{Data, Site, TaskError, TaskId};
-use poniard_pool::{AnyHandle, Handle, Shared};
+use poniard_pool::{AnyHandle, Handle, Shared, Standing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
@@ -75,6 +75,11 @@ impl<T: Data> DTask<T> {
         self.0.erase().release();
     }
 
+    /// As [`AnyTask::explain`].
+    pub fn explain(&self) -> String {
+        self.any().explain()
+    }
+
     /// The task's id.
     pub fn id(&self) -> TaskId {
         self.0.id()
@@ -126,6 +131,36 @@ impl AnyTask {
     /// Ends what the option `persist` has begun: the result goes with the last handle.
     pub fn release(&self) {
         self.0.release();
+    }
+
+    /// Why the task has not ended, or how it has: one line of text. What it says was so a moment ago.
+    ///
+    /// ```
+    /// use poniard::prelude::*;
+    /// let task = spawn!((|x: i64| x + 1)(1), name = "one more");
+    /// task.wait();
+    /// assert!(task.explain().ends_with("has ended well"), "{}", task.explain());
+    /// ```
+    pub fn explain(&self) -> String {
+        let me = poniard_pool::me();
+        let why = match self.0.standing() {
+            Standing::Done => "has ended well".to_owned(),
+            Standing::Failed => return self.0.error().map_or_else(String::new, ToString::to_string),
+            Standing::Held => "is held back by a region, or nobody has asked for it yet".to_owned(),
+            Standing::Waits { inputs: 1 } => "waits for one task, or turn, that has not ended".to_owned(),
+            Standing::Waits { inputs } => format!("waits for {inputs} tasks, or turns, that have not ended"),
+            Standing::Ready => format!("is ready, and waits for a processor of {me}"),
+            Standing::Runs { on: Some(processor) } => format!("runs on {processor}"),
+            Standing::Runs { on: None } => {
+                format!("runs on {me}, and waits in the middle or needs no processor")
+            }
+            Standing::Away => {
+                let why = poniard_runtime::workers::explain(self.id());
+                why.map_or_else(|| "is with another worker".to_owned(), |why| why.to_string())
+            }
+            _ => "has begun, and waits for memory, a future, or its next attempt".to_owned(),
+        };
+        format!("{} {why}", self.described())
     }
 
     /// The function and the place of the spawn.

@@ -202,6 +202,13 @@ impl Gate {
         self.0.load(Relaxed) == 0
     }
 
+    /// How many inputs of a task that nobody has claimed had not ended just now; `None` for others, and while it is wired.
+    pub(crate) fn missing(&self) -> Option<u32> {
+        let word = self.0.load(Relaxed);
+        let is_waiting = word & (CLAIMED | POISONED | WIRING | HELD) == 0;
+        (is_waiting && word & COUNT > 0).then_some(word & COUNT)
+    }
+
     /// Whether a region holds the task back.
     pub(crate) fn is_held(&self) -> bool {
         self.0.load(Relaxed) & HELD != 0

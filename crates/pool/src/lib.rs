@@ -68,6 +68,7 @@ pub use engine::context::current_task as current;
 pub use engine::halt::halt;
 pub use engine::handle::{Bringing, Shared};
 pub use engine::promise::{Completion, Starter, promise};
+pub use engine::standing::Standing;
 pub use engine::status::{Running, Status, status};
 pub use engine::wait::{Holding, WaitError};
 pub use engine::{Config, Runs, set_default, start, stop};

@@ -15,9 +15,9 @@ pub const ALONE_SHARE: f64 = 0.9;
 pub const AMOUNT: &str = "a number of bytes, or one with KiB, MiB, GiB or TiB";
 
 /// How long a worker may be silent, in seconds: less is lost by a busy machine, and more is no use to anybody.
-const SILENCE_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
+const WORKER_TIMEOUT_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 /// How long a worker may be out of reach, unless told otherwise: a cut of 9 s and a stop of 13 s cost nothing.
-pub const SILENCE: Duration = Duration::from_secs(15);
+pub const WORKER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A variable of the environment; what is no text in it is shown as `\u{fffd}`, and makes no sense to anybody.
 pub fn variable(name: &str) -> Option<String> {
@@ -75,16 +75,16 @@ pub fn default_spill_folder() -> PathBuf {
     }
 }
 
-/// `PONIARD_SILENCE`: after how many seconds a worker that is out of reach counts as lost.
+/// `PONIARD_WORKER_TIMEOUT`: after how many seconds a worker that is out of reach counts as lost.
 ///
 /// # Errors
 /// When it is no such number.
-pub fn silence() -> Result<Duration, String> {
-    let Some(text) = variable("PONIARD_SILENCE") else { return Ok(SILENCE) };
-    let seconds = text.trim().parse().ok().filter(|seconds| SILENCE_SECONDS.contains(seconds));
+pub fn worker_timeout() -> Result<Duration, String> {
+    let Some(text) = variable("PONIARD_WORKER_TIMEOUT") else { return Ok(WORKER_TIMEOUT) };
+    let seconds = text.trim().parse().ok().filter(|seconds| WORKER_TIMEOUT_SECONDS.contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| {
-        let (least, most) = SILENCE_SECONDS.into_inner();
-        format!("PONIARD_SILENCE is `{text}`; set it to a number of seconds from {least} to {most}, or unset it to have {SILENCE:?}")
+        let (least, most) = WORKER_TIMEOUT_SECONDS.into_inner();
+        format!("PONIARD_WORKER_TIMEOUT is `{text}`; set it to a number of seconds from {least} to {most}, or unset it to have {WORKER_TIMEOUT:?}")
     })
 }
 

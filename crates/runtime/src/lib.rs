@@ -24,6 +24,7 @@ pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;
 mod settings;
+mod status;
 mod traffic;
 #[cfg(feature = "cluster")]
 pub mod workers;
@@ -33,4 +34,5 @@ pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};
 pub use settings::Settings;
+pub use status::{TaskCounts, WorkerStatus};
 pub use traffic::{Traffic, traffic};

@@ -1,5 +1,6 @@
 //! What workers say to each other.
 
+use crate::status::TaskCounts;
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
 use poniard_store::SharedPlace;
@@ -36,6 +37,12 @@ pub(crate) enum Message {
     Begin(Sending),
     /// Anything else that one scheduler says to another.
     Scheduling(poniard_sched::Message),
+    /// What does the receiver do? By this number.
+    Asks(u64),
+    /// What the sender does: the answer to that number.
+    Answers(u64, TaskCounts),
+    /// To a worker: take nothing more, and end when what is there has ended.
+    Leave,
     /// To a worker: end, in order.
     Stop,
 }
@@ -66,11 +73,20 @@ pub(crate) struct Run {
     /// Offsets of its entry, its function and its site.
     pub(crate) entry: u64,
     pub(crate) body: u64,
-    pub(crate) site: u64,
+    pub(crate) site: SiteTold,
     /// What it asked for.
     pub(crate) demand: DemandTold,
     /// Its arguments.
     pub(crate) pieces: Vec<PieceTold>,
+}
+
+/// Where a task was spawned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum SiteTold {
+    /// So far from the beginning of the executable.
+    Offset(u64),
+    /// By the function form, which makes its sites as it goes.
+    Words { name: String, file: String, line: u32 },
 }
 
 /// What a task asked for, as far as it matters where it runs.

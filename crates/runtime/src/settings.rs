@@ -19,8 +19,10 @@ pub struct Settings {
     pub spill_folders: Vec<PathBuf>,
     /// Bytes that may lie there.
     pub spill_limit: u64,
+    /// How long a worker may be silent or out of reach before it is lost.
+    pub worker_timeout: Duration,
+    /// How many workers that were lost are replaced in a minute.
+    pub respawn: u32,
     /// How long a task waits for a worker when all that fit it are gone.
     pub no_worker_timeout: Duration,
-    /// After how long a worker that is out of reach counts as lost.
-    pub silence: Duration,
 }

@@ -1,7 +1,9 @@
 //! Worker processes: how they start and end, and what crosses between them.
 
+mod asking;
 mod birth;
 mod connection;
+mod departure;
 mod desk;
 mod door;
 mod driver;
@@ -16,27 +18,34 @@ mod life;
 mod mail;
 mod meeting;
 mod post;
+mod process;
+mod removal;
+mod respawn;
 mod roll;
 mod slurm;
 mod talk;
 mod trips;
 
-pub(crate) use launch::{JOINS, MARK};
+pub use asking::explain;
 pub(crate) use life::{Origin, worker_main};
 pub use meeting::Meeting;
 pub(crate) use meeting::{CONNECTION, OF_SEVERAL, OWNER};
+pub(crate) use process::{JOINS, MARK};
 pub use roll::LaunchError;
 pub(crate) use slurm::{Rank, TAKEN};
 
+use crate::directory;
 use crate::settings::Settings;
+use crate::status::WorkerStatus;
 use launch::Workers;
 use poniard_model::WorkerId;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 /// The workers that this process has started.
-static WORKERS: Mutex<Option<Workers>> = Mutex::new(None);
+static WORKERS: Mutex<Option<Arc<Workers>>> = Mutex::new(None);
 
-fn lock() -> MutexGuard<'static, Option<Workers>> {
+fn lock() -> MutexGuard<'static, Option<Arc<Workers>>> {
     WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -49,10 +58,12 @@ pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Resu
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
     let workers = Workers::prepare(settings, count, meeting.filter(Meeting::is_new))?;
-    workers.add(count)?;
-    workers.wait()?;
-    *lock() = Some(workers);
-    Ok(())
+    *lock() = Some(workers.clone());
+    let joined = workers.add(count).and_then(|_| workers.wait());
+    if joined.is_err() {
+        end();
+    }
+    joined
 }
 
 /// Starts more of them. Gives their numbers.
@@ -60,16 +71,37 @@ pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Resu
 /// # Errors
 /// As for [`start`]; and when this process has started none.
 pub fn add(count: usize) -> Result<Vec<WorkerId>, LaunchError> {
-    match &*lock() {
-        Some(workers) => workers.add(count),
-        None => Err(LaunchError::alone()),
-    }
+    current()?.add(count)
+}
+
+/// Has one leave: it gets no more tasks, and its process ends when those that it has have ended. Waits for that.
+///
+/// # Errors
+/// When there is no such worker, it ends otherwise, or not within the limit; it leaves all the same then.
+pub fn remove(worker: WorkerId, limit: Duration) -> Result<(), LaunchError> {
+    current()?.remove(worker, limit)
+}
+
+/// The other workers, and what they do now.
+pub fn status() -> Vec<WorkerStatus> {
+    let told = asking::peers().into_iter().map(|(peer, tasks)| {
+        let worker = peer.life.worker;
+        let (node, labels, processors) = directory::of(worker).unwrap_or_default();
+        let ours = (peer.tasks, peer.committed);
+        WorkerStatus { worker, node, labels, processors, tasks, ours, is_leaving: peer.is_leaving }
+    });
+    told.collect()
+}
+
+/// Those that there are. Nobody waits for them with the lock held.
+fn current() -> Result<Arc<Workers>, LaunchError> {
+    lock().clone().ok_or_else(LaunchError::alone)
 }
 
 /// Ends them, in order.
 pub fn end() {
     let workers = lock().take();
-    drop(workers);
+    workers.inspect(|workers| workers.end());
 }
 
 extern "C" fn end_at_exit() {

@@ -1,8 +1,11 @@
 //! Worker processes in a build that has none.
 
 use crate::settings::Settings;
-use poniard_model::WorkerId;
+use crate::status::WorkerStatus;
+use poniard_model::{TaskId, WorkerId};
+use std::convert::Infallible;
 use std::fmt;
+use std::time::Duration;
 
 /// This build has no worker processes.
 #[derive(Debug)]
@@ -41,6 +44,24 @@ impl Meeting {
 /// Always: this build has none.
 pub fn add(_: usize) -> Result<Vec<WorkerId>, LaunchError> {
     Err(LaunchError)
+}
+
+/// Removes no worker.
+///
+/// # Errors
+/// Always: this build has none.
+pub fn remove(_: WorkerId, _: Duration) -> Result<(), LaunchError> {
+    Err(LaunchError)
+}
+
+/// There are no others.
+pub fn status() -> Vec<WorkerStatus> {
+    Vec::new()
+}
+
+/// No task leaves this process.
+pub fn explain(_: TaskId) -> Option<Infallible> {
+    None
 }
 
 /// There are none to end.

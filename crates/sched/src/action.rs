@@ -87,6 +87,8 @@ pub enum Action {
     Free(TaskId),
     /// A task will not be run again, whatever happens: forget its function and arguments.
     Forget(TaskId),
+    /// This process, which leaves, has nothing of others any more, and nothing will come: it may end when its own tasks have. Once.
+    Depart,
     /// Tell [`Event::Tick`](crate::Event::Tick) then; in place of any earlier such wish.
     WakeAt(Duration),
 }

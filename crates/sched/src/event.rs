@@ -108,6 +108,9 @@ pub enum Event {
         /// Who had it.
         by: Life,
     },
+    /// This process is to leave the others: it takes nothing more from them, and is told by
+    /// [`Action::Depart`](crate::Action::Depart) when it may go.
+    Leave,
     /// One of the tasks that stayed in this process ran; the runtime tells of one in many.
     Sampled {
         /// What it ran.

@@ -52,6 +52,10 @@ pub enum Message {
         /// Who has a copy.
         at: Vec<Life>,
     },
+    /// To everybody: the sender takes nothing more, and ends when what it has has ended.
+    Leaving,
+    /// To one that leaves: nothing of the sender's is there any more, and nothing will come.
+    Parted,
     /// From the owner of a result: it is lost, and cannot be made again.
     Unobtainable {
         /// The task that made it.

@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) is_recalling: bool,
     /// Where the search for tasks to call back goes on, downwards; at the newest when not set.
     pub(crate) recall_below: Option<u64>,
+    /// It takes nothing more, and is no place for tasks.
+    pub(crate) is_leaving: bool,
     /// Its wish for work, while it stands.
     pub(crate) hunger: Option<Hunger>,
     /// The number of its last wish.
@@ -54,6 +56,7 @@ impl Peer {
             suspects: BTreeSet::new(),
             is_recalling: false,
             recall_below: None,
+            is_leaving: false,
             hunger: None,
             ask_seen: 0,
             runs_sent: 0,

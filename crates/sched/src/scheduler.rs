@@ -6,6 +6,7 @@ mod check;
 mod executor;
 mod explain;
 mod give;
+mod leave;
 mod locate;
 mod place;
 mod recall;
@@ -23,6 +24,7 @@ use crate::peer::Peer;
 use crate::spec::Spec;
 use crate::task::{Away, Held, State, Task};
 use balance::Balance;
+use leave::Leaving;
 use place::Places;
 use poniard_model::{ProcessorKind, TaskId, Topology, Worker, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,10 @@ pub struct Scheduler {
     lineage: BTreeSet<TaskId>,
     estimates: Estimates,
     balance: Balance,
+    /// Set while this process leaves.
+    leaving: Option<Leaving>,
+    /// Those that leave and were not told yet that nothing more comes.
+    unparted: BTreeSet<WorkerId>,
     /// Ready tasks in the pool of this process, when last told.
     queued: u64,
     /// Orders that this event has brought about, to be sent together at its end.
@@ -103,6 +109,8 @@ impl Scheduler {
             lineage: BTreeSet::new(),
             estimates: Estimates::default(),
             balance: Balance::default(),
+            leaving: None,
+            unparted: BTreeSet::new(),
             queued: 0,
             outbox: BTreeMap::new(),
             wake: None,
@@ -130,6 +138,7 @@ impl Scheduler {
             Event::Missing { owner, result, tried } => self.on_missing(now, owner, result, tried, out),
             Event::Copied { result, to } => self.on_copied(result, to),
             Event::Dropped { result, by } => self.on_dropped(result, by, out),
+            Event::Leave => self.on_leave(out),
             Event::Sampled { function, kind, ran } => {
                 self.estimates.ran(function, kind, Whence::Near, ran);
             }
@@ -137,6 +146,7 @@ impl Scheduler {
             Event::Tick => self.on_tick(now, out),
         }
         self.flush(out);
+        self.part(out);
         self.wish_to_wake(out);
     }
 
@@ -175,6 +185,8 @@ impl Scheduler {
             Message::Busy { ask } => self.on_sated(from.worker, ask, out),
             Message::Need { result, tried } => self.on_need(now, from, result, tried, out),
             Message::Located { result, at } => self.on_located(from.worker, result, at, out),
+            Message::Leaving => self.on_leaving(now, from.worker, out),
+            Message::Parted => self.on_parted(from.worker),
             Message::Unobtainable { result } => self.on_unobtainable(from.worker, result, out),
         }
     }
@@ -198,6 +210,7 @@ impl Scheduler {
         }
         self.peers.insert(life.worker, Peer::new(life, processors.len()));
         self.places.join(worker, processors);
+        self.tell_leaving(life, out);
         self.tell_idle(life, out);
         self.retry_homeless(now, out);
     }

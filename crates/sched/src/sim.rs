@@ -1,6 +1,7 @@
 //! The simulator: several workers in virtual time, by seed, with everything that goes wrong; and the laws they keep.
 
 mod job;
+mod leaving;
 mod machine;
 mod oracle;
 mod random;
@@ -116,6 +117,10 @@ fn some_world(seed: u64) -> World {
         let (at, task) = (moment(&mut random), TaskId(1 + random.below(count)));
         world.at(at, Happening::Cancel { owner: life(1), task });
     }
+    for _ in 0..random.below(3) {
+        let (at, worker) = (moment(&mut random), WorkerId(2 + random.below(workers) as u32));
+        world.at(at, Happening::Leave { worker });
+    }
     world
 }
 
@@ -181,6 +186,7 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
         *sums.entry("worlds").or_default() += 1;
         *sums.entry("events").or_default() += world.events;
         *sums.entry("deaths").or_default() += world.deaths;
+        *sums.entry("departed").or_default() += world.departed;
         *sums.entry("virtual ms").or_default() += world.now / MS;
     }
     println!("{sums:?}");

@@ -134,7 +134,7 @@ fn f08_a_worker_that_is_silent_for_too_long_is_lost_and_ends_when_it_wakes() {
     let file = folder.path("connection");
     let mut app = Process::start({
         let mut command = first(&file, "tcp://127.0.0.1:0", "2");
-        command.env("PONIARD_SILENCE", "3");
+        command.env("PONIARD_WORKER_TIMEOUT", "3");
         command
     });
     let mut others: Vec<Process> = (0..2).map(|_| Process::start(worker(&file))).collect();

@@ -108,7 +108,7 @@ fn f08_a_longer_cut_is_a_death_and_the_worker_ends_when_it_is_over() {
     let Some(hosts) = Hosts::new() else { return };
     let folder = Folder::new();
     let (mut app, mut second, _third) =
-        hosts.cluster(&folder.path("connection"), &[("PONIARD_SILENCE", "4")]);
+        hosts.cluster(&folder.path("connection"), &[("PONIARD_WORKER_TIMEOUT", "4")]);
     app.tell("begin 3");
     app.tell("begin 3");
     app.tell("until 2");

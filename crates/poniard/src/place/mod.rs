@@ -6,13 +6,19 @@ pub(crate) use pieces::{Home, Pieces};
 
 use crate::cluster;
 use crate::options;
+use crate::reach::reaches;
 use poniard_model::{ProcessorId, Scope, TaskOptions, Topology};
-use poniard_pool::Lives;
+use poniard_pool::{AnyHandle, Lives};
 use std::sync::Arc;
 
-/// Where the data of a task live, as far as that narrows the scope that it asks for; or why there is no such place. Chooses the
-/// pieces of shards.
-pub(crate) fn place(asked: &TaskOptions, data: &[Lives]) -> Result<Option<Scope>, String> {
+/// Where the data of a task live, and where the results of `inputs` may be used, as far as that narrows the scope that it asks for;
+/// or why there is no such place. Chooses the pieces of shards.
+pub(crate) fn place(
+    asked: &TaskOptions,
+    data: &[Lives],
+    inputs: &[AnyHandle],
+) -> Result<Option<Scope>, String> {
+    let reaches = reaches(inputs);
     let mut homes: Vec<Scope> = Vec::new();
     let mut shards: Vec<Arc<Pieces>> = Vec::new();
     for datum in data {
@@ -27,18 +33,24 @@ pub(crate) fn place(asked: &TaskOptions, data: &[Lives]) -> Result<Option<Scope>
         }
     }
     let is_bound = data.iter().any(|datum| datum.place().is_some());
-    let asked = options::scope_of(asked);
-    if !is_bound && (asked.is_none() || homes.is_empty()) {
+    let mut constraints = options::constraints(asked);
+    constraints.extend(reaches.iter().cloned());
+    if !is_bound && reaches.is_empty() && (constraints.is_empty() || homes.is_empty()) {
         return Ok(None);
     }
     let topology = cluster::topology()?;
-    let all = asked.iter().chain(&homes).cloned().reduce(|left, right| left & right);
-    let all = all.unwrap_or_else(Scope::any);
+    let both = |left, right| left & right;
+    let asked = constraints.iter().map(|(_, scope)| scope.clone()).reduce(both);
+    let all = asked.iter().chain(&homes).cloned().reduce(both).unwrap_or_else(Scope::any);
     if let Some(reason) = all.why_empty(&topology) {
-        return Err(if homes.is_empty() { reason } else { clash(asked.as_ref(), &homes, &reason) });
+        return Err(match homes.is_empty() {
+            true => Scope::why_apart(&constraints, &topology).unwrap_or(reason),
+            false => clash(asked.as_ref(), &homes, &reason),
+        });
     }
     let chosen = choose(&shards, &all, &topology, data)?;
-    Ok(homes.into_iter().chain(chosen).reduce(|left, right| left & right))
+    let reaches = reaches.into_iter().map(|(_, scope)| scope);
+    Ok(homes.into_iter().chain(chosen).chain(reaches).reduce(both))
 }
 
 /// The pieces from which this datum is chosen, if it is a shard's.

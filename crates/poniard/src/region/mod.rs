@@ -18,9 +18,10 @@ use crate::checkpoints::Key;
 use crate::cluster;
 use crate::options::{self, Options};
 use crate::place;
+use crate::reach;
 use crate::task::AnyTask;
 use poniard_model::{Data, Site, TaskOptions};
-use poniard_pool::{Arg, Extra, Function, Handle, Held, Lives, current, lives_of};
+use poniard_pool::{AnyHandle, Arg, Extra, Function, Handle, Held, Lives, current, inputs_of, lives_of};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -141,6 +142,8 @@ pub(crate) struct Asked {
     handed_down: TaskOptions,
     /// Where the data live that the task uses.
     data: Vec<Lives>,
+    /// The tasks whose results it uses, if some results may not be used everywhere.
+    inputs: Vec<AnyHandle>,
     /// What the task's result is known by in the next run.
     key: Option<Key>,
 }
@@ -154,6 +157,7 @@ impl Asked {
             after: options.after,
             handed_down,
             data: Vec::new(),
+            inputs: Vec::new(),
             key: options.key,
         }
     }
@@ -161,6 +165,9 @@ impl Asked {
     /// With the data that these arguments give access to.
     pub(crate) fn using<A: Arg>(mut self, arguments: &mut A) -> Asked {
         self.data = lives_of(arguments);
+        if reach::are_results_bound() {
+            self.inputs = inputs_of(arguments);
+        }
         self
     }
 
@@ -171,7 +178,7 @@ impl Asked {
             && !options::is_set(&self.options)
             && !options::is_set(&self.handed_down);
         let refused = settle().err();
-        let (data, nowhere) = match place::place(&self.options, &self.data) {
+        let (data, nowhere) = match place::place(&self.options, &self.data, &self.inputs) {
             Ok(data) => (data, None),
             Err(reason) => (None, Some(reason)),
         };
@@ -214,7 +221,7 @@ pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
         options = options.or(&inherited);
         handed_down = handed_down.or(&inherited);
     }
-    Asked { options, after, handed_down, data: Vec::new(), key }
+    Asked { options, after, handed_down, data: Vec::new(), inputs: Vec::new(), key }
 }
 
 /// Spawns a task that regions or options have to do with.

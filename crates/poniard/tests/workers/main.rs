@@ -12,10 +12,16 @@ mod alone;
 mod blocks;
 mod data;
 mod ends;
+mod faults;
 mod handles;
+mod lasting;
+mod leaving;
 mod lost;
+mod on;
 mod running;
+mod scopes;
 mod sharing;
+mod status;
 
 use alone::alone;
 use poniard::prelude::*;

@@ -17,8 +17,8 @@ use crate::task::{CANCELLED, DETACHED, GATED, HALTED, TIMED_OUT, TaskRef, kept};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, FailedTask, Scope, TaskError, WorkerId};
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Who takes tasks to other processes.
 pub trait Carrier: Send + Sync {
@@ -43,17 +43,23 @@ pub(super) fn have_work(any: bool, engine: &Engine) {
     if any && engine.crew.was_wanted() {
         carrier.have_work();
     }
-    if IS_DRY.load(Ordering::Relaxed) && IS_DRY.swap(false, Ordering::AcqRel) {
-        carrier.idle(0);
+    if IS_DRY.load(Ordering::Relaxed) {
+        let _telling = telling();
+        // Relaxed, here and in `run_dry`: it changes under the lock alone, and whoever misses it before the lock is no later than
+        // the word that is being told.
+        if IS_DRY.swap(false, Ordering::Relaxed) {
+            carrier.idle(0);
+        }
     }
 }
 
 /// A thread has found no work.
 pub(super) fn run_dry(engine: &Engine) {
     if let Some(carrier) = CARRIER.get() {
+        let _telling = telling();
         let free = engine.crew.free();
         if free > 0 {
-            IS_DRY.store(true, Ordering::Release);
+            IS_DRY.store(true, Ordering::Relaxed);
             carrier.idle(free);
         }
     }
@@ -61,6 +67,12 @@ pub(super) fn run_dry(engine: &Engine) {
 
 /// Whether the carrier was told last that processors have nothing to do.
 static IS_DRY: AtomicBool = AtomicBool::new(false);
+
+/// Held over each word to the carrier of who has nothing to do, so that the last one is the one that holds.
+fn telling() -> MutexGuard<'static, ()> {
+    static TELLING: Mutex<()> = Mutex::new(());
+    TELLING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A task that is to run in another process, with the right, and the duty, to end it. Dropped, it makes the task fail.
 pub struct Away {

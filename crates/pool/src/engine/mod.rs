@@ -18,6 +18,7 @@ pub(crate) mod outside;
 mod persistent;
 pub(crate) mod promise;
 mod run;
+pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod turns;
 pub(crate) mod wait;

@@ -25,6 +25,11 @@ pub(crate) fn forget(task: &TaskRef) {
     drop(shown);
 }
 
+/// Whether a task is shown to halts.
+pub(crate) fn is_shown(task: TaskId) -> bool {
+    lock().contains_key(&task)
+}
+
 /// Takes those that a halt has ended, to make them fail.
 pub(crate) fn past() -> Vec<TaskRef> {
     lock().extract_if(.., |_, task| task.is_halted()).map(|(_, task)| task).collect()

@@ -515,7 +515,18 @@ unsafe impl<F: Clone + Send + 'static> Arg for Code<F> {
         visit(if size_of::<F>() == 0 { Part::Code(name) } else { Part::Opaque });
     }
     unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
-        Err(Unmovable::argument("a function as a value (write the call in `spawn!`)"))
+        match size_of::<F>() {
+            0 => Ok(()),
+            _ => Err(Unmovable::argument("a function that holds values (write the call in `spawn!`)")),
+        }
+    }
+    fn unpack(_: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        if size_of::<F>() != 0 {
+            return Err(Unmovable::argument("a function that holds values"));
+        }
+        // SAFETY: it has no bytes, so this reads none and each place is good. The process that has packed the call has one and has
+        // sent a copy of it, as it would have sent one that has bytes.
+        Ok(Code(unsafe { NonNull::<F>::dangling().read() }))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Extra {
     pub stays: bool,
     /// Where it runs, if that is in another process.
     pub elsewhere: Option<Scope>,
+    /// Where its result may be used, if not everywhere; the pool only carries it.
+    pub reach: Option<Scope>,
     /// Whether it came from another process, where its result goes as bytes; it is noted then when it begins.
     pub(crate) is_guest: bool,
     /// Whether it is run again when it fails.
@@ -126,6 +128,7 @@ impl Extra {
             name: self.name.clone(),
             demand: self.demand.clone(),
             elsewhere: self.elsewhere.clone(),
+            reach: self.reach.clone(),
             retries: self.retries.clone(),
             timeout: self.timeout,
             inherited: self.inherited.clone(),

@@ -2,7 +2,7 @@
 
 use super::TaskRef;
 use crate::edge::Ended;
-use poniard_model::{Site, TaskError, TaskId};
+use poniard_model::{Scope, Site, TaskError, TaskId};
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -90,6 +90,11 @@ impl AnyHandle {
     /// What is known of the task above, from its launch on.
     pub fn note(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.0.extra()?.note.clone()
+    }
+
+    /// Where the task's result may be used, if not everywhere; from its launch on.
+    pub fn reach(&self) -> Option<&Scope> {
+        self.0.extra()?.reach.as_ref()
     }
 
     /// Whether a region holds the task back.

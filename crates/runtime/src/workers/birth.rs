@@ -91,8 +91,9 @@ mod tests {
             alone: 2 << 30,
             spill_folders: vec!["/scratch".into()],
             spill_limit: u64::MAX,
+            worker_timeout: Duration::from_secs(2),
+            respawn: 0,
             no_worker_timeout: Duration::from_secs(1),
-            silence: Duration::from_secs(15),
         };
         let place = Place::Here("/run/poniard".into());
         Birth { number: WorkerId(2), life: 7, token: [9; 32], place, is_elsewhere: false, settings }

@@ -7,7 +7,8 @@ use super::connection::{Connection, Written};
 use super::engine::Outside;
 use super::mail::Mail;
 use super::meeting::{Listen, Meeting};
-use super::roll::{JOINING, LaunchError, Line, Roll, life};
+use super::process::Process;
+use super::roll::{JOINING, LaunchError, Shared, life};
 use super::talk::{self, Spoken, TALK, Talk};
 use crate::code::build;
 use crate::settings::Settings;
@@ -42,7 +43,7 @@ pub(super) struct Welcome {
     /// Where the engine of worker 1 listens.
     pub(super) engine: String,
     pub(super) no_worker_timeout: Duration,
-    pub(super) silence: Duration,
+    pub(super) worker_timeout: Duration,
 }
 
 /// What is prepared before the engine starts.
@@ -71,8 +72,8 @@ struct Desk {
     tls: Option<Tls>,
     engine: String,
     no_worker_timeout: Duration,
-    silence: Duration,
-    roll: Arc<Roll>,
+    worker_timeout: Duration,
+    roll: Arc<Shared>,
     mail: Weak<Mail>,
     strangers: AtomicUsize,
     is_closed: AtomicBool,
@@ -134,7 +135,7 @@ impl Ground {
         &mut self,
         token: [u8; 32],
         settings: &Settings,
-        roll: &Arc<Roll>,
+        roll: &Arc<Shared>,
         mail: &Arc<Mail>,
     ) -> Result<Option<Door>, LaunchError> {
         let (Some(listener), Some(file)) = (self.listener.take(), &self.meeting.file) else {
@@ -156,7 +157,7 @@ impl Ground {
             tls: self.outside().tls,
             engine,
             no_worker_timeout: settings.no_worker_timeout,
-            silence: settings.silence,
+            worker_timeout: settings.worker_timeout,
             roll: roll.clone(),
             mail: Arc::downgrade(mail),
             strangers: AtomicUsize::new(0),
@@ -173,7 +174,7 @@ impl Ground {
     ///
     /// # Errors
     /// When they do not come.
-    pub(super) fn wait(&self, roll: &Roll) -> Result<(), LaunchError> {
+    pub(super) fn wait(&self, roll: &Shared) -> Result<(), LaunchError> {
         roll.wait_for_joiners(self.meeting.joiners, self.meeting.patience)
     }
 
@@ -251,7 +252,7 @@ impl Desk {
     }
 
     fn admit(&self, stream: &TcpStream, mut talk: &mut dyn Spoken) -> Result<WorkerId, AdmissionError> {
-        let line = Line::Door(stream.try_clone()?);
+        let process = Process::elsewhere(stream.try_clone()?);
         let life = life()?;
         let mut number = WorkerId::FIRST;
         admit(&mut talk, &self.identity, entropy()?, || {
@@ -261,11 +262,11 @@ impl Desk {
                 life,
                 engine: self.engine.clone(),
                 no_worker_timeout: self.no_worker_timeout,
-                silence: self.silence,
+                worker_timeout: self.worker_timeout,
             };
             postcard::to_allocvec(&welcome).expect("there is memory for a few numbers")
         })?;
-        self.roll.begin(number, line);
+        self.roll.begin(number, process);
         Ok(number)
     }
 
@@ -275,7 +276,7 @@ impl Desk {
         let mut how = "its connection ended".to_owned();
         let mut nothing = [0; 64];
         loop {
-            let has_joined = self.roll.has_joined(worker);
+            let has_joined = self.roll.lock().has_joined(worker);
             let left = deadline.saturating_duration_since(Instant::now());
             if !has_joined && left.is_zero() {
                 how = format!("it was let in, and has not joined within {JOINING:?}");
@@ -290,7 +291,7 @@ impl Desk {
             }
         }
         let _ = stream.shutdown(Shutdown::Both);
-        self.roll.end(worker, None, how, &self.mail);
+        self.roll.end_elsewhere(worker, how, &self.mail);
     }
 
     /// Says in a line that somebody was turned away, unless enough was said of that.

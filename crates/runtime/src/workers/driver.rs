@@ -1,5 +1,10 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
+mod going;
+mod handles;
+
+use super::asking::{self, Question};
+use super::departure::Departure;
 use super::desk::Desk;
 use super::guests::{self, Ended, Guest};
 use super::post::Post;
@@ -7,6 +12,7 @@ use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
+use crate::status::TaskCounts;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
@@ -24,6 +30,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(256);
 
 /// How long a worker that others speak of may take to be met; then it is taken for gone.
 const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
+/// The question by which a worker that leaves learns that everything it said before was heard. Others count up from 1.
+const FAREWELL: u64 = 0;
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -41,6 +49,10 @@ pub(crate) enum Input {
         worker: WorkerId,
         /// What killed it, if that is known.
         signal: Option<i32>,
+        /// What became of it, in words.
+        how: String,
+        /// Its process may live on.
+        is_cut_off: bool,
     },
     /// A worker says something.
     Heard(WorkerId, Message),
@@ -58,6 +70,8 @@ pub(crate) enum Input {
     EndedHere { task: TaskId, is_done: bool, ran: Duration },
     /// Nobody wants the result of a task of ours.
     Cancel(TaskId),
+    /// Somebody wants to know something.
+    Asked(Question),
 }
 
 /// What the driver calls in its process.
@@ -67,19 +81,19 @@ pub(crate) struct Exits {
     pub(crate) tell: fn(Input),
     /// A worker has met these others.
     pub(crate) met: fn(WorkerId, Vec<WorkerId>),
-    /// A worker is gone.
-    pub(crate) gone: fn(WorkerId),
     /// This worker says that this process is to end.
     pub(crate) stop: fn(WorkerId),
+    /// A worker is out of reach for good.
+    pub(crate) cut_off: fn(WorkerId),
 }
 
 /// What the driver's thread knows.
 #[derive(Debug)]
 pub(crate) struct Core {
-    scheduler: Scheduler,
+    pub(super) scheduler: Scheduler,
     me: Member,
-    began: Instant,
-    post: Arc<dyn Post>,
+    pub(super) began: Instant,
+    pub(super) post: Arc<dyn Post>,
     exits: Exits,
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
@@ -104,6 +118,8 @@ pub(crate) struct Core {
     standing: Option<Take>,
     /// Messages for workers that others know and this one has not met yet, and since when they wait.
     unmet: BTreeMap<WorkerId, (Duration, Vec<Message>)>,
+    /// This process has left the others, and ends with its own tasks: it looks again then whether they have.
+    departure: Option<Departure>,
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
@@ -142,6 +158,7 @@ impl Core {
             met: Vec::new(),
             standing: None,
             unmet: BTreeMap::new(),
+            departure: None,
             pause: PAUSE_FIRST,
             wants_again_at: None,
             wakes_at: None,
@@ -151,30 +168,22 @@ impl Core {
     /// How long nothing has to be done.
     pub(crate) fn rest(&self) -> Option<Duration> {
         let unmet = self.unmet.values().map(|(since, _)| *since + ACQUAINTANCE_MAX).min();
-        let at = [self.wakes_at, self.wants_again_at, unmet].into_iter().flatten().min()?;
+        let departs_at = self.departure.as_ref().map(|departure| departure.at);
+        let at = [self.wakes_at, self.wants_again_at, departs_at, unmet].into_iter().flatten().min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
     /// Does what the time has come for.
     pub(crate) fn on_time(&mut self) {
-        for (owner, leases) in self.desk.leases.take_over() {
-            self.post.send(owner, Message::Over(leases));
-        }
-        for (to, note) in self.desk.handles.take_notes() {
-            self.send_when_met(to, Message::Handles(note));
-        }
+        self.tell_what_is_over();
         let now = self.began.elapsed();
-        let is_late = |(since, _): &(Duration, _)| *since + ACQUAINTANCE_MAX <= now;
-        let late: Vec<WorkerId> =
-            self.unmet.iter().filter(|(_, waiting)| is_late(waiting)).map(|(worker, _)| *worker).collect();
-        for worker in late {
-            // It was gone before it could be met.
-            self.unmet.remove(&worker);
-            self.desk.handles.lose(worker);
-        }
+        self.give_up_unmet(now);
         if self.wakes_at.is_some_and(|at| at <= now) {
             self.wakes_at = None;
             self.tell(Event::Tick);
+        }
+        if self.departure.as_ref().is_some_and(|departure| departure.at <= now) {
+            self.depart(now);
         }
         if self.wants_again_at.is_some_and(|at| at <= now) {
             self.wants_again_at = None;
@@ -193,7 +202,12 @@ impl Core {
                 self.builds.insert(worker, build);
                 self.post.send(worker, Message::Hello(self.me.clone()));
             }
-            Input::Gone { worker, signal } => self.on_gone(worker, signal),
+            Input::Gone { worker, signal, how, is_cut_off } => {
+                if is_cut_off {
+                    (self.exits.cut_off)(worker);
+                }
+                self.on_gone(worker, signal, &how);
+            }
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
@@ -211,6 +225,7 @@ impl Core {
                 self.tell(Event::Finished { owner, task, ending, ran, kind: ProcessorKind::Cpu });
             }
             Input::Cancel(task) => self.tell(Event::Cancel(task)),
+            Input::Asked(Question(look)) => look(self),
         }
     }
 
@@ -276,6 +291,7 @@ impl Core {
                 self.trips.fail(task, &why);
             }
             Action::WakeAt(at) => self.wakes_at = Some(at),
+            Action::Depart => self.departure = Some(Departure::new(self.began.elapsed())),
             // Results ride with the reports, so none is left elsewhere to be looked for.
             Action::Located { .. } | Action::Unobtainable { .. } | Action::Free(_) | Action::Forget(_) => {}
         }
@@ -372,6 +388,9 @@ impl Core {
                 } else {
                     None
                 };
+                if message == poniard_sched::Message::Leaving {
+                    directory::change(|topology| topology.lose(from, "was removed"));
+                }
                 self.tell(Event::Message { from: peer, message });
                 started.into_iter().for_each(|sending| self.post.send(from, Message::Begin(sending)));
             }
@@ -389,17 +408,15 @@ impl Core {
             Message::Handles(note) => self.desk.handles.told(from, note),
             Message::Wants(of) => self.on_wanted(from, of),
             Message::Result(of, outcome) => self.on_result(from, of, outcome),
+            Message::Asks(number) => {
+                self.post.send(from, Message::Answers(number, TaskCounts::here()));
+            }
+            Message::Answers(FAREWELL, _) => self.heard_farewell(from),
+            Message::Answers(number, counts) => asking::answered(from, number, counts),
+            Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
+            Message::Leave => {}
             Message::Stop => (self.exits.stop)(from),
         }
-    }
-
-    /// Sends a message to a worker, which a third one has spoken of before it was met here, perhaps.
-    fn send_when_met(&mut self, to: WorkerId, message: Message) {
-        if self.met.contains(&to) {
-            return self.post.send(to, message);
-        }
-        let now = self.began.elapsed();
-        self.unmet.entry(to).or_insert_with(|| (now, Vec::new())).1.push(message);
     }
 
     /// A worker has said who it is.
@@ -428,21 +445,6 @@ impl Core {
         }
     }
 
-    fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>) {
-        (self.exits.gone)(worker);
-        self.builds.remove(&worker);
-        if !self.met.contains(&worker) {
-            self.unmet.remove(&worker);
-            return self.desk.handles.lose(worker);
-        }
-        self.met.retain(|other| *other != worker);
-        directory::change(|topology| topology.leave(worker));
-        self.trips.lose(worker);
-        self.desk.lose(worker);
-        self.share();
-        self.tell(Event::Gone { life: life(worker), signal });
-    }
-
     fn send(&mut self, to: WorkerId, message: poniard_sched::Message) {
         // Whoever is gone takes nothing with it that was packed later.
         if !self.met.contains(&to) {
@@ -468,38 +470,6 @@ impl Core {
             other => Message::Scheduling(other),
         };
         self.post.send(to, message);
-    }
-
-    /// A worker wants the result of a task of ours, of which it has a handle.
-    fn on_wanted(&mut self, by: WorkerId, of: GlobalChunk) {
-        // It has a handle, so the task is kept: unless it was of a worker that is gone.
-        let Some(task) = self.desk.handles.wanted(of) else { return };
-        let tell = self.exits.tell;
-        task.tell(Box::new(move |result| tell(Input::Told { to: by, of, result })));
-    }
-
-    fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
-        if !self.met.contains(&to) {
-            return;
-        }
-        let outcome = match result {
-            Ok(value) => Outcome::Made(self.desk.pack(&value, to)),
-            Err(error) => Outcome::Failed(error.told_cause(&poniard_pool::image::site_offset)),
-        };
-        self.post.send(to, Message::Result(of, outcome));
-    }
-
-    /// The result has come of another worker's task, of which there are handles here.
-    fn on_result(&mut self, from: WorkerId, of: GlobalChunk, outcome: Outcome) {
-        // What cannot be read any more is lost with its worker, of which we are told as well.
-        let Some(outcome) = self.open(outcome, from) else { return };
-        let build = self.builds.get(&from).copied();
-        let Some(end) = self.desk.handles.ender(of) else { return };
-        end.end(match outcome {
-            Ended::Made(value) => Ok(value),
-            Ended::Stays(why) => Err(Cause::scheduling(why)),
-            Ended::Failed(told) => Err(told.into_cause(&|number| build.and_then(|build| build.site(number)))),
-        });
     }
 
     /// How a task of ours ended elsewhere; `None` when what it made is lost with the worker that made it.

@@ -57,7 +57,7 @@ pub(crate) fn launch(
         reply.clone()(Duration::ZERO, Ended::Failed(error.told_cause(&image::site_offset)));
         None
     };
-    let Some(site) = build.site(run.site) else {
+    let Some(site) = build.site_told(run.site) else {
         return refuse(Cause::scheduling("there is no spawn where it says that it was spawned"));
     };
     let pieces = match pieces {

@@ -96,7 +96,7 @@ fn speak(stream: &TcpStream, connection: &Connection) -> Result<(Vec<u8>, Box<dy
 fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
     let welcome: Welcome = postcard::from_bytes(welcome)
         .map_err(|error| format!("worker 1 says what cannot be read: {error}"))?;
-    let Welcome { number, life, engine, no_worker_timeout, silence } = welcome;
+    let Welcome { number, life, engine, no_worker_timeout, worker_timeout } = welcome;
     let of_worker_1 = Settings {
         threads: 1,
         labels: Vec::new(),
@@ -104,8 +104,9 @@ fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
         alone: 0,
         spill_folders: Vec::new(),
         spill_limit: 0,
+        worker_timeout,
+        respawn: 0,
         no_worker_timeout,
-        silence,
     };
     let settings = settings_beside(of_worker_1)?;
     let place = Place::Server { engine, tls: connection.tls };

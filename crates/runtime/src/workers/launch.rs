@@ -2,14 +2,16 @@
 
 use super::birth::{Birth, Place};
 use super::door::{Door, Ground};
-use super::driver::{Core, Exits};
+use super::driver::{Core, Input};
 use super::engine::Reach;
 use super::inbox;
 use super::life::member;
 use super::mail::Mail;
 use super::meeting::Meeting;
 use super::post::Post;
-use super::roll::{LaunchError, Line, Roll, life};
+use super::process::{BORN, Ends, MARK, Process};
+use super::respawn::Verdict;
+use super::roll::{EXITS, JOINING, LaunchError, Shared, State, describe, life};
 use crate::message::Message;
 use crate::settings::Settings;
 use poniard_fabric::Timing;
@@ -20,38 +22,30 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The environment's mark of a worker.
-pub(crate) const MARK: &str = "PONIARD_WORKER";
-/// Its value for one that learns what it needs to know by its standard input.
-const BORN: &str = "1";
-/// Its value for one that finds worker 1 by a connection file.
-pub(crate) const JOINS: &str = "join";
 /// What is said to worker 1 alone.
 const OF_WORKER_1: [&str; 5] =
     ["PONIARD_LISTEN", "PONIARD_CONNECTION", "PONIARD_JOINERS", "PONIARD_HOSTS", "PONIARD_WORKERS"];
 /// What is said to each process about its size.
 const OF_THE_MACHINE: [&str; 5] =
     ["PONIARD_THREADS", "PONIARD_MEMORY", "PONIARD_LABELS", "PONIARD_SPILL_DIR", "PONIARD_SPILL_LIMIT"];
-/// How long workers that are told to end may take, before their pipes are cut.
-const ENDING: Duration = Duration::from_secs(5);
 
-/// Worker processes of this machine, which this process has started. Dropped, they end.
+/// Worker processes of this machine, which this process has started.
 #[derive(Debug)]
-#[must_use = "dropping it ends the workers"]
 pub(super) struct Workers {
-    mail: Arc<Mail>,
-    roll: Arc<Roll>,
+    pub(super) mail: Arc<Mail>,
+    pub(super) shared: Arc<Shared>,
     /// Where the others of this machine find its socket. Without one, whoever kills this process leaves nothing behind.
     folder: Option<Folder>,
     token: [u8; 32],
     settings: Settings,
+    began: Instant,
     /// Where other servers are concerned.
     ground: Option<Ground>,
-    door: Option<Door>,
+    door: Mutex<Option<Door>>,
 }
 
 /// A private folder, which goes with this.
@@ -67,36 +61,34 @@ impl Workers {
         settings: Settings,
         count: usize,
         meeting: Option<Meeting>,
-    ) -> Result<Workers, LaunchError> {
+    ) -> Result<Arc<Workers>, LaunchError> {
         let has_socket = meeting.as_ref().is_none_or(|meeting| count > 0 && !meeting.has_hosts());
-        let ground = meeting.map(Ground::prepare).transpose()?;
+        let mut ground = meeting.map(Ground::prepare).transpose()?;
         let folder = Folder::new()?;
         let token = entropy().map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
         let life = life()?;
-        let roll = Arc::<Roll>::default();
-        *REGISTER.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&roll);
+        let shared = Shared::new(settings.respawn);
         let mail = Mail::new();
         let me = member(WorkerId::FIRST, &settings);
         let core = Core::new(me, mail.clone(), settings.no_worker_timeout, EXITS);
         inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
-        // From here on it is all ended by dropping it.
-        let mut workers = Workers { mail, roll, folder: Some(folder), token, settings, ground, door: None };
-        workers.found(has_socket, life)?;
-        if let Some(ground) = &mut workers.ground {
-            workers.door = ground.open(token, &workers.settings, &workers.roll, &workers.mail)?;
+        let reach = Reach { folder: &folder.0, has_socket, outside: ground.as_ref().map(Ground::outside) };
+        let found = mail.found(reach, token, life, Timing::with_limit(settings.worker_timeout));
+        let door = found.map_err(LaunchError).and_then(|()| match &mut ground {
+            Some(ground) => ground.open(token, &settings, &shared, &mail),
+            None => Ok(None),
+        });
+        let (door, failed) = match door {
+            Ok(door) => (door, None),
+            Err(error) => (None, Some(error)),
+        };
+        let (folder, began, door) = (has_socket.then_some(folder), Instant::now(), Mutex::new(door));
+        let workers = Workers { mail, shared, folder, token, settings, began, ground, door };
+        if let Some(error) = failed {
+            workers.end();
+            return Err(error);
         }
-        Ok(workers)
-    }
-
-    fn found(&mut self, has_socket: bool, life: u64) -> Result<(), LaunchError> {
-        let folder = &self.folder.as_ref().expect("it was just made").0;
-        let reach = Reach { folder, has_socket, outside: self.ground.as_ref().map(Ground::outside) };
-        let timing = Timing::with_limit(self.settings.silence);
-        self.mail.found(reach, self.token, life, timing).map_err(LaunchError)?;
-        if !has_socket {
-            self.folder = None;
-        }
-        Ok(())
+        Ok(Arc::new(workers))
     }
 
     /// Waits for those of other servers that were announced.
@@ -104,38 +96,67 @@ impl Workers {
     /// # Errors
     /// When they do not come.
     pub(super) fn wait(&self) -> Result<(), LaunchError> {
-        self.ground.as_ref().map_or(Ok(()), |ground| ground.wait(&self.roll))
+        self.ground.as_ref().map_or(Ok(()), |ground| ground.wait(&self.shared))
     }
 
     /// Starts so many more workers, and waits until they have joined. Gives their numbers.
     ///
     /// # Errors
     /// When a process cannot be started, or ends before it has joined. Those that have joined stay.
-    pub(super) fn add(&self, count: usize) -> Result<Vec<WorkerId>, LaunchError> {
+    pub(super) fn add(self: &Arc<Self>, count: usize) -> Result<Vec<WorkerId>, LaunchError> {
         let mut begun = Vec::new();
         for _ in 0..count {
             begun.push(self.start()?);
         }
-        self.roll.wait_until_joined(&begun)?;
-        Ok(begun)
+        let deadline = Instant::now() + JOINING;
+        let mut state = self.shared.lock();
+        loop {
+            if let Some((worker, end)) =
+                begun.iter().find_map(|worker| Some((worker, state.ended.get(worker)?)))
+                && !end.had_joined
+            {
+                return Err(LaunchError(format!("{worker} ended before it had joined: {}", end.how)));
+            }
+            if state.is_over {
+                return Err(LaunchError::over());
+            }
+            let is_missing =
+                |worker: &&WorkerId| !state.has_joined(**worker) && !state.ended.contains_key(worker);
+            let missing = begun.iter().find(is_missing);
+            let Some(missing) = missing else { return Ok(begun) };
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return Err(LaunchError(format!("{missing} has not joined within {JOINING:?}")));
+            };
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Starts one process.
-    fn start(&self) -> Result<WorkerId, LaunchError> {
-        let number = self.roll.number();
+    fn start(self: &Arc<Self>) -> Result<WorkerId, LaunchError> {
+        let number = self.shared.number();
+        {
+            let mut state = self.shared.lock();
+            if state.is_over {
+                return Err(LaunchError::over());
+            }
+            state.starting += 1;
+        }
+        let started = self.start_as(number);
+        self.shared.lock().starting -= 1;
+        self.shared.changed.notify_all();
+        started.map(|()| number)
+    }
+
+    fn start_as(self: &Arc<Self>, number: WorkerId) -> Result<(), LaunchError> {
+        let life = life()?;
         let host = self.ground.as_ref().and_then(|ground| ground.host(number));
-        let mut command = match host {
+        let command = match host {
             Some((ssh, host)) => elsewhere(ssh, host)?,
             None => again(),
         };
-        command.stdin(Stdio::piped());
-        // A Ctrl-C in the terminal is for worker 1, which ends the others in order.
-        command.process_group(0);
         let name = command.get_program().to_string_lossy().into_owned();
-        let child = command.spawn();
-        let mut child =
-            child.map_err(|error| LaunchError(format!("cannot start {number} by {name}: {error}")))?;
-        let mut pipe = child.stdin.take().expect("it was asked for");
+        let process = Process::start(command)
+            .map_err(|error| LaunchError(format!("cannot start {number} by {name}: {error}")))?;
         let place = match (&self.folder, &self.ground) {
             (Some(folder), _) => Place::Here(folder.0.clone()),
             (None, Some(ground)) => {
@@ -145,61 +166,72 @@ impl Workers {
             (None, None) => unreachable!("worker 1 is somewhere"),
         };
         let (is_elsewhere, settings) = (host.is_some(), self.settings.clone());
-        let birth = Birth { number, life: life()?, token: self.token, place, is_elsewhere, settings };
-        let told = birth.write(&mut pipe);
-        self.roll.begin(number, Line::Pipe(pipe));
-        self.watch(number, child)?;
+        let birth = Birth { number, life, token: self.token, place, is_elsewhere, settings };
+        let told = process.tell(&birth);
+        let process = self.shared.begin(number, process);
         if told.is_err() {
             // It is at its end, and how that came says more than the error does.
-            self.roll.hang_up(number);
+            process.cut();
         }
-        Ok(number)
+        self.watch(number, process)
     }
 
     /// Waits for the end of a process on a thread of its own: so it is known at once, and how.
-    fn watch(&self, number: WorkerId, mut child: Child) -> Result<(), LaunchError> {
-        let (roll, mail) = (self.roll.clone(), Arc::downgrade(&self.mail));
+    fn watch(self: &Arc<Self>, number: WorkerId, process: Arc<Process>) -> Result<(), LaunchError> {
+        let (shared, workers) = (self.shared.clone(), Arc::downgrade(self));
+        let mail = Arc::downgrade(&self.mail);
         let watch = move || {
-            let ended = child.wait();
+            let ended = process.wait();
             let signal = ended.as_ref().ok().and_then(ExitStatus::signal);
             let how = ended.map_or_else(|error| format!("its end is unknown: {error}"), describe);
-            roll.end(number, signal, how, &mail);
+            let now = workers.upgrade().map_or(Duration::ZERO, |workers| workers.began.elapsed());
+            let (how, verdict) = shared.lock().on_end(now, number, how);
+            shared.changed.notify_all();
+            // In this order: what it said last is heard first, and the signal is known before the connection is lost.
+            inbox::tell(Input::Gone { worker: number, signal, how, is_cut_off: false });
+            if let Some(mail) = mail.upgrade() {
+                mail.dismiss(number);
+            }
+            match verdict {
+                Verdict::Replace { after } => replace(&workers, &shared, after),
+                Verdict::GiveUp(why) => eprintln!("{why}"),
+                Verdict::Leave => {}
+            }
         };
         let started = std::thread::Builder::new().name(format!("watch-{number}")).spawn(watch);
         started.map(drop).map_err(|error| LaunchError(format!("cannot watch {number}: {error}")))
     }
-}
 
-/// Who wants to know whom each worker has met.
-static REGISTER: Mutex<Weak<Roll>> = Mutex::new(Weak::new());
-
-/// What the driver of worker 1 calls. Nobody else ends it.
-const EXITS: Exits = Exits { tell: inbox::tell, met, gone, stop: |_| () };
-
-fn registered() -> Option<Arc<Roll>> {
-    REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
-}
-
-/// A worker has met these.
-fn met(worker: WorkerId, others: Vec<WorkerId>) {
-    registered().inspect(|roll| roll.met(worker, others));
-}
-
-/// A worker is gone.
-fn gone(worker: WorkerId) {
-    registered().inspect(|roll| roll.let_go(worker));
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.door = None;
-        self.roll.running().into_iter().for_each(|worker| self.mail.send(worker, Message::Stop));
-        if !self.roll.wait_until_empty(ENDING) {
-            // They end when the pipe does.
-            self.roll.let_all_go();
+    /// Ends them, in order; and those that do not, in disorder.
+    pub(super) fn end(&self) {
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(door);
+        let mut state = self.shared.lock();
+        state.is_over = true;
+        let workers: Vec<WorkerId> = state.running.keys().copied().collect();
+        drop(state);
+        self.shared.changed.notify_all();
+        workers.into_iter().for_each(|worker| self.mail.send(worker, Message::Stop));
+        for (patience, then) in Ends::DEFAULT.steps() {
+            let left: Vec<Arc<Process>> = self.shared.until_none_runs(patience);
+            left.iter().for_each(|process| then(process));
         }
         self.mail.close();
         inbox::stop();
+        self.folder.iter().for_each(Folder::remove);
+    }
+}
+
+/// Starts a worker in place of one that has ended, after some time, unless all of them end.
+fn replace(workers: &Weak<Workers>, shared: &Shared, after: Duration) {
+    let is_over = |state: &mut State| !state.is_over;
+    let state = shared.lock();
+    let waited = shared.changed.wait_timeout_while(state, after, is_over);
+    let is_over = waited.unwrap_or_else(PoisonError::into_inner).0.is_over;
+    let Some(workers) = workers.upgrade().filter(|_| !is_over) else { return };
+    match workers.start() {
+        Ok(number) => drop(shared.lock().replacing.insert(number)),
+        Err(error) => eprintln!("a worker that has ended is not replaced: {error}"),
     }
 }
 
@@ -248,15 +280,6 @@ fn quoted(word: &Path) -> Result<String, LaunchError> {
     Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
-/// How a process ended.
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("its process ended with exit status {code}"),
-        (None, Some(signal)) => format!("its process was killed by signal {signal}"),
-        (None, None) => "its process ended".to_owned(),
-    }
-}
-
 impl Folder {
     /// Makes a folder that only this user can look into, where the names of sockets can be short enough.
     fn new() -> Result<Folder, LaunchError> {
@@ -268,11 +291,15 @@ impl Folder {
         made.map_err(|error| LaunchError(format!("cannot make {}: {error}", folder.display())))?;
         Ok(Folder(folder))
     }
+
+    fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.remove();
     }
 }
 

@@ -27,7 +27,7 @@ const SAMPLE_BYTES: usize = 2048;
 const ORPHANED: i32 = 3;
 
 /// What the driver of a worker calls.
-const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), gone, stop };
+const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop, cut_off };
 
 /// Whether this worker was told to end.
 static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
@@ -104,8 +104,8 @@ fn orphaned() {
     std::process::exit(ORPHANED);
 }
 
-/// A worker is gone. Without worker 1 there is nothing to do here any more.
-fn gone(worker: WorkerId) {
+/// A worker is out of reach for good. Without worker 1 there is nothing to do here any more.
+fn cut_off(worker: WorkerId) {
     if worker == WorkerId::FIRST {
         let (stopped, _) = &STOPPED;
         if !*stopped.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -8,7 +8,7 @@ use super::post::Post;
 use crate::code::{SameBuild, build};
 use crate::message::Message;
 use poniard_fabric::network::{Network, NetworkConfig, Sink};
-use poniard_fabric::{Build, Engine, Event, Identity, Peer, Piece, Timing, Token, Transfer, Unsent};
+use poniard_fabric::{Build, Engine, Event, Identity, Peer, Piece, Timing, Token, Transfer, Unsent, Why};
 use poniard_model::WorkerId;
 use poniard_model::codec::SharedBytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -78,7 +78,7 @@ impl Mail {
     /// When the engine cannot be started there.
     pub(crate) fn join(self: &Arc<Mail>, birth: &Birth) -> Result<(), String> {
         let me = Peer::new(birth.number, birth.life);
-        let timing = Timing::with_limit(birth.settings.silence);
+        let timing = Timing::with_limit(birth.settings.worker_timeout);
         self.open(engine::join(&birth.place, birth.token, me, timing), birth.token, me, timing)
     }
 
@@ -172,10 +172,11 @@ impl Sink for Mail {
                 self.with(|network| network.taken(from));
                 gathered.map(|bytes| (from, bytes))
             }
-            Event::Gone { peer, .. } => {
+            Event::Gone { peer, why } => {
                 locked(&self.peers).remove(&peer.worker);
                 locked(&self.coming).retain(|(from, _), _| *from != peer);
-                tell(Input::Gone { worker: peer.worker, signal: None });
+                let is_cut_off = !matches!(why, Why::Left | Why::Dismissed);
+                tell(Input::Gone { worker: peer.worker, signal: None, how: why.to_string(), is_cut_off });
                 None
             }
             Event::Refused { peer, why } => {

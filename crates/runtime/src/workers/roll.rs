@@ -1,155 +1,108 @@
-//! Who is here: the workers that worker 1 has started or let in, and by what each of them knows that worker 1 is there.
+//! Who is here: the workers that worker 1 has started or let in, and how those ended that were.
 
-use super::driver::Input;
+use super::driver::{Exits, Input};
 use super::inbox;
 use super::mail::Mail;
+use super::process::Process;
+use super::respawn::{Respawns, Verdict};
 use poniard_model::WorkerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, TcpStream};
-use std::process::ChildStdin;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long a worker may take to join: it is seconds only where the machine is very busy.
 pub(super) const JOINING: Duration = Duration::from_secs(60);
+/// Workers that have ended and whose end is remembered.
+const ENDED_MAX: usize = 256;
 
 /// What those know of the workers that watch them.
-#[derive(Debug, Default)]
-pub(super) struct Roll {
+#[derive(Debug)]
+pub(super) struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    pub(super) changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// The highest number that was given.
     last: u32,
-    /// Those that run, each with the line by which it knows that this process is there: it ends when that goes.
-    running: BTreeMap<WorkerId, Option<Line>>,
+    /// Those that run.
+    pub(super) running: BTreeMap<WorkerId, Arc<Process>>,
+    /// How many are about to.
+    pub(super) starting: usize,
     /// Whom each has met.
     met: BTreeMap<WorkerId, BTreeSet<WorkerId>>,
-    /// How those ended that did before they had joined.
-    stillborn: BTreeMap<WorkerId, String>,
+    /// How those ended that have.
+    pub(super) ended: BTreeMap<WorkerId, End>,
+    /// Those that were told to leave, and run.
+    pub(super) leaving: BTreeSet<WorkerId>,
+    /// Those that replace others, until they have ended.
+    pub(super) replacing: BTreeSet<WorkerId>,
+    respawns: Respawns,
+    /// All of them end.
+    pub(super) is_over: bool,
 }
 
-/// By what a worker knows that worker 1 is there. Dropped, it ends.
-#[derive(Debug)]
-pub(super) enum Line {
-    /// The standard input of a process that was started here.
-    Pipe(#[expect(dead_code, reason = "it is there until it is dropped")] ChildStdin),
-    /// The connection by which a process of another server came in.
-    Door(TcpStream),
+/// How a worker ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) how: String,
+    pub(super) had_joined: bool,
+    /// It was told to leave, and did.
+    pub(super) in_order: bool,
 }
 
 /// Workers could not be started.
 #[derive(Debug)]
 pub struct LaunchError(pub(super) String);
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        if let Line::Door(stream) = self {
-            // Whoever waits for what comes there has the same stream open.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-impl Roll {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a cluster that replaces so many in a minute.
+    pub(super) fn new(respawn: u32) -> Arc<Shared> {
+        let respawns = Respawns::new(respawn);
+        let state = State { last: WorkerId::FIRST.0, respawns, ..State::default() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        *REGISTER.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&shared);
+        shared
     }
 
     /// A number that nobody has had.
     pub(super) fn number(&self) -> WorkerId {
         let mut state = self.lock();
-        state.last = state.last.max(WorkerId::FIRST.0) + 1;
+        state.last += 1;
         WorkerId(state.last)
     }
 
-    /// A worker runs.
-    pub(super) fn begin(&self, worker: WorkerId, line: Line) {
-        self.lock().running.insert(worker, Some(line));
+    /// A worker runs. If all of them end, so does this one: whoever ends them may have looked already.
+    pub(super) fn begin(&self, worker: WorkerId, process: Process) -> Arc<Process> {
+        let process = Arc::new(process);
+        let mut state = self.lock();
+        state.running.insert(worker, process.clone());
+        if state.is_over {
+            process.cut();
+        }
+        process
     }
 
-    /// The process of a worker has ended, like this.
-    pub(super) fn end(&self, worker: WorkerId, signal: Option<i32>, how: String, mail: &Weak<Mail>) {
-        {
-            let mut state = self.lock();
-            state.running.remove(&worker);
-            if state.met.remove(&worker).is_none() {
-                state.stillborn.insert(worker, how);
-            }
-            for met in state.met.values_mut() {
-                met.remove(&worker);
-            }
-        }
+    /// A worker that was started by somebody else has ended, like this.
+    pub(super) fn end_elsewhere(&self, worker: WorkerId, how: String, mail: &Weak<Mail>) {
+        let (how, _) = self.lock().on_end(Duration::ZERO, worker, how);
         self.changed.notify_all();
-        // In this order: what it said last is heard first, and the signal is known before the connection is lost.
-        inbox::tell(Input::Gone { worker, signal });
+        inbox::tell(Input::Gone { worker, signal: None, how, is_cut_off: false });
         if let Some(mail) = mail.upgrade() {
             mail.dismiss(worker);
         }
     }
 
-    /// Worker 1 waits no longer for this one, which has come by the door.
-    pub(super) fn let_go(&self, worker: WorkerId) {
-        if let Some(line @ Some(Line::Door(_))) = self.lock().running.get_mut(&worker) {
-            *line = None;
-        }
-    }
-
-    /// This one is held no longer.
-    pub(super) fn hang_up(&self, worker: WorkerId) {
-        if let Some(line) = self.lock().running.get_mut(&worker) {
-            *line = None;
-        }
-    }
-
-    /// Nobody is held any longer.
-    pub(super) fn let_all_go(&self) {
-        self.lock().running.values_mut().for_each(|line| *line = None);
-    }
-
-    /// A worker has met these.
-    pub(super) fn met(&self, worker: WorkerId, others: Vec<WorkerId>) {
-        self.lock().met.insert(worker, others.into_iter().collect());
-        self.changed.notify_all();
-    }
-
-    /// Those that run.
-    pub(super) fn running(&self) -> Vec<WorkerId> {
-        self.lock().running.keys().copied().collect()
-    }
-
-    /// Whether a worker and all others know each other.
-    pub(super) fn has_joined(&self, worker: WorkerId) -> bool {
-        self.lock().has_joined(worker)
-    }
-
-    /// Waits until these have joined.
-    ///
-    /// # Errors
-    /// When one ends before, or takes too long.
-    pub(super) fn wait_until_joined(&self, begun: &[WorkerId]) -> Result<(), LaunchError> {
-        let deadline = Instant::now() + JOINING;
-        let mut state = self.lock();
-        loop {
-            if let Some((worker, how)) =
-                begun.iter().find_map(|worker| Some((worker, state.stillborn.get(worker)?)))
-            {
-                return Err(LaunchError(format!("{worker} ended before it had joined: {how}")));
-            }
-            let missing = begun.iter().find(|worker| !state.has_joined(**worker));
-            let Some(missing) = missing else { return Ok(()) };
-            state = self
-                .wait(state, deadline)
-                .ok_or_else(|| LaunchError(format!("{missing} has not joined within {JOINING:?}")))?;
-        }
-    }
-
-    /// Waits until so many have come by the door.
+    /// Waits until so many that were started by somebody else have joined.
     ///
     /// # Errors
     /// When they take longer than this.
@@ -157,43 +110,102 @@ impl Roll {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
         loop {
-            let is_door = |line: &Option<Line>| matches!(line, Some(Line::Door(_)));
-            let joiners = state.running.iter().filter(|(_, line)| is_door(line)).map(|(worker, _)| *worker);
-            let joined = joiners.filter(|worker| state.has_joined(*worker)).count();
+            let is_joiner = |(worker, process): &(&WorkerId, &Arc<Process>)| {
+                process.is_elsewhere() && state.has_joined(**worker)
+            };
+            let joined = state.running.iter().filter(is_joiner).count();
             if joined >= count {
                 return Ok(());
             }
-            state = self.wait(state, deadline).ok_or_else(|| {
-                LaunchError(format!(
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return Err(LaunchError(format!(
                     "{joined} of {count} workers of other servers have joined within {limit:?}"
-                ))
-            })?;
+                )));
+            };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits until none runs. Gives whether that is so in time.
-    pub(super) fn wait_until_empty(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let mut state = self.lock();
-        while !state.running.is_empty() {
-            let Some(later) = self.wait(state, deadline) else { return false };
-            state = later;
-        }
-        true
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, deadline: Instant) -> Option<MutexGuard<'a, State>> {
-        let left = deadline.checked_duration_since(Instant::now())?;
-        Some(self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
+    /// Waits until none of them runs. Gives those that do all the same.
+    pub(super) fn until_none_runs(&self, patience: Duration) -> Vec<Arc<Process>> {
+        let is_any = |state: &mut State| state.starting > 0 || !state.running.is_empty();
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, is_any);
+        waited.unwrap_or_else(PoisonError::into_inner).0.running.values().cloned().collect()
     }
 }
 
 impl State {
-    fn has_joined(&self, worker: WorkerId) -> bool {
+    /// Whether a worker and all others know each other.
+    pub(super) fn has_joined(&self, worker: WorkerId) -> bool {
         let others = self.running.keys().chain([&WorkerId::FIRST]).filter(|other| **other != worker);
         let knows =
             |one, other| self.met.get(one).is_some_and(|met: &BTreeSet<WorkerId>| met.contains(other));
         others.into_iter().all(|other| knows(&worker, other) && knows(other, &worker))
+    }
+
+    /// A process has ended. Gives how, in words, and what is to be done about it.
+    pub(super) fn on_end(&mut self, now: Duration, number: WorkerId, how: String) -> (String, Verdict) {
+        let process = self.running.remove(&number);
+        let is_elsewhere = process.is_some_and(|process| process.is_elsewhere());
+        let had_joined = self.met.remove(&number).is_some();
+        for met in self.met.values_mut() {
+            met.remove(&number);
+        }
+        let was_leaving = self.leaving.remove(&number);
+        let replaces = self.replacing.remove(&number);
+        // How it ended is not known of one that was not started here.
+        let in_order = was_leaving && (is_elsewhere || how == ENDED_WELL);
+        let is_ours = self.is_over || in_order || !(had_joined || replaces);
+        let verdict = match is_ours || is_elsewhere {
+            true => Verdict::Leave,
+            false => self.respawns.on_end(now, number, had_joined, &how),
+        };
+        let told = match &verdict {
+            Verdict::GiveUp(why) => format!("{how}; {why}"),
+            _ => how.clone(),
+        };
+        self.ended.insert(number, End { how, had_joined, in_order });
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_first();
+        }
+        (told, verdict)
+    }
+}
+
+/// Who wants to know whom each worker has met.
+static REGISTER: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
+/// What the driver of worker 1 calls. Nobody else ends it.
+pub(super) const EXITS: Exits = Exits { tell: inbox::tell, met, stop: |_| (), cut_off };
+
+/// A worker has met these.
+fn met(worker: WorkerId, others: Vec<WorkerId>) {
+    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    if let Some(shared) = shared {
+        shared.lock().met.insert(worker, others.into_iter().collect());
+        shared.changed.notify_all();
+    }
+}
+
+/// A worker is out of reach for good. It may be stopped, and must not live on beside those that have its tasks now.
+fn cut_off(worker: WorkerId) {
+    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    let process = shared.and_then(|shared| shared.lock().running.get(&worker).cloned());
+    process.inspect(|process| process.kill());
+}
+
+/// How a process ends that was told to.
+const ENDED_WELL: &str = "its process ended with exit status 0";
+
+/// How a process ended.
+pub(super) fn describe(status: ExitStatus) -> String {
+    if status.success() {
+        return ENDED_WELL.to_owned();
+    }
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("its process ended with exit status {code}"),
+        (None, Some(signal)) => format!("its process was killed by signal {signal}"),
+        (None, None) => "its process ended".to_owned(),
     }
 }
 
@@ -214,6 +226,11 @@ impl LaunchError {
     /// There is no cluster to add workers to.
     pub(super) fn alone() -> LaunchError {
         LaunchError("this process has started no workers; start the cluster with some".to_owned())
+    }
+
+    /// There is none any more.
+    pub(super) fn over() -> LaunchError {
+        LaunchError("the cluster was stopped".to_owned())
     }
 }
 

@@ -3,7 +3,8 @@
 use super::desk::Desk;
 use super::guests::demand_told;
 use super::leases::Leases;
-use crate::message::{PieceTold, Run};
+use crate::code::tell_site;
+use crate::message::{PieceTold, Run, SiteTold};
 use poniard_model::{Cause, TaskId, Topology, WorkerId};
 use poniard_pool::image;
 use poniard_pool::travel::{Away, Piece};
@@ -34,12 +35,14 @@ impl Trips {
     pub(crate) fn begin(&mut self, mut away: Away, is_near: bool) -> Result<Spec, (Away, String)> {
         let parcel = away.take_parcel();
         let code = image::code_offset;
-        let offsets = (code(parcel.entry.address()), code(parcel.body), image::site_offset(parcel.site));
-        let (Some(entry), Some(body), Some(site)) = offsets else {
+        let (Some(entry), Some(body)) = (code(parcel.entry.address()), code(parcel.body)) else {
             return Err((away, "its function is part of a shared library, not of the executable".to_owned()));
         };
         let task = away.handle().id();
-        let mut spec = Spec::new(task, FunctionKey(site));
+        let site = tell_site(parcel.site);
+        // Each function has a body of its own where it has no site of its own in the executable.
+        let function = if let SiteTold::Offset(offset) = &site { *offset } else { body };
+        let mut spec = Spec::new(task, FunctionKey(function));
         spec.wishes.scope = away.scope().cloned();
         spec.time = Some(away.extra().demand.time).filter(|time| !time.is_zero());
         let bytes = |piece: &Piece| match piece {

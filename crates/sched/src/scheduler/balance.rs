@@ -160,6 +160,9 @@ impl Scheduler {
             return;
         }
         peer.ask_seen = ask;
+        if peer.is_leaving {
+            return;
+        }
         let since = peer.hunger.map_or(now, |known| known.since);
         peer.hunger = Some(Hunger { since, processors: processors.max(1) });
         self.balance.be_eager();

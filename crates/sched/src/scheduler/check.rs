@@ -4,7 +4,7 @@ use super::Scheduler;
 use super::balance::Taking;
 use super::result::LINEAGE_MAX;
 use crate::task::{State, Task};
-use poniard_model::TaskId;
+use poniard_model::{TaskId, WorkerId};
 use std::collections::BTreeMap;
 
 impl Scheduler {
@@ -85,9 +85,13 @@ impl Scheduler {
                 let State::Made { holders } = &self.tasks[id].state else { panic!("{id} is not made") };
                 assert!(holders.contains(&peer.life.worker));
             }
-            assert!(self.topology().worker(peer.life.worker).is_some());
+            assert_eq!(self.topology().worker(peer.life.worker).is_none(), peer.is_leaving);
         }
-        assert_eq!(self.topology().workers.len(), self.peers.len() + 1);
+        let staying = self.peers.values().filter(|peer| !peer.is_leaving).count();
+        assert_eq!(self.topology().workers.len(), staying + 1);
+        let is_owed =
+            |who: &WorkerId| self.peers.get(who).is_some_and(|peer| peer.is_leaving && !peer.sent.is_empty());
+        assert!(self.unparted.iter().all(is_owed), "who leaves is told at once that nothing is there");
         assert!(self.held.keys().all(|(owner, _)| self.peers.contains_key(owner)), "owners are alive");
         assert!(self.needs.iter().all(|(owner, _)| self.peers.contains_key(owner)), "owners are alive");
     }

@@ -96,6 +96,8 @@ pub struct PeerStatus {
     pub results: usize,
     /// Its idle processors, as far as they are known.
     pub idle: u32,
+    /// It takes nothing more.
+    pub is_leaving: bool,
 }
 
 impl Scheduler {
@@ -139,6 +141,7 @@ impl Scheduler {
             committed: Duration::from_nanos(peer.committed_ns),
             results: peer.results.len(),
             idle: peer.hunger.map_or(0, |hunger| hunger.processors),
+            is_leaving: peer.is_leaving,
         });
         Status {
             peers: peers.collect(),

@@ -62,7 +62,8 @@ impl Places {
         self.known.clear();
     }
 
-    pub(super) fn leave(&mut self, worker: WorkerId) {
+    /// Nobody goes there any more: this became of it.
+    pub(super) fn leave(&mut self, worker: WorkerId, how: &str) {
         if let Some(gone) = self.topology.worker(worker) {
             let kinds: Vec<ProcessorKind> =
                 self.topology.processors_of(worker).iter().map(|processor| processor.kind).collect();
@@ -73,7 +74,7 @@ impl Places {
             let lowest = self.departed.workers[0].id;
             self.departed.leave(lowest);
         }
-        self.topology.leave(worker);
+        self.topology.lose(worker, how);
         self.known.clear();
     }
 

@@ -40,7 +40,8 @@ impl Scheduler {
         if hungry.is_empty() {
             return;
         }
-        let is_busy = |peer: &&crate::peer::Peer| peer.hunger.is_none() && !peer.is_recalling;
+        let is_busy =
+            |peer: &&crate::peer::Peer| peer.hunger.is_none() && !peer.is_recalling && !peer.is_leaving;
         let from: Vec<WorkerId> = self
             .peers
             .values()
@@ -61,7 +62,7 @@ impl Scheduler {
         }
     }
 
-    fn call_back(&mut self, from: WorkerId, sendings: Vec<Sending>, out: &mut Vec<Action>) {
+    pub(super) fn call_back(&mut self, from: WorkerId, sendings: Vec<Sending>, out: &mut Vec<Action>) {
         for sending in &sendings {
             if let Some(State::Away(away)) = self.tasks.get_mut(&sending.task).map(|task| &mut task.state) {
                 away.is_recalled = true;

@@ -20,7 +20,10 @@ impl Scheduler {
             return;
         }
         let peer = self.peers.remove(&life.worker).expect("just seen");
-        self.places.leave(life.worker);
+        let how =
+            signal.map_or_else(|| "was lost".to_owned(), |signal| format!("was killed by signal {signal}"));
+        self.places.leave(life.worker, &how);
+        self.unparted.remove(&life.worker);
         self.estimates.forget(life.worker);
         for id in peer.results {
             self.lose_copy(id, life.worker, out);

@@ -46,6 +46,8 @@ pub(super) struct Machine {
     pub(super) told_idle: Option<u32>,
     pub(super) idle_since: Option<u64>,
     pub(super) frozen: bool,
+    /// Its scheduler has said that it may go.
+    pub(super) may_depart: bool,
     /// What happened to it while it was frozen.
     pub(super) deferred: Vec<super::world::Happening>,
     /// Which life of an owner a task came from.
@@ -72,6 +74,7 @@ impl Machine {
             told_idle: None,
             idle_since: None,
             frozen: false,
+            may_depart: false,
             deferred: Vec::new(),
             owners: BTreeMap::new(),
             next_task: 1 << 32,

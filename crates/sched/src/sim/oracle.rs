@@ -170,8 +170,7 @@ impl World {
         let mut left = vec![*key];
         while let Some(key) = left.pop() {
             let truth = &self.truths[&key];
-            let is_homeless =
-                truth.job.scope.as_ref().is_some_and(|scope| scope.processors(&self.topology).is_empty());
+            let is_homeless = truth.job.scope.as_ref().is_some_and(|scope| self.fits_nobody(scope));
             let is_stateless = truth.job.pinned.is_some_and(|life| self.over.contains(&life));
             let is_ownerless = self.over.contains(&key.0);
             if is_ownerless || truth.deaths >= 2 || is_homeless || is_stateless || truth.job.kills {
@@ -233,7 +232,9 @@ impl World {
     pub(super) fn watch(&mut self) {
         let long_ago = self.now.saturating_sub(APART_MAX_NS);
         let is_idle = |since: Option<u64>| since.is_some_and(|since| since < long_ago);
-        let idle = self.machines.values().filter(|machine| is_idle(machine.idle_since) && !machine.frozen);
+        let is_here =
+            |machine: &&super::machine::Machine| !machine.frozen && !self.leaving.contains(&machine.life);
+        let idle = self.machines.values().filter(is_here).filter(|machine| is_idle(machine.idle_since));
         let idle: Vec<Life> = idle.map(|machine| machine.life).collect();
         for machine in self.machines.values().filter(|machine| !machine.frozen) {
             for queued in machine.own.iter().chain(&machine.foreign).filter(|queued| queued.since < long_ago)

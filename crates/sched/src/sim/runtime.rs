@@ -46,8 +46,13 @@ impl World {
 
     fn perform(&mut self, at: Life, action: Action, events: &mut Events) {
         match action {
-            Action::Send { to, message } => self.send(at, to, message),
+            Action::Send { to, message } => {
+                self.assert_may_send(at, to, &message);
+                self.send(at, to, message);
+            }
+            Action::Depart => self.may_depart(at),
             Action::Start { owner, order } => {
+                self.assert_has_not_parted(at, &order);
                 let Some(machine) = self.machine(at) else { return };
                 let key = machine.key(owner, order.sending.task);
                 machine.told_idle = None;

@@ -14,19 +14,71 @@ use std::time::Duration;
 /// What happens at one time.
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
-    Deliver { to: Life, from: Life, message: Message },
-    JoinedAt { at: Life, who: Life },
-    GoneAt { at: Life, who: Life, signal: Option<i32> },
-    RunEnds { at: Life, key: Key, run: u64 },
-    Fetched { at: Life, key: Key, input: Key, from: Life },
-    Wake { at: Life, time: u64 },
-    Kill { worker: WorkerId, signal: i32 },
-    Freeze { worker: WorkerId, for_ns: u64 },
-    Thaw { who: Life },
-    Join { life: Life, threads: usize },
-    Cancel { owner: Life, task: TaskId },
-    TryRelease { owner: Life, task: TaskId },
-    Copied { owner: Life, task: TaskId, to: Life },
+    Deliver {
+        to: Life,
+        from: Life,
+        message: Message,
+    },
+    JoinedAt {
+        at: Life,
+        who: Life,
+    },
+    GoneAt {
+        at: Life,
+        who: Life,
+        signal: Option<i32>,
+    },
+    RunEnds {
+        at: Life,
+        key: Key,
+        run: u64,
+    },
+    Fetched {
+        at: Life,
+        key: Key,
+        input: Key,
+        from: Life,
+    },
+    Wake {
+        at: Life,
+        time: u64,
+    },
+    Kill {
+        worker: WorkerId,
+        signal: i32,
+    },
+    Freeze {
+        worker: WorkerId,
+        for_ns: u64,
+    },
+    Thaw {
+        who: Life,
+    },
+    Join {
+        life: Life,
+        threads: usize,
+    },
+    /// A worker is told to leave in order.
+    Leave {
+        worker: WorkerId,
+    },
+    /// It goes, if nothing of its own is left.
+    TryDepart {
+        who: Life,
+    },
+    Cancel {
+        owner: Life,
+        task: TaskId,
+    },
+    TryRelease {
+        owner: Life,
+        task: TaskId,
+    },
+    Copied {
+        owner: Life,
+        task: TaskId,
+        to: Life,
+    },
     Watch,
 }
 
@@ -39,7 +91,8 @@ impl Happening {
             | Happening::GoneAt { at, .. }
             | Happening::RunEnds { at, .. }
             | Happening::Fetched { at, .. }
-            | Happening::Wake { at, .. } => Some(*at),
+            | Happening::Wake { at, .. }
+            | Happening::TryDepart { who: at } => Some(*at),
             _ => None,
         }
     }
@@ -93,6 +146,10 @@ pub(super) struct World {
     last: BTreeMap<(Life, Life), u64>,
     /// Lives that were declared gone, or died.
     pub(super) over: BTreeSet<Life>,
+    /// Lives that were told to leave, and are not over.
+    pub(super) leaving: BTreeSet<Life>,
+    /// Workers that left in order.
+    pub(super) departed: u64,
     pub(super) unended: usize,
     /// Results that the user looks at in the end and has not seen.
     pub(super) fetching: BTreeSet<Key>,
@@ -118,6 +175,8 @@ impl World {
             truths: BTreeMap::new(),
             last: BTreeMap::new(),
             over: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            departed: 0,
             unended: 0,
             fetching: BTreeSet::new(),
             events: 0,
@@ -225,11 +284,14 @@ impl World {
             Happening::Freeze { worker, for_ns } => self.freeze(worker, for_ns),
             Happening::Thaw { who } => self.thaw(who),
             Happening::Join { life, threads } => {
-                if !self.machines.contains_key(&life.worker) {
+                // A life that has left in order is not lived again.
+                if !self.machines.contains_key(&life.worker) && !self.over.contains(&life) {
                     let node = if life.worker.0.is_multiple_of(2) { "b" } else { "a" };
                     self.join(Config::new(life, node.into(), threads));
                 }
             }
+            Happening::Leave { worker } => self.leave(worker),
+            Happening::TryDepart { who } => self.try_depart(who),
             Happening::Cancel { owner, task } => self.cancel(owner, task),
             Happening::TryRelease { owner, task } => self.try_release(owner, task),
             Happening::Copied { owner, task, to } => self.copied(owner, task, to),
@@ -279,8 +341,9 @@ impl World {
     }
 
     /// The end of a life: what was there is lost, what it owned is nobody's, and the others are told.
-    fn end_life(&mut self, life: Life, signal: Option<i32>) {
+    pub(super) fn end_life(&mut self, life: Life, signal: Option<i32>) {
         self.over.insert(life);
+        self.leaving.remove(&life);
         self.topology.leave(life.worker);
         for (key, truth) in &mut self.truths {
             if truth.copies.remove(&life) && truth.copies.is_empty() {
