@@ -45,7 +45,7 @@ pub mod travel {
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
     pub use crate::engine::lend::{lend_large, ready, take, tell_idle, want_work};
-    pub use crate::task::parcel::{Arrived, Entry, Parcel, Piece, Unmovable};
+    pub use crate::task::parcel::{Entry, Parcel, Piece, Unmovable};
     pub use crate::task::traveller::{Told, Traveller};
 }
 

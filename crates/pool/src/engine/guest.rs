@@ -5,7 +5,7 @@ use super::finish;
 use super::launch::launch;
 use crate::task::extra::Extra;
 use crate::task::handle::AnyHandle;
-use crate::task::parcel::{Arrival, Arrived, Entry, Unmovable};
+use crate::task::parcel::{Arrival, Entry, Piece, Unmovable};
 use crate::task::{HOME, TaskRef};
 use poniard_model::codec::Encoded;
 use poniard_model::{Site, TaskError};
@@ -22,7 +22,7 @@ pub struct Visit {
     /// What the task asks for.
     pub extra: Extra,
     /// What the arguments are, in their order.
-    pub pieces: VecDeque<Arrived>,
+    pub pieces: VecDeque<Piece>,
     /// Told of the task's end, once, with how long it ran; on the thread that ends it, so it must be short.
     pub reply: Reply,
 }

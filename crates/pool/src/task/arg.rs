@@ -344,7 +344,7 @@ unsafe impl<T: Data> Arg for Dep<T> {
         let value = unsafe { self.task.value::<T>() };
         // SAFETY: while we refer to the task nobody takes the value.
         let value = Pieces::value(unsafe { value.as_ref() })?;
-        pieces.0.push(Piece::Result(AnyHandle::new(self.task.clone()), value));
+        pieces.0.push(Piece::Value(value));
         Ok(())
     }
     fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {

@@ -6,7 +6,7 @@
 
 use super::arg::Arg;
 use super::extra::Extra;
-use super::handle::{AnyHandle, Handle};
+use super::handle::Handle;
 use super::kept::Moved;
 use super::opened::Spare;
 use super::traveller::Traveller;
@@ -36,17 +36,6 @@ pub struct Parcel {
 /// A part of the arguments.
 #[derive(Debug)]
 pub enum Piece {
-    /// A value.
-    Value(Encoded),
-    /// The result of a task.
-    Result(AnyHandle, Encoded),
-    /// So many results follow, which make one argument.
-    Count(u32),
-}
-
-/// A part of the arguments, where they arrive.
-#[derive(Debug)]
-pub enum Arrived {
     /// A value, or the result of a task.
     Value(Encoded),
     /// So many results follow, which make one argument.
@@ -68,7 +57,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) body: usize,
     pub(crate) site: &'static Site,
     pub(crate) extra: Box<Extra>,
-    pub(crate) pieces: VecDeque<Arrived>,
+    pub(crate) pieces: VecDeque<Piece>,
     /// What the engine gives to new tasks.
     pub(crate) identity: &'a dyn Fn() -> Identity,
     /// Ends a task whose value is in its slot.
@@ -200,7 +189,7 @@ pub struct Unpacking<'a>(Arrival<'a>);
 impl Unpacking<'_> {
     /// The next part, which is a value.
     pub(crate) fn value<T: Data>(&mut self) -> Result<T, Unmovable> {
-        let Some(Arrived::Value(encoded)) = self.0.pieces.pop_front() else {
+        let Some(Piece::Value(encoded)) = self.0.pieces.pop_front() else {
             return Err(Unmovable::other_arguments());
         };
         let Some(codec) = T::codec() else {
@@ -221,7 +210,7 @@ impl Unpacking<'_> {
     /// How many results make the next argument.
     pub(crate) fn count(&mut self) -> Result<u32, Unmovable> {
         match self.0.pieces.pop_front() {
-            Some(Arrived::Count(count)) if count as usize <= self.0.pieces.len() => Ok(count),
+            Some(Piece::Count(count)) if count as usize <= self.0.pieces.len() => Ok(count),
             _ => Err(Unmovable::other_arguments()),
         }
     }

@@ -1,7 +1,7 @@
 //! Tasks that run in another process, which here is a thread of this one that gets no more than bytes.
 
 use super::*;
-use crate::travel::{Arrived, Away, Carrier, Outcome, Parcel, Piece, Visit, set_carrier};
+use crate::travel::{Away, Carrier, Outcome, Parcel, Piece, Visit, set_carrier};
 use crate::{AnyHandle, Code, Dep, Many, Own, Value, image, promise};
 use poniard_model::codec::Encoded;
 use poniard_model::{Retries, Scope, WorkerId};
@@ -75,10 +75,10 @@ fn host(mut away: Away) {
 
 fn host_parcel(away: Away, parcel: Parcel) {
     let arrived = |piece: &Piece| match piece {
-        Piece::Value(value) | Piece::Result(_, value) => Arrived::Value(again(value)),
-        Piece::Count(count) => Arrived::Count(*count),
+        Piece::Value(value) => Piece::Value(again(value)),
+        Piece::Count(count) => Piece::Count(*count),
     };
-    let pieces: VecDeque<Arrived> = parcel.pieces.iter().map(arrived).collect();
+    let pieces: VecDeque<Piece> = parcel.pieces.iter().map(arrived).collect();
     let entry = image::code_offset(parcel.entry.address()).unwrap();
     let body = image::code_offset(parcel.body).unwrap();
     let site = image::site_offset(parcel.site).unwrap();
@@ -222,7 +222,7 @@ fn bytes_that_are_no_arguments_of_the_task_are_an_error() {
         let task = double(4);
         let mut away = there.next();
         let parcel = away.take_parcel();
-        let pieces = VecDeque::from([Arrived::Value(Encoded::from_parts(bytes.to_vec(), Vec::new()))]);
+        let pieces = VecDeque::from([Piece::Value(Encoded::from_parts(bytes.to_vec(), Vec::new()))]);
         let reply = Box::new(|_, _| unreachable!("nothing was launched"));
         let visit = Visit { body: parcel.body, site: parcel.site, extra: Extra::default(), pieces, reply };
         // SAFETY: the addresses are those of the parcel, and no arguments come of the bytes.

@@ -1,6 +1,6 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
-mod going;
+mod members;
 
 use super::asking::{self, Question};
 use super::departure::Departure;
@@ -10,7 +10,7 @@ use super::post::Post;
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
+use crate::message::{Member, Message, Outcome, Run};
 use crate::status::TaskCounts;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
@@ -19,7 +19,7 @@ use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(256);
 
 /// The question by which a worker that leaves learns that everything it said before was heard. Others count up from 1.
 const FAREWELL: u64 = 0;
+
+/// How long a worker that others speak of may take to be met; then it is taken for gone.
+const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -115,6 +118,8 @@ pub(crate) struct Core {
     standing: Option<Take>,
     /// This process has left the others, and ends with its own tasks: it looks again then whether they have.
     departure: Option<Departure>,
+    /// Messages for workers that others know and this one has not met yet, and since when they wait.
+    unmet: BTreeMap<WorkerId, (Duration, Vec<Message>)>,
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
@@ -153,6 +158,7 @@ impl Core {
             met: Vec::new(),
             standing: None,
             departure: None,
+            unmet: BTreeMap::new(),
             pause: PAUSE_FIRST,
             wants_again_at: None,
             wakes_at: None,
@@ -162,7 +168,8 @@ impl Core {
     /// How long nothing has to be done.
     pub(crate) fn rest(&self) -> Option<Duration> {
         let departs_at = self.departure.as_ref().map(|departure| departure.at);
-        let at = [self.wakes_at, self.wants_again_at, departs_at].into_iter().flatten().min()?;
+        let unmet = self.unmet.values().map(|(since, _)| *since + ACQUAINTANCE_MAX).min();
+        let at = [self.wakes_at, self.wants_again_at, departs_at, unmet].into_iter().flatten().min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
@@ -172,9 +179,10 @@ impl Core {
             self.post.send(owner, Message::Over(leases));
         }
         for (to, note) in self.desk.handles.take_notes() {
-            self.post.send(to, Message::Handles(note));
+            self.send_when_met(to, Message::Handles(note));
         }
         let now = self.began.elapsed();
+        self.give_up_unmet(now);
         if self.wakes_at.is_some_and(|at| at <= now) {
             self.wakes_at = None;
             self.tell(Event::Tick);
@@ -210,7 +218,7 @@ impl Core {
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
             Input::Wants(of, end) => {
                 if self.desk.handles.want(of, end) {
-                    self.post.send(of.owner, Message::Wants(of));
+                    self.send_when_met(of.owner, Message::Wants(of));
                 }
             }
             Input::HandleDropped { era, of } => self.desk.handles.dropped(era, of),
@@ -413,29 +421,6 @@ impl Core {
             Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
             Message::Leave => {}
             Message::Stop => (self.exits.stop)(from),
-        }
-    }
-
-    /// A worker has said who it is.
-    fn meet(&mut self, from: WorkerId, member: Member) {
-        if member.worker.id != from || self.met.contains(&from) {
-            return;
-        }
-        self.met.push(from);
-        directory::change(|topology| topology.join(member.worker.clone(), &member.processors));
-        let Member { worker, processors, sample: (sample, place) } = member;
-        if let Some(place) = place {
-            let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
-            if self.desk.leases.look(from, there, &sample) {
-                self.post.send(from, Message::Sees);
-            }
-        }
-        self.share();
-        self.tell(Event::Joined { life: life(from), worker, processors });
-        if self.me.worker.id == WorkerId::FIRST {
-            (self.exits.met)(WorkerId::FIRST, self.met.clone());
-        } else if self.met.contains(&WorkerId::FIRST) {
-            self.post.send(WorkerId::FIRST, Message::Met(self.met.clone()));
         }
     }
 

@@ -5,7 +5,7 @@ use crate::code::SameBuild;
 use crate::message::{DemandTold, PieceTold, Run};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, CauseTold, TaskError, WorkerId};
-use poniard_pool::travel::{self, Arrived, Visit};
+use poniard_pool::travel::{self, Piece, Visit};
 use poniard_pool::{AnyHandle, Demand, Extra, image};
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) struct Guest {
     run: Run,
     /// Its arguments, or why they cannot be had.
-    pieces: io::Result<VecDeque<Arrived>>,
+    pieces: io::Result<VecDeque<Piece>>,
 }
 
 /// How a task ended on another worker than its owner, with what it made.
@@ -32,10 +32,10 @@ impl Guest {
     /// Opens the arguments of a task that has come from its owner; `None` when that is gone.
     pub(crate) fn arrive(mut run: Run, from: WorkerId, desk: &mut Desk) -> Option<Guest> {
         let open = |piece| match piece {
-            PieceTold::Value(bytes) => desk.open(bytes, from).map(Arrived::Value),
-            PieceTold::Count(count) => Ok(Arrived::Count(count)),
+            PieceTold::Value(bytes) => desk.open(bytes, from).map(Piece::Value),
+            PieceTold::Count(count) => Ok(Piece::Count(count)),
         };
-        let pieces: io::Result<VecDeque<Arrived>> =
+        let pieces: io::Result<VecDeque<Piece>> =
             std::mem::take(&mut run.pieces).into_iter().map(open).collect();
         let is_gone = pieces.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         (!is_gone).then_some(Guest { run, pieces })

@@ -46,8 +46,8 @@ impl Trips {
         spec.wishes.scope = away.scope().cloned();
         spec.time = Some(away.extra().demand.time).filter(|time| !time.is_zero());
         let bytes = |piece: &Piece| match piece {
-            Piece::Value(value) | Piece::Result(_, value) if is_near => Leases::copied_bytes(value),
-            Piece::Value(value) | Piece::Result(_, value) => value.total_bytes(),
+            Piece::Value(value) if is_near => Leases::copied_bytes(value),
+            Piece::Value(value) => value.total_bytes(),
             Piece::Count(_) => 0,
         };
         let bytes = parcel.pieces.iter().map(bytes).sum::<usize>() as u64;
@@ -71,7 +71,7 @@ impl Trips {
         *sent_to = Some(to);
         let mut run = run.clone();
         let told = |piece: &Piece| match piece {
-            Piece::Value(value) | Piece::Result(_, value) => PieceTold::Value(desk.pack(value, to)),
+            Piece::Value(value) => PieceTold::Value(desk.pack(value, to)),
             Piece::Count(count) => PieceTold::Count(*count),
         };
         run.pieces = pieces.iter().map(told).collect();
