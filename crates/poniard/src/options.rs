@@ -64,7 +64,7 @@ impl Options {
     /// let made = spawn!((|x: i64| x + 1)(1), result_scope = Scope::worker(1));
     /// assert_eq!(spawn!((|x: &i64| 2 * x)(&made)).fetch()?, 4);
     /// let error = spawn!((|x: &i64| 2 * x)(&made), scope = !Scope::worker(1)).fetch().unwrap_err();
-    /// assert!(error.to_string().contains("the result of `closure`"), "{error}");
+    /// assert!(error.to_string().contains("no processor fits scope `!worker 1 & worker 1`"), "{error}");
     /// # Ok::<(), TaskError>(())
     /// ```
     #[must_use]
