@@ -186,23 +186,34 @@ fn pipelined() {
     println!("{:<58} {:>10.0} a second", "", 1e9 / nanoseconds);
 }
 
+/// Bytes of a block.
+const BYTES: usize = 256 << 20;
+
+fn block_of_zeros() -> Tile<f64> {
+    Tile::zeros(&[BYTES / 8], Order::Col).expect("there is memory")
+}
+
+fn length(block: &Tile<f64>) -> usize {
+    block.len()
+}
+
+fn sum(block: &Tile<f64>) -> f64 {
+    block.as_slice(Order::Col).expect("it is dense").iter().sum()
+}
+
 fn blocks() {
-    const BYTES: usize = 256 << 20;
     let cluster = cluster(2);
-    let made = || Tile::<f64>::zeros(&[BYTES / 8], Order::Col).expect("there is memory");
-    let length = |block: &Tile<f64>| block.len();
-    let sum = |block: &Tile<f64>| block.as_slice(Order::Col).expect("it is dense").iter().sum::<f64>();
     let mut passed = Vec::new();
     let mut read = Vec::new();
     for _ in 0..repetitions() {
-        let block = spawn!((made)(), scope = Scope::worker(2));
+        let block = spawn!(block_of_zeros(), scope = Scope::worker(2));
         block.wait();
         let began = Instant::now();
-        let bytes = spawn!((length)(&block), scope = Scope::worker(3)).fetch().expect("it does not fail");
+        let bytes = spawn!(length(&block), scope = Scope::worker(3)).fetch().expect("it does not fail");
         passed.push(began.elapsed().as_secs_f64() * 1e6);
         assert_eq!(bytes, BYTES / 8);
         let began = Instant::now();
-        let zero = spawn!((sum)(&block), scope = Scope::worker(3)).fetch().expect("it does not fail");
+        let zero = spawn!(sum(&block), scope = Scope::worker(3)).fetch().expect("it does not fail");
         read.push(BYTES as f64 / began.elapsed().as_secs_f64() / 1e9);
         assert_eq!(zero, 0.0);
     }

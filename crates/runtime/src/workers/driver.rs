@@ -1,6 +1,7 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
-mod members;
+mod going;
+mod handles;
 
 use super::asking::{self, Question};
 use super::departure::Departure;
@@ -10,7 +11,7 @@ use super::post::Post;
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{Member, Message, Outcome, Run};
+use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
 use crate::status::TaskCounts;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
@@ -27,11 +28,10 @@ use std::time::{Duration, Instant};
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
 
-/// The question by which a worker that leaves learns that everything it said before was heard. Others count up from 1.
-const FAREWELL: u64 = 0;
-
 /// How long a worker that others speak of may take to be met; then it is taken for gone.
 const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
+/// The question by which a worker that leaves learns that everything it said before was heard. Others count up from 1.
+const FAREWELL: u64 = 0;
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -116,10 +116,10 @@ pub(crate) struct Core {
     met: Vec<WorkerId>,
     /// What others want of the pool, as soon as there is something.
     standing: Option<Take>,
-    /// This process has left the others, and ends with its own tasks: it looks again then whether they have.
-    departure: Option<Departure>,
     /// Messages for workers that others know and this one has not met yet, and since when they wait.
     unmet: BTreeMap<WorkerId, (Duration, Vec<Message>)>,
+    /// This process has left the others, and ends with its own tasks: it looks again then whether they have.
+    departure: Option<Departure>,
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
@@ -157,8 +157,8 @@ impl Core {
             builds: HashMap::new(),
             met: Vec::new(),
             standing: None,
-            departure: None,
             unmet: BTreeMap::new(),
+            departure: None,
             pause: PAUSE_FIRST,
             wants_again_at: None,
             wakes_at: None,
@@ -167,20 +167,15 @@ impl Core {
 
     /// How long nothing has to be done.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let departs_at = self.departure.as_ref().map(|departure| departure.at);
         let unmet = self.unmet.values().map(|(since, _)| *since + ACQUAINTANCE_MAX).min();
+        let departs_at = self.departure.as_ref().map(|departure| departure.at);
         let at = [self.wakes_at, self.wants_again_at, departs_at, unmet].into_iter().flatten().min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
     /// Does what the time has come for.
     pub(crate) fn on_time(&mut self) {
-        for (owner, leases) in self.desk.leases.take_over() {
-            self.post.send(owner, Message::Over(leases));
-        }
-        for (to, note) in self.desk.handles.take_notes() {
-            self.send_when_met(to, Message::Handles(note));
-        }
+        self.tell_what_is_over();
         let now = self.began.elapsed();
         self.give_up_unmet(now);
         if self.wakes_at.is_some_and(|at| at <= now) {
@@ -424,6 +419,32 @@ impl Core {
         }
     }
 
+    /// A worker has said who it is.
+    fn meet(&mut self, from: WorkerId, member: Member) {
+        if member.worker.id != from || self.met.contains(&from) {
+            return;
+        }
+        self.met.push(from);
+        directory::change(|topology| topology.join(member.worker.clone(), &member.processors));
+        for message in self.unmet.remove(&from).map(|(_, messages)| messages).unwrap_or_default() {
+            self.post.send(from, message);
+        }
+        let Member { worker, processors, sample: (sample, place) } = member;
+        if let Some(place) = place {
+            let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
+            if self.desk.leases.look(from, there, &sample) {
+                self.post.send(from, Message::Sees);
+            }
+        }
+        self.share();
+        self.tell(Event::Joined { life: life(from), worker, processors });
+        if self.me.worker.id == WorkerId::FIRST {
+            (self.exits.met)(WorkerId::FIRST, self.met.clone());
+        } else if self.met.contains(&WorkerId::FIRST) {
+            self.post.send(WorkerId::FIRST, Message::Met(self.met.clone()));
+        }
+    }
+
     fn send(&mut self, to: WorkerId, message: poniard_sched::Message) {
         // Whoever is gone takes nothing with it that was packed later.
         if !self.met.contains(&to) {
@@ -449,38 +470,6 @@ impl Core {
             other => Message::Scheduling(other),
         };
         self.post.send(to, message);
-    }
-
-    /// A worker wants the result of a task of ours, of which it has a handle.
-    fn on_wanted(&mut self, by: WorkerId, of: GlobalChunk) {
-        // It has a handle, so the task is kept: unless it was of a worker that is gone.
-        let Some(task) = self.desk.handles.wanted(of) else { return };
-        let tell = self.exits.tell;
-        task.tell(Box::new(move |result| tell(Input::Told { to: by, of, result })));
-    }
-
-    fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
-        if !self.met.contains(&to) {
-            return;
-        }
-        let outcome = match result {
-            Ok(value) => Outcome::Made(self.desk.pack(&value, to)),
-            Err(error) => Outcome::Failed(error.told_cause(&poniard_pool::image::site_offset)),
-        };
-        self.post.send(to, Message::Result(of, outcome));
-    }
-
-    /// The result has come of another worker's task, of which there are handles here.
-    fn on_result(&mut self, from: WorkerId, of: GlobalChunk, outcome: Outcome) {
-        // What cannot be read any more is lost with its worker, of which we are told as well.
-        let Some(outcome) = self.open(outcome, from) else { return };
-        let build = self.builds.get(&from).copied();
-        let Some(end) = self.desk.handles.ender(of) else { return };
-        end.end(match outcome {
-            Ended::Made(value) => Ok(value),
-            Ended::Stays(why) => Err(Cause::scheduling(why)),
-            Ended::Failed(told) => Err(told.into_cause(&|number| build.and_then(|build| build.site(number)))),
-        });
     }
 
     /// How a task of ours ended elsewhere; `None` when what it made is lost with the worker that made it.

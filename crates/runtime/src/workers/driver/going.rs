@@ -1,0 +1,53 @@
+//! Those that go: other workers, and this process.
+
+use super::{Core, FAREWELL, life};
+use crate::directory;
+use crate::message::Message;
+use crate::status::TaskCounts;
+use crate::workers::departure::Step;
+use poniard_model::WorkerId;
+use poniard_sched::Event;
+use std::time::Duration;
+
+impl Core {
+    pub(super) fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str) {
+        self.builds.remove(&worker);
+        if !self.met.contains(&worker) {
+            self.unmet.remove(&worker);
+            return self.desk.handles.lose(worker);
+        }
+        self.met.retain(|other| *other != worker);
+        directory::change(|topology| topology.lose(worker, how));
+        self.trips.lose(worker);
+        self.desk.lose(worker);
+        self.share();
+        self.tell(Event::Gone { life: life(worker), signal });
+        self.heard_farewell(worker);
+    }
+
+    /// Nothing of others is here any more: goes on with leaving.
+    pub(super) fn depart(&mut self, now: Duration) {
+        let counts = TaskCounts::here();
+        let is_done = counts.waiting + counts.ready + counts.running == 0;
+        let step = self.departure.as_mut().map(|departure| departure.on_time(now, is_done, &self.met));
+        self.step_out(step);
+    }
+
+    fn step_out(&mut self, step: Option<Step>) {
+        match step {
+            Some(Step::Ask) => {
+                self.met.iter().for_each(|other| self.post.send(*other, Message::Asks(FAREWELL)));
+            }
+            Some(Step::Go) => {
+                self.departure = None;
+                (self.exits.stop)(WorkerId::FIRST);
+            }
+            Some(Step::Rest) | None => {}
+        }
+    }
+
+    pub(super) fn heard_farewell(&mut self, by: WorkerId) {
+        let step = self.departure.as_mut().map(|departure| departure.heard(by));
+        self.step_out(step);
+    }
+}

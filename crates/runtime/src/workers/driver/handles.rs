@@ -1,0 +1,73 @@
+//! Results that others want of tasks of this process, and those that come; memory and handles that are over.
+
+use super::{ACQUAINTANCE_MAX, Core, Input};
+use crate::message::{Message, Outcome};
+use crate::workers::guests::Ended;
+use poniard_model::codec::Encoded;
+use poniard_model::{Cause, TaskError, WorkerId};
+use poniard_store::refs::GlobalChunk;
+use std::time::Duration;
+
+impl Core {
+    /// A worker wants the result of a task of ours, of which it has a handle.
+    pub(super) fn on_wanted(&mut self, by: WorkerId, of: GlobalChunk) {
+        // It has a handle, so the task is kept: unless it was of a worker that is gone.
+        let Some(task) = self.desk.handles.wanted(of) else { return };
+        let tell = self.exits.tell;
+        task.tell(Box::new(move |result| tell(Input::Told { to: by, of, result })));
+    }
+
+    pub(super) fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
+        if !self.met.contains(&to) {
+            return;
+        }
+        let outcome = match result {
+            Ok(value) => Outcome::Made(self.desk.pack(&value, to)),
+            Err(error) => Outcome::Failed(error.told_cause(&poniard_pool::image::site_offset)),
+        };
+        self.post.send(to, Message::Result(of, outcome));
+    }
+
+    /// The result has come of another worker's task, of which there are handles here.
+    pub(super) fn on_result(&mut self, from: WorkerId, of: GlobalChunk, outcome: Outcome) {
+        // What cannot be read any more is lost with its worker, of which we are told as well.
+        let Some(outcome) = self.open(outcome, from) else { return };
+        let build = self.builds.get(&from).copied();
+        let Some(end) = self.desk.handles.ender(of) else { return };
+        end.end(match outcome {
+            Ended::Made(value) => Ok(value),
+            Ended::Stays(why) => Err(Cause::scheduling(why)),
+            Ended::Failed(told) => Err(told.into_cause(&|number| build.and_then(|build| build.site(number)))),
+        });
+    }
+
+    /// Sends a message to a worker, which a third one has spoken of before it was met here, perhaps.
+    pub(super) fn send_when_met(&mut self, to: WorkerId, message: Message) {
+        if self.met.contains(&to) {
+            return self.post.send(to, message);
+        }
+        let now = self.began.elapsed();
+        self.unmet.entry(to).or_insert_with(|| (now, Vec::new())).1.push(message);
+    }
+
+    /// Workers that were gone before they could be met.
+    pub(super) fn give_up_unmet(&mut self, now: Duration) {
+        let is_late = |(since, _): &(Duration, _)| *since + ACQUAINTANCE_MAX <= now;
+        let late: Vec<WorkerId> =
+            self.unmet.iter().filter(|(_, waiting)| is_late(waiting)).map(|(worker, _)| *worker).collect();
+        for worker in late {
+            self.unmet.remove(&worker);
+            self.desk.handles.lose(worker);
+        }
+    }
+
+    /// Tells others that what they have lent, and the handles that they have given, are read and held no more.
+    pub(super) fn tell_what_is_over(&mut self) {
+        for (owner, leases) in self.desk.leases.take_over() {
+            self.post.send(owner, Message::Over(leases));
+        }
+        for (to, note) in self.desk.handles.take_notes() {
+            self.send_when_met(to, Message::Handles(note));
+        }
+    }
+}
