@@ -442,7 +442,7 @@ fn what_cannot_leave_is_not_lent_and_runs_here() {
     let busy = Busy::new();
     let three = 3;
     let captures = spawn(Local::new(move || three), |three| Ok(three()), &SITE);
-    let function = spawn((Code::new(|| 4),), |(four,)| Ok(four()), &SITE);
+    let function = spawn((Code::new(move || three + 1),), |(four,)| Ok(four()), &SITE);
     let plain = spawn(Value::new(5), |five| Ok(five), &SITE);
     for _ in 0..3 {
         let taken = crate::travel::take(|_| 10);
