@@ -212,6 +212,6 @@ mod tests {
         mine.lose(OTHER);
         let gone = Leases::default().open(packed, ME, |_| ()).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound, "{gone}");
-        assert!(gone.to_string().contains("in the memory of worker 1"), "{gone}");
+        assert!(gone.to_string().contains("in the memory of w1"), "{gone}");
     }
 }
