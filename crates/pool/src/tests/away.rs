@@ -197,13 +197,13 @@ fn what_cannot_leave_fails_and_says_why() {
     let there = There::new();
     let captures = 3;
     let local = spawn_with((Local::new(move || captures),), |(f,)| Ok(f()), &SITE, elsewhere());
-    let function = spawn_with((Code::new(|| 3),), |(f,)| Ok(f()), &SITE, elsewhere());
+    let function = spawn_with((Code::new(move || captures),), |(f,)| Ok(f()), &SITE, elsewhere());
     let pinned = spawn((), |()| Ok(poniard_model::Pinned(3)), &SITE);
     let pinned = spawn_with((Dep::new(pinned),), |(three,)| Ok(three.0), &SITE, elsewhere());
     let whole = "cannot go to scope `worker 2`: a closure with captures among its arguments exists in this process only";
     for (task, why) in [
         (local, whole),
-        (function, "a function as a value"),
+        (function, "a function that holds values"),
         (pinned, "a `poniard_model::value::Pinned<i32>`"),
     ] {
         let error = task.get().unwrap_err();
@@ -213,6 +213,21 @@ fn what_cannot_leave_fails_and_says_why() {
     let result = spawn_with((), |()| Ok(poniard_model::Pinned(3)), &SITE, elsewhere());
     assert!(result.get().unwrap_err().to_string().contains("its result is pinned"));
     drop(there);
+}
+
+#[test]
+fn a_function_that_holds_no_values_goes_with_the_call() {
+    let there = There::new();
+    fn twice(x: i64) -> i64 {
+        2 * x
+    }
+    let named: Handle<i64> =
+        spawn_with((Code::new(twice), Value::new(4)), |(f, x)| Ok(f(x)), &SITE, elsewhere());
+    there.run();
+    let closure: Handle<i64> =
+        spawn_with((Code::new(|| 5), Value::new(4)), |(f, x): (_, i64)| Ok(f() + x), &SITE, elsewhere());
+    there.run();
+    assert_eq!((*named.get().unwrap(), *closure.get().unwrap()), (8, 9));
 }
 
 #[test]
@@ -427,7 +442,7 @@ fn what_cannot_leave_is_not_lent_and_runs_here() {
     let busy = Busy::new();
     let three = 3;
     let captures = spawn(Local::new(move || three), |three| Ok(three()), &SITE);
-    let function = spawn((Code::new(|| 4),), |(four,)| Ok(four()), &SITE);
+    let function = spawn((Code::new(move || three + 1),), |(four,)| Ok(four()), &SITE);
     let plain = spawn(Value::new(5), |five| Ok(five), &SITE);
     for _ in 0..3 {
         let taken = crate::travel::take(|_| 10);
