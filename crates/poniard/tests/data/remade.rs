@@ -157,7 +157,8 @@ fn b11_a_cached_result_keeps_its_options_and_its_inputs_go_with_it() {
         drop(x);
         y.wait();
         crowd_out();
-        assert_eq!(memory_usage().resident_bytes, 1 << 16, "the input is kept");
+        // The input is kept; whoever ran the last task that crowded it out lets go of that a moment later.
+        eventually(|| memory_usage().resident_bytes == 1 << 16);
         assert_eq!(y.fetch_ref().unwrap()[0], 2);
         drop(y);
         eventually(|| memory_usage().resident_bytes == 0);
