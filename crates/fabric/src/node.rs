@@ -69,8 +69,9 @@ struct Contact {
 enum Stage {
     /// It has not proved itself: hellos are repeated.
     Greeting { again_at: Duration, pause: Duration },
-    /// It is none of ours. That is said once, and then there is silence until the engine says that it went.
-    Refused,
+    /// It is none of ours. That is said, once more with each hello that it repeats, for what was said may have been lost; else there
+    /// is silence until the engine says that it went.
+    Refused { answer: Vec<u8> },
     /// Both have proved themselves, as far as is known here.
     Linked(Box<Link>),
 }
@@ -85,7 +86,7 @@ impl Contact {
     fn deadline(&self, timing: &Timing) -> Option<Duration> {
         match &self.stage {
             Stage::Greeting { again_at, .. } => Some(*again_at),
-            Stage::Refused => None,
+            Stage::Refused { .. } => None,
             Stage::Linked(link) => {
                 let verdict = self.member.deadline(timing).unwrap_or(Duration::MAX);
                 Some(verdict.min(link.deadline()))
@@ -232,7 +233,7 @@ impl Node {
                     *again_at = now + *pause;
                     out.frames.push((peer, Lane::Control, contact.handshake.hello(&self.identity)));
                 }
-                Stage::Greeting { .. } | Stage::Refused => {}
+                Stage::Greeting { .. } | Stage::Refused { .. } => {}
                 Stage::Linked(link) => {
                     if contact.member.on_time(now, &self.timing) {
                         self.bury(peer, Why::Silent, out);
@@ -331,8 +332,8 @@ impl Node {
     fn on_hello(&mut self, now: Duration, from: Peer, protocol: Protocol, body: &[u8], out: &mut Out) {
         let identity = self.identity.clone();
         let Some(contact) = self.meet(now, from, out) else { return };
-        if matches!(contact.stage, Stage::Refused) {
-            return;
+        if let Stage::Refused { answer } = &contact.stage {
+            return out.frames.push((from, Lane::Control, answer.clone()));
         }
         let is_linked = contact.handshake.is_proved();
         match contact.handshake.on_hello(&identity, protocol, body) {
@@ -349,7 +350,7 @@ impl Node {
 
     fn on_proof(&mut self, now: Duration, from: Peer, said: ([u8; 32], [u8; 32]), out: &mut Out) {
         let Some(contact) = self.contacts.get_mut(&from) else { return };
-        if matches!(contact.stage, Stage::Refused) {
+        if matches!(contact.stage, Stage::Refused { .. }) {
             return;
         }
         match contact.handshake.on_proof(&self.identity, said.0, said.1) {
@@ -367,7 +368,7 @@ impl Node {
         let Some(contact) = self.contacts.get(&from) else { return };
         let session = match &contact.stage {
             Stage::Greeting { .. } => contact.handshake.session(&self.identity),
-            Stage::Refused => None,
+            Stage::Refused { .. } => None,
             Stage::Linked(link) => Some(link.session()),
         };
         if session != Some(said) {
@@ -429,7 +430,7 @@ impl Node {
         if let Some(contact) = self.contacts.get_mut(&peer)
             && matches!(contact.stage, Stage::Greeting { .. })
         {
-            contact.stage = Stage::Refused;
+            contact.stage = Stage::Refused { answer: why.frame() };
             out.events.push(Event::Refused { peer, why });
         }
     }
@@ -476,7 +477,7 @@ impl Node {
     fn link(&mut self, peer: Peer) -> Option<&mut Link> {
         match &mut self.contacts.get_mut(&peer)?.stage {
             Stage::Linked(link) => Some(link),
-            Stage::Greeting { .. } | Stage::Refused => None,
+            Stage::Greeting { .. } | Stage::Refused { .. } => None,
         }
     }
 
