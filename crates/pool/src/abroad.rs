@@ -8,10 +8,11 @@ use crate::spawn::spawn_with;
 use crate::task::arg::{Dep, Value};
 use crate::task::extra::Extra;
 use crate::task::handle::Handle;
+use crate::task::parcel::product;
 use crate::task::traveller::{Told, Traveller};
 use crate::task::weak::WeakHandle;
-use poniard_model::codec::{Codec, Encoded};
-use poniard_model::{Cause, CodecError, Data, Pinned, Site, TaskError, TaskId, WorkerId};
+use poniard_model::codec::Encoded;
+use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, WorkerId};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
@@ -104,7 +105,7 @@ fn tell<T: Data>(handle: Handle<T>, told: Told) {
         arguments,
         |(value, reply)| {
             if let Some(told) = take(&reply) {
-                let encoded = encoded::<T>(value);
+                let encoded = product::<T>(value, std::any::type_name::<T>());
                 told(encoded.map_err(|error| TaskError::without_task(Cause::scheduling(error.to_string()))));
             }
             Ok(())
@@ -119,14 +120,6 @@ fn tell<T: Data>(handle: Handle<T>, told: Told) {
             told(Err(error.clone()));
         }
     });
-}
-
-fn encoded<T: Data>(value: &T) -> Result<Encoded, CodecError> {
-    let name = std::any::type_name::<T>();
-    let codec: Codec<T> =
-        T::codec().ok_or_else(|| CodecError::other(name, "it is pinned to the process that made it"))?;
-    let encoded = crate::panics::caught(|| codec.encode(value));
-    encoded.unwrap_or_else(|| Err(CodecError::other(name, "writing it panicked")))
 }
 
 impl Stranger {

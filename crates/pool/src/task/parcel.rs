@@ -242,7 +242,7 @@ fn can_cross(encoded: &Encoded) -> bool {
 }
 
 /// A value that goes to another process, as bytes.
-fn product<R: Data>(value: &R, name: &'static str) -> Result<Encoded, CodecError> {
+pub(crate) fn product<R: Data>(value: &R, name: &'static str) -> Result<Encoded, CodecError> {
     let Some(codec) = R::codec() else {
         return Err(CodecError::other(name, "it is pinned to the process that made it"));
     };
