@@ -71,8 +71,8 @@ fn f02_all_workers_but_one_are_killed_and_then_that_one() {
         let tasks: Vec<_> =
             (0..300_u64).map(|number| spawn!(square(number), scope = !Scope::worker(1))).collect();
         wait_any(&tasks);
-        signal("-9", processes[0]);
-        signal("-9", processes[1]);
+        // One after the other, a task that is moved from the first to the second and then to the third would be blamed for all.
+        signal_all("-9", &processes[..2]);
         wait_any(&tasks[150..]);
         signal("-9", processes[2]);
         for (number, square) in (0..).zip(fetch_all(&tasks).unwrap()) {

@@ -63,8 +63,14 @@ fn is_alive(process: u32) -> bool {
 
 /// Sends a signal to a process that this test has started.
 fn signal(signal: &str, process: u32) {
-    let sent = std::process::Command::new("kill").args([signal, &process.to_string()]).status();
-    assert!(sent.unwrap().success(), "kill {signal} {process}");
+    signal_all(signal, &[process]);
+}
+
+/// Sends it to several at once: nothing that ran in one of them begins in another of them meanwhile.
+fn signal_all(signal: &str, processes: &[u32]) {
+    let processes = processes.iter().map(u32::to_string);
+    let sent = std::process::Command::new("kill").arg(signal).args(processes.clone()).status();
+    assert!(sent.unwrap().success(), "kill {signal} {:?}", processes.collect::<Vec<_>>());
 }
 
 /// Waits, in a task, until the test makes a file.
