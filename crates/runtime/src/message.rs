@@ -49,11 +49,22 @@ pub(crate) enum Message {
 
 /// How a task ended, with what it made.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Outcome {
-    Made(Bytes),
+pub(crate) enum Outcome<V = Bytes> {
+    Made(V),
     /// Its value cannot leave the worker that made it, for this reason.
     Stays(String),
     Failed(CauseTold),
+}
+
+impl<V> Outcome<V> {
+    /// The same with its value packed, or opened.
+    pub(crate) fn try_map<W, E>(self, change: impl FnOnce(V) -> Result<W, E>) -> Result<Outcome<W>, E> {
+        Ok(match self {
+            Outcome::Made(value) => Outcome::Made(change(value)?),
+            Outcome::Stays(why) => Outcome::Stays(why),
+            Outcome::Failed(told) => Outcome::Failed(told),
+        })
+    }
 }
 
 /// A worker as it is told to others.

@@ -11,7 +11,6 @@ use crate::size::{self, slot_bytes};
 use crate::slab::{Backing, Pages, Slab, SlabId};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -224,16 +223,6 @@ impl Arena {
         self.0.release(aside);
     }
 
-    /// A descriptor of the memory file behind a slab, to be sent to another process of this host, which maps it; `None`
-    /// for anonymous memory, or when the slab is gone.
-    ///
-    /// # Errors
-    /// When the process has no descriptor left.
-    pub fn slab_file(&self, slab: SlabId) -> io::Result<Option<OwnedFd>> {
-        let slab = self.0.lock().slabs.get(&slab).map(|mapped| mapped.slab.clone());
-        slab.and_then(|slab| slab.file().map(OwnedFd::try_clone)).transpose()
-    }
-
     /// Cuts a slot from a slab, a new one when none has room. When the kernel refuses, it is asked again for less
     /// after all warm memory has gone back to it.
     fn carve(&self, bytes: usize) -> io::Result<Part> {
@@ -271,7 +260,7 @@ impl Shared {
             // SAFETY: the part was warm, so nobody uses it, and it has left the state, so nobody finds it.
             unsafe { slab.release(offset, bytes) };
             let gone = self.lock().make_cold(slab.id(), offset, bytes);
-            // Unmapped here, without the lock, unless a reader of `slab_file` is later still.
+            // Unmapped here, without the lock.
             drop(gone);
         }
     }

@@ -52,8 +52,7 @@ pub struct Buf {
 /// ```
 pub struct BufMut(Buf);
 
-/// Where a slot is, so that another process of this host finds it: the arena's [`slab_file`](Arena::slab_file) has its
-/// bytes from `offset` on.
+/// Where a slot is, among those of this process. Other processes find it by its [`SharedPlace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The slab.

@@ -83,10 +83,6 @@ impl Slab {
         self.mapping.len()
     }
 
-    pub(crate) fn file(&self) -> Option<&OwnedFd> {
-        self.file.as_ref().map(|(file, _)| file)
-    }
-
     /// The memory file, as other processes of this host find it.
     pub(crate) fn shared(&self) -> Option<SharedFile> {
         self.file.as_ref().map(|(_, shared)| *shared)
@@ -177,7 +173,7 @@ mod tests {
         let slab = Slab::map(SlabId::new(1), 2 * PAGE, Backing::Memfd, Pages::Small).unwrap();
         // SAFETY: inside the slab, which nobody else has.
         unsafe { slab.at(PAGE).write(42) };
-        let file = std::fs::File::from(slab.file().unwrap().try_clone().unwrap());
+        let file = std::fs::File::from(slab.file.as_ref().unwrap().0.try_clone().unwrap());
         let mut byte = [0];
         file.read_exact_at(&mut byte, PAGE as u64).unwrap();
         assert_eq!(byte, [42]);

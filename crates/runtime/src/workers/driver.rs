@@ -21,6 +21,7 @@ use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -462,9 +463,7 @@ impl Core {
                 Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
             }
             Said::Done(report) => match self.outcomes.remove(&(to, report.sending.task)) {
-                Some(Ended::Made(value)) => Message::Done(report, Outcome::Made(self.desk.pack(&value, to))),
-                Some(Ended::Stays(why)) => Message::Done(report, Outcome::Stays(why)),
-                Some(Ended::Failed(told)) => Message::Done(report, Outcome::Failed(told)),
+                Some(outcome) => Message::Done(report, self.pack(outcome, to)),
                 None => return,
             },
             other => Message::Scheduling(other),
@@ -472,20 +471,23 @@ impl Core {
         self.post.send(to, message);
     }
 
-    /// How a task of ours ended elsewhere; `None` when what it made is lost with the worker that made it.
+    /// How a task ended, for another worker.
+    fn pack(&mut self, outcome: Ended, to: WorkerId) -> Outcome {
+        let Ok(packed) = outcome.try_map(|value| Ok::<_, Infallible>(self.desk.pack(&value, to)));
+        packed
+    }
+
+    /// How a task ended elsewhere; `None` when what it made is lost with the worker that made it.
     fn open(&mut self, outcome: Outcome, from: WorkerId) -> Option<Ended> {
-        Some(match outcome {
-            Outcome::Made(bytes) => match self.desk.open(bytes, from) {
-                Ok(value) => Ended::Made(value),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-                Err(error) => {
-                    let error = TaskError::without_task(Cause::scheduling(error.to_string()));
-                    Ended::Failed(error.told_cause(&poniard_pool::image::site_offset))
-                }
-            },
-            Outcome::Stays(why) => Ended::Stays(why),
-            Outcome::Failed(told) => Ended::Failed(told),
-        })
+        let opened = outcome.try_map(|bytes| self.desk.open(bytes, from));
+        match opened {
+            Ok(ended) => Some(ended),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let error = TaskError::without_task(Cause::scheduling(error.to_string()));
+                Some(Ended::Failed(error.told_cause(&poniard_pool::image::site_offset)))
+            }
+        }
     }
 
     /// Large values may cross as soon as that costs nothing: all workers read each other's memory.

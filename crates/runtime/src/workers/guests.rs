@@ -2,9 +2,9 @@
 
 use super::desk::Desk;
 use crate::code::SameBuild;
-use crate::message::{DemandTold, PieceTold, Run};
+use crate::message::{DemandTold, Outcome, PieceTold, Run};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, CauseTold, TaskError, WorkerId};
+use poniard_model::{Cause, TaskError, WorkerId};
 use poniard_pool::travel::{self, Piece, Visit};
 use poniard_pool::{AnyHandle, Demand, Extra, image};
 use std::collections::VecDeque;
@@ -20,13 +20,7 @@ pub(crate) struct Guest {
 }
 
 /// How a task ended on another worker than its owner, with what it made.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    Made(Encoded),
-    /// Its value cannot leave the worker that made it, for this reason.
-    Stays(String),
-    Failed(CauseTold),
-}
+pub(crate) type Ended = Outcome<Encoded>;
 
 impl Guest {
     /// Opens the arguments of a task that has come from its owner; `None` when that is gone.

@@ -1,6 +1,8 @@
 //! The arena against its promises: slots of their own, everything given back, limits that hold.
 
 use super::*;
+use crate::neighbour::Neighbours;
+use crate::place::SharedPlace;
 use crate::size::{HUGE_PAGE, PAGE};
 use proptest::prelude::*;
 
@@ -154,14 +156,15 @@ fn a_slabs_file_can_be_mapped_by_another() {
     let arena = arena(Backing::Memfd, 0);
     let mut slot = arena.take(3 * PAGE).unwrap();
     bytes(&mut slot).fill(5);
-    let file = std::fs::File::from(arena.slab_file(slot.slab()).unwrap().unwrap());
-    let mut seen = vec![0; 3 * PAGE];
-    std::os::unix::fs::FileExt::read_exact_at(&file, &mut seen, slot.offset() as u64).unwrap();
-    assert!(seen.iter().all(|byte| *byte == 5));
-    let slab = slot.slab();
-    drop(slot);
-    assert!(arena.slab_file(slab).unwrap().is_none(), "all of it is cold, so it is gone");
-    assert!(Arena::new(ArenaConfig::default()).slab_file(SlabId::new(0)).unwrap().is_none());
+    let place = SharedPlace::new(slot.shared().unwrap(), slot.offset(), 3 * PAGE);
+    let seen = Neighbours::default().open(place, || ()).unwrap();
+    assert_eq!(seen.as_ref().len(), 3 * PAGE);
+    assert!(seen.as_ref().iter().all(|byte| *byte == 5));
+    drop((seen, slot));
+    assert_eq!(arena.usage().slabs, 0, "all of it is cold, so it is gone");
+    let gone = Neighbours::default().open(place, || ()).map(drop).unwrap_err();
+    assert_eq!(gone.kind(), std::io::ErrorKind::NotFound);
+    assert!(Arena::new(ArenaConfig::default()).take(PAGE).unwrap().shared().is_none());
 }
 
 #[test]

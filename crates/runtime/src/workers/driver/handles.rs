@@ -21,10 +21,11 @@ impl Core {
         if !self.met.contains(&to) {
             return;
         }
-        let outcome = match result {
-            Ok(value) => Outcome::Made(self.desk.pack(&value, to)),
-            Err(error) => Outcome::Failed(error.told_cause(&poniard_pool::image::site_offset)),
+        let ended = match result {
+            Ok(value) => Ended::Made(value),
+            Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset)),
         };
+        let outcome = self.pack(ended, to);
         self.post.send(to, Message::Result(of, outcome));
     }
 
