@@ -1,6 +1,6 @@
 //! Who waits for a task without being one: parked threads, and watchers with something to do.
 
-use super::access::TaskTurns;
+use super::datum::TaskTurns;
 use super::arg::TaskWaiter;
 use super::{Header, TaskRef};
 use crate::edge::{Edge, Waiter};

@@ -84,6 +84,8 @@ pub(crate) struct Exits {
     pub(crate) met: fn(WorkerId, Vec<WorkerId>),
     /// This worker says that this process is to end.
     pub(crate) stop: fn(WorkerId),
+    /// A worker that was told to leave does not: so many data live there of which others have handles.
+    pub(crate) stays: fn(WorkerId, u64),
     /// A worker is out of reach for good.
     pub(crate) cut_off: fn(WorkerId),
 }
@@ -414,7 +416,11 @@ impl Core {
             }
             Message::Answers(FAREWELL, _) => self.heard_farewell(from),
             Message::Answers(number, counts) => asking::answered(from, number, counts),
-            Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
+            Message::Leave if from == WorkerId::FIRST => match self.desk.handles.lent_data() {
+                0 => self.tell(Event::Leave),
+                data => self.post.send(from, Message::Stays(data)),
+            },
+            Message::Stays(data) => (self.exits.stays)(from, data),
             Message::Leave => {}
             Message::Stop => (self.exits.stop)(from),
         }
@@ -485,7 +491,7 @@ impl Core {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 let error = TaskError::without_task(Cause::scheduling(error.to_string()));
-                Some(Ended::Failed(error.told_cause(&poniard_pool::image::site_offset)))
+                Some(Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1))
             }
         }
     }
@@ -515,7 +521,7 @@ impl Core {
         self.guests.remove(&key);
         let ending = match &outcome {
             Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
-            Ended::Stays(_) | Ended::Failed(_) => Ending::Failed,
+            Ended::Stays(_) | Ended::Failed(..) => Ending::Failed,
         };
         self.outcomes.insert(key, outcome);
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
@@ -558,7 +564,10 @@ impl Core {
                 away.again();
             }
             Some(Ended::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
-            Some(Ended::Failed(told)) => {
+            Some(Ended::Failed(told, tried)) => {
+                if away.is_tried_there() {
+                    away.set_attempt(tried);
+                }
                 let build = self.builds.get(&on).copied();
                 away.fail(on, told.into_cause(&|number| build.and_then(|build| build.site(number))));
             }
