@@ -37,6 +37,9 @@ struct Entry {
     datum: Box<dyn Any + Send>,
 }
 
+/// What became of data whose worker is there.
+pub(super) const UNCOUNTED: &str = "the last handle of them that counted went with another worker";
+
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
 fn lock() -> MutexGuard<'static, Option<Known>> {
@@ -82,7 +85,7 @@ pub fn lose_data(owner: WorkerId, how: &str) {
 /// A datum is no more, though its worker is there.
 pub fn lose_datum(origin: Origin) {
     let lost = with_known(|known| known.those(|other| *other == origin));
-    lost.iter().for_each(|foreign| foreign.lose("the last handle of them that counted went with its worker"));
+    lost.iter().for_each(|foreign| foreign.lose(UNCOUNTED));
 }
 
 /// What comes from now on are data of others than came before: the processes of before are gone.
@@ -106,7 +109,7 @@ impl Foreign {
         self.lost.get()
     }
 
-    fn lose(&self, how: &str) {
+    pub(super) fn lose(&self, how: &str) {
         let cause = Cause::state_lost(self.origin.owner, how);
         // Whatever was said first stays.
         let _ = self.lost.set(TaskError::without_task(cause));

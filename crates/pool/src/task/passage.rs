@@ -1,7 +1,7 @@
 //! Data on their way to other processes and from them: not the values, which stay, but what stands for them.
 
 use super::datum::{Datum, WeakDatum};
-use super::foreign::{Foreign, Ticket, with_known};
+use super::foreign::{Foreign, Ticket, UNCOUNTED, with_known};
 use crate::border::{Border, Origin};
 use poniard_model::TaskId;
 use std::any::Any;
@@ -26,6 +26,8 @@ pub enum Whereabouts {
 /// A datum of another process that has come: whoever reads it knows its type.
 pub struct DatumStranger {
     origin: Origin,
+    /// It is no more, though its worker is there.
+    is_lost: bool,
     /// Until it is met, and goes with what stands for the datum here.
     ticket: Mutex<Option<Ticket>>,
 }
@@ -64,7 +66,13 @@ impl DatumTraveller {
 impl DatumStranger {
     /// A handle of this datum that has come, and counts as one until `border` is told that it is dropped.
     pub fn new(origin: Origin, border: Arc<dyn Border>) -> DatumStranger {
-        DatumStranger { origin, ticket: Mutex::new(Some(Ticket::new(origin, border))) }
+        DatumStranger { origin, is_lost: false, ticket: Mutex::new(Some(Ticket::new(origin, border))) }
+    }
+
+    /// The same of a datum that is no more, though its worker is there.
+    #[must_use]
+    pub fn lost(self) -> DatumStranger {
+        DatumStranger { is_lost: true, ..self }
     }
 
     /// Where it lives.
@@ -86,6 +94,9 @@ impl DatumStranger {
             }
             let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             let foreign = Foreign::new(self.origin, ticket);
+            if self.is_lost {
+                foreign.lose(UNCOUNTED);
+            }
             let datum = Datum::elsewhere(foreign.clone(), lives);
             known.add(&foreign, Box::new(datum.downgrade()));
             Some(datum)

@@ -117,6 +117,9 @@ impl Handles {
                 let border = self.border.clone();
                 match kind {
                     KindTold::Task(name) => Arc::new(Stranger::new(origin(of), name.into(), border)),
+                    KindTold::Datum if self.refs.is_lost(of) => {
+                        Arc::new(DatumStranger::new(origin(of), border).lost())
+                    }
                     KindTold::Datum => Arc::new(DatumStranger::new(origin(of), border)),
                 }
             }
