@@ -2,7 +2,7 @@
 
 use poniard_model::codec::{carried, carry};
 use poniard_model::{Data, Scope};
-use poniard_pool::travel::{DatumStranger, DatumTraveller, Stranger, Traveller};
+use poniard_pool::travel::{DatumStranger, DatumTraveller, Stranger, Traveller, Whereabouts};
 use poniard_pool::{Datum, Handle};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::sync::Arc;
@@ -36,10 +36,14 @@ where
     T: Send + Sync + 'static,
     S: Serializer,
 {
-    let Some(number) = carry(Arc::new(datum.traveller())) else {
+    let traveller = datum.traveller();
+    let is_lost = datum.home_elsewhere().is_some() && matches!(traveller.lives(), Whereabouts::Here(_));
+    // What is lost is at its home no more: it goes on as one that has failed here.
+    let lives = datum.lives().filter(|_| !is_lost).and_then(|lives| lives.downcast_ref::<Scope>());
+    let Some(number) = carry(Arc::new(traveller)) else {
         return Err(ser::Error::custom("a mutable can only be passed between tasks, not written elsewhere"));
     };
-    (number, datum.lives().and_then(|lives| lives.downcast_ref::<Scope>())).serialize(serializer)
+    (number, lives).serialize(serializer)
 }
 
 /// Takes the datum that travels under the number that is read; it may be another process's.

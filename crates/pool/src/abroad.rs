@@ -68,7 +68,7 @@ pub fn forget_strangers() {
 impl<T: Send + Sync + 'static> Datum<T> {
     /// This datum, to travel beside the bytes of the value that holds it.
     pub fn traveller(&self) -> DatumTraveller {
-        DatumTraveller::of(self, || context::get().new_identity().id)
+        DatumTraveller::of(self, || context::get().number())
     }
 }
 

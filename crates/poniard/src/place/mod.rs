@@ -7,9 +7,9 @@ pub(crate) use pieces::{Growth, Home, Pieces};
 use crate::cluster;
 use crate::options;
 use crate::reach::reaches;
+use pieces::Piece;
 use poniard_model::{ProcessorId, Scope, TaskOptions, Topology};
 use poniard_pool::{AnyHandle, Lives};
-use pieces::Piece;
 use std::sync::Arc;
 
 /// Where the data of a task live, and where the results of `inputs` may be used, as far as that narrows the scope that it asks for;
@@ -60,7 +60,7 @@ fn home_of(datum: &Lives) -> Result<Scope, String> {
     let Some(asked) = asked.filter(|asked| *asked != here) else { return Ok(here) };
     // What lives elsewhere says which worker that is. What was made here may fit others as well, which have come since.
     let me = poniard_pool::me();
-    let fitting = asked.processors(&*cluster::topology()?);
+    let fitting = asked.processors(&cluster::topology()?);
     let is_here = |processor: &ProcessorId| processor.worker == me;
     let is_mixed = fitting.iter().any(is_here) && !fitting.iter().all(is_here);
     Ok(if is_mixed { asked & here } else { asked })
@@ -126,7 +126,11 @@ fn choose(
     let (pieces, processors) = least.expect("there is one, see above");
     let chosen = shards.iter().zip(pieces);
     for (datum, (shard, piece)) in data.iter().filter(|datum| pieces_of(datum).is_some()).zip(chosen) {
-        datum.choose(&*shard.datum(piece).map_err(|error| format!("uses a shard, of which a piece is due: {error}"))?);
+        datum.choose(
+            &*shard
+                .datum(piece)
+                .map_err(|error| format!("uses a shard, of which a piece is due: {error}"))?,
+        );
     }
     let exactly = processors.into_iter().map(Scope::exact).reduce(|left, right| left | right);
     Ok(exactly.filter(|_| !is_everywhere))

@@ -15,8 +15,7 @@ pub(super) struct Table<T> {
 }
 
 /// Begins to make the piece of a home.
-pub(super) type Make<T> =
-    Arc<dyn Fn(Home) -> Result<Handle<Mutable<T>>, TaskError> + Send + Sync>;
+pub(super) type Make<T> = Arc<dyn Fn(Home) -> Result<Handle<Mutable<T>>, TaskError> + Send + Sync>;
 
 /// The table of a shard, from whichever process.
 pub(super) type Root<T> = Mutable<Table<T>>;
@@ -58,9 +57,8 @@ pub(super) fn growth<T: Send + Sync + 'static>(
 /// Asks the maker for the piece of this home, and waits for it.
 fn piece_of<T: Send + Sync + 'static>(root: &Root<T>, home: Home) -> Result<Datum<T>, TaskError> {
     let arguments = (root.write(), Value::new(home));
-    let piece = spawn_at(root.scope(), &SITE, arguments, |(table, home): (&mut Table<T>, Home)| {
-        table.piece_of(home)
-    });
+    let piece =
+        spawn_at(root.scope(), &SITE, arguments, |(table, home): (&mut Table<T>, Home)| table.piece_of(home));
     piece?.cloned().map(|piece| piece.datum().clone())
 }
 

@@ -18,9 +18,10 @@ struct Told<T> {
 
 impl<T: Send + Sync + 'static> Serialize for Shard<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let growth = self.pieces.growth().map(|growth| {
-            (growth.within.clone(), growth.per_thread, growth.is_made_anywhere)
-        });
+        let growth = self
+            .pieces
+            .growth()
+            .map(|growth| (growth.within.clone(), growth.per_thread, growth.is_made_anywhere));
         let error = self.error.as_ref().map(|error| error.told_cause(&|_| None));
         Told { pieces: self.known(), growth: self.root.clone().zip(growth), error }.serialize(serializer)
     }

@@ -211,7 +211,10 @@ fn a21_a_mutable_is_made_on_the_worker_asked_for() {
         assert_eq!(texts.fetch().unwrap(), ["xw2"; 3]);
         let error = mutable!(vec![n; 2], worker = 2).error().unwrap().to_string();
         assert!(error.contains("cannot make the mutable at") && error.contains("`worker 2`"), "{error}");
-        assert!(error.contains("declare them") && error.contains("`mutable!(x = x.clone() => f(x), ..)`"), "{error}");
+        assert!(
+            error.contains("declare them") && error.contains("`mutable!(x = x.clone() => f(x), ..)`"),
+            "{error}"
+        );
         // A panic there is the error of who uses it.
         let mut lost: Mutable<Vec<u32>> = mutable!(panic!("while it was made"), worker = 2);
         assert!(spawn!(sign(&mut lost)).fetch().unwrap_err().is_panic());
@@ -285,7 +288,10 @@ fn a_mutable_that_is_lost_with_its_worker_is_the_error_of_all_who_need_it() {
         let process = process_of(2);
         let mut m = mutable!(vec![1_u32], worker = 2);
         // The third one has a handle as well.
-        assert_eq!(spawn!(sign_by_task((m.clone(),)), scope = Scope::worker(3)).fetch().unwrap(), WorkerId(2));
+        assert_eq!(
+            spawn!(sign_by_task((m.clone(),)), scope = Scope::worker(3)).fetch().unwrap(),
+            WorkerId(2)
+        );
         let begun = files.name("begun");
         let runs = spawn!(waits(&mut m, begun.clone()), retries = 3);
         let behind = spawn!(sign(&mut m));
@@ -440,13 +446,16 @@ fn b29_a_lazy_result_is_kept_where_it_is_computed_and_collected_here() {
     fn add(x: i64, y: i64) -> i64 {
         x + y
     }
+    fn add_to(x: &i64, y: i64) -> i64 {
+        x + y
+    }
     fn worker(_: &i64) -> WorkerId {
         my_id()
     }
     alone(1, || {
         let _cluster = cluster(1);
         let one = lazy!(add(0, 1), scope = Scope::worker(2));
-        let three = lazy!(add(one, 2), scope = Scope::worker(2));
+        let three = lazy!(add_to(&one, 2), scope = Scope::worker(2));
         let chunk: Chunk<i64> = three.compute().unwrap();
         assert_eq!(chunk.fetch().unwrap(), 3);
         assert_eq!(spawn!(add(chunk.clone(), 4), scope = Scope::worker(2)).fetch().unwrap(), 7);

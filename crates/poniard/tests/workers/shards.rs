@@ -258,7 +258,10 @@ fn a_worker_that_joins_later_gets_a_piece_when_it_is_first_used_there() {
         let captures = shard!(vec![n], scope = Scope::worker(1) | Scope::label("none"));
         let late = cluster.add_workers(1).unwrap()[0];
         let error = spawn!(identity(&named), scope = Scope::worker(late)).fetch().unwrap_err();
-        assert!(error.is_scheduling() && error.to_string().contains("pieces for w1, w2, w3, w4 only"), "{error}");
+        assert!(
+            error.is_scheduling() && error.to_string().contains("pieces for w1, w2, w3, w4 only"),
+            "{error}"
+        );
         let error = spawn!(identity(&captures), scope = Scope::worker(late)).fetch().unwrap_err();
         assert!(error.to_string().contains("declare them: `shard!(x = x.clone() => f(x))`"), "{error}");
     });

@@ -5,11 +5,11 @@
 //! can do, to make tasks there and to end them here, it does itself.
 
 use super::arg::Arg;
+use super::datum::Datum;
 use super::extra::Extra;
 use super::handle::Handle;
 use super::kept::Moved;
 use super::opened::Spare;
-use super::datum::Datum;
 use super::passage::{DatumStranger, DatumTraveller};
 use super::traveller::Traveller;
 use super::{Body, Call, Header, Identity, TaskRef};

@@ -69,6 +69,7 @@ fn tasks_go_to_a_datum_in_the_order_of_their_spawns() {
     let (real, stranger) = one_there(&border);
     let list: List = stranger.meet(None).unwrap();
     assert_eq!(list.home_elsewhere(), Some(THERE));
+    assert_eq!(real.traveller().lives(), real.traveller().lives(), "its number stays");
     let (_, _, before) = (push(&list, 1), push(&list, 2), [sum(&list), sum(&list)]);
     let (last, after) = (push(&list, 4), sum(&list));
     let first = there.next();
@@ -128,7 +129,10 @@ fn a_datum_that_is_lost_is_the_error_of_who_needs_it() {
     let other = Origin { task: TaskId(2), ..origin };
     let late: List = DatumStranger::new(other, border).meet(None).unwrap();
     assert!(late.error().is_some_and(TaskError::is_state_lost));
-    assert!(matches!(late.traveller().lives(), Whereabouts::Here(_)), "it goes on as one that has failed here");
+    assert!(
+        matches!(late.traveller().lives(), Whereabouts::Here(_)),
+        "it goes on as one that has failed here"
+    );
     forget_strangers();
 }
 

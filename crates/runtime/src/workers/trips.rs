@@ -4,6 +4,7 @@ use super::desk::Desk;
 use super::guests::{attempts_told, demand_told};
 use super::leases::Leases;
 use crate::code::tell_site;
+use crate::directory;
 use crate::message::{AttemptsTold, PieceTold, Run, SiteTold};
 use poniard_model::{Cause, TaskId, Topology, WorkerId};
 use poniard_pool::image;
@@ -127,7 +128,7 @@ impl Trips {
             Failure::WorkerLost { deaths } => deaths.iter().map(|death| death.of.worker).collect(),
             Failure::NoWorkers { .. } => lost_with,
             Failure::StateLost { on } => {
-                let how = format!("they lived on {}, which is gone", on.worker);
+                let how = directory::fate_of(on.worker).unwrap_or_else(|| "it is gone".to_owned());
                 return away.fail_for_good(on.worker, Cause::state_lost(on.worker, how));
             }
             _ => Vec::new(),

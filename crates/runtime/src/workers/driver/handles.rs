@@ -38,7 +38,9 @@ impl Core {
         end.end(match outcome {
             Ended::Made(value) => Ok(value),
             Ended::Stays(why) => Err(Cause::scheduling(why)),
-            Ended::Failed(told, _) => Err(told.into_cause(&|number| build.and_then(|build| build.site(number)))),
+            Ended::Failed(told, _) => {
+                Err(told.into_cause(&|number| build.and_then(|build| build.site(number))))
+            }
         });
     }
 
