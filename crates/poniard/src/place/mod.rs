@@ -60,7 +60,8 @@ fn home_of(datum: &Lives) -> Result<Scope, String> {
     let Some(asked) = asked.filter(|asked| *asked != here) else { return Ok(here) };
     // What lives elsewhere says which worker that is. What was made here may fit others as well, which have come since.
     let me = poniard_pool::me();
-    let fitting = asked.processors(&cluster::topology()?);
+    let topology = cluster::topology()?;
+    let fitting = asked.processors(&topology);
     let is_here = |processor: &ProcessorId| processor.worker == me;
     let is_mixed = fitting.iter().any(is_here) && !fitting.iter().all(is_here);
     Ok(if is_mixed { asked & here } else { asked })
