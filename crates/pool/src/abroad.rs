@@ -1,21 +1,25 @@
 //! Handles that cross to other processes, inside the values that hold them.
 //!
 //! There such a handle is one of a task that nothing runs there: it ends when the owner of the real one has told how that ended.
-//! A handle of the same task that comes again is the same handle, as long as there is one.
+//! The owner is asked when somebody here needs that, for the first time: a fetch, a look, a task that reads it. A cancel is the
+//! owner's to carry out, and how it ended is asked for then. A handle of the same task that comes again is the same handle, as long
+//! as there is one.
 
-use crate::engine::promise::{Completion, promise_with};
+use crate::engine::promise::{Completion, unasked_promise};
 use crate::spawn::spawn_with;
 use crate::task::arg::{Dep, Value};
 use crate::task::extra::Extra;
 use crate::task::handle::Handle;
 use crate::task::parcel::product;
 use crate::task::traveller::{Told, Traveller};
-use crate::task::weak::WeakHandle;
+use crate::task::weak::{self, WeakHandle};
+use crate::task::{FINDABLE, TaskRef};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, WorkerId};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A task, whichever process speaks of it: its owner, and its number there.
@@ -40,10 +44,14 @@ pub struct Stranger {
 
 /// What is told of handles of other processes' tasks.
 pub trait Border: Send + Sync {
-    /// Somebody here has a handle of this task: `end` takes its result.
+    /// Somebody here needs the result of this task: `end` takes it. Once for each task here that stands for it.
     fn wants(&self, origin: Origin, end: Ender);
+    /// Somebody here wants the task to stop.
+    fn cancels(&self, origin: Origin);
     /// There is one of the handles less that came.
     fn dropped(&self, origin: Origin);
+    /// Whether results of this worker's tasks are asked for at once, because it goes.
+    fn is_urgent(&self, owner: WorkerId) -> bool;
 }
 
 /// One handle that came; its drop tells that it is gone.
@@ -52,6 +60,10 @@ struct Ticket {
     /// The task that stands for it here.
     task: Option<TaskId>,
     border: Arc<dyn Border>,
+    /// What ends that task, by the type of its result.
+    ender: fn(TaskRef) -> Ender,
+    /// Whether its owner was asked how it ends.
+    is_asked: AtomicBool,
 }
 
 /// The handles of other processes' tasks that are here.
@@ -122,10 +134,60 @@ fn tell<T: Data>(handle: Handle<T>, told: Told) {
     });
 }
 
+/// Asks the owner for the result of a task if that is another process, and was not asked before.
+#[inline]
+pub(crate) fn ask_for(task: &TaskRef) {
+    if task.flags() & FINDABLE != 0
+        && let Some(ticket) = ticket_of(task)
+    {
+        ticket.ask(task);
+    }
+}
+
+/// Has the owner of a task stop it if that is another process, whose word is then the end of it here; false for a task of
+/// this process.
+pub(crate) fn cancel(task: &TaskRef) -> bool {
+    let Some(ticket) = ticket_of(task).filter(|_| task.dependents.ended().is_none()) else { return false };
+    ticket.border.cancels(ticket.origin);
+    ticket.ask(task);
+    true
+}
+
+#[cold]
+fn ticket_of(task: &TaskRef) -> Option<&Ticket> {
+    task.extra()?.ticket.as_ref()?.downcast_ref::<Ticket>()
+}
+
+/// Asks for all results of a worker's tasks of which there are handles here: it goes.
+pub fn ask_all_of(owner: WorkerId) {
+    let known: Vec<TaskId> = lock().iter().flat_map(|known| known.of(owner)).collect();
+    for task in known.into_iter().filter_map(weak::find) {
+        ask_for(&task);
+    }
+}
+
+impl Known {
+    /// The tasks here that stand for those of a worker.
+    fn of(&self, owner: WorkerId) -> impl Iterator<Item = TaskId> {
+        let is_its = move |(origin, _): &(&Origin, _)| origin.owner == owner;
+        self.handles.iter().filter(is_its).map(|(_, (task, _))| *task)
+    }
+}
+
+impl Ticket {
+    fn ask(&self, task: &TaskRef) {
+        if !self.is_asked.swap(true, Ordering::Relaxed) {
+            self.border.wants(self.origin, (self.ender)(task.clone()));
+        }
+    }
+}
+
 impl Stranger {
     /// A handle of this task that has come, and counts as one until `border` is told that it is dropped.
     pub fn new(origin: Origin, name: Arc<str>, border: Arc<dyn Border>) -> Stranger {
-        Stranger { origin, name, ticket: Mutex::new(Some(Ticket { origin, task: None, border })) }
+        let is_asked = AtomicBool::new(false);
+        let ticket = Ticket { origin, task: None, border, ender: ender_of::<()>, is_asked };
+        Stranger { origin, name, ticket: Mutex::new(Some(ticket)) }
     }
 
     /// The handle of a task whose result is a `T`; the same as before if there is one. `None` when it is of another type.
@@ -143,16 +205,25 @@ impl Stranger {
         let border = ticket.border.clone();
         let mut extra = Extra::default();
         extra.name = Some(self.name.clone());
-        let (handle, completion) = promise_with::<T>(&SITE, extra, |task| {
-            ticket.task = Some(task);
+        let handle = unasked_promise::<T>(&SITE, extra, |task| {
+            (ticket.task, ticket.ender) = (Some(task), ender_of::<T>);
             Arc::new(ticket)
         });
         known.origins.insert(handle.id(), self.origin);
         known.handles.insert(self.origin, (handle.id(), Box::new(handle.downgrade())));
         drop(locked);
-        border.wants(self.origin, Ender(Box::new(move |told| end(completion, told))));
+        // After it is known: who says that the worker goes asks for all that are.
+        if border.is_urgent(self.origin.owner) {
+            ask_for(handle.task());
+        }
         Some(handle)
     }
+}
+
+/// What ends a task here that stands for one of another process.
+fn ender_of<T: Data>(task: TaskRef) -> Ender {
+    let completion = Completion::<T>::of(task);
+    Ender(Box::new(move |told| end(completion, told)))
 }
 
 fn end<T: Data>(completion: Completion<T>, told: Result<Encoded, Cause>) {

@@ -41,7 +41,7 @@ mod turns;
 
 /// Tasks that run in another process, and those that come from one.
 pub mod travel {
-    pub use crate::abroad::{Border, Ender, Origin, Stranger, forget_strangers, origin_of};
+    pub use crate::abroad::{Border, Ender, Origin, Stranger, ask_all_of, forget_strangers, origin_of};
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
     pub use crate::engine::lend::{lend_large, ready, take, tell_idle, want_work};
@@ -65,8 +65,10 @@ mod loom;
 mod tests;
 
 pub use engine::context::current_task as current;
+pub use engine::find::{Found, find};
 pub use engine::halt::halt;
 pub use engine::handle::{Bringing, Shared};
+pub use engine::overdue::{Overdue, overdue};
 pub use engine::promise::{Completion, Starter, promise};
 pub use engine::standing::Standing;
 pub use engine::status::{Running, Status, status};

@@ -6,6 +6,7 @@
 //! * [`machine`]: how much memory there is.
 //! * [`directory`]: which workers and processors there are.
 //! * `enter`: what is called before `main`; `code`: what another process says of code. The two files with `unsafe`.
+//! * `status`, `explain`: what the workers do, and why a task waits.
 //! * `traffic`: how many bytes went to other workers.
 //! * `message`: what workers say to each other.
 //! * [`workers`]: processes that are started, tasks that leave and come home, guests.
@@ -20,6 +21,7 @@ pub mod directory;
 #[allow(unsafe_code)]
 mod enter;
 pub mod environment;
+mod explain;
 pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;
@@ -33,6 +35,7 @@ pub mod workers;
 pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};
+pub use explain::explain;
 pub use settings::Settings;
-pub use status::{TaskCounts, WorkerStatus};
+pub use status::{TaskCounts, WorkerMemory, WorkerStatus, set_grace};
 pub use traffic::{Traffic, traffic};

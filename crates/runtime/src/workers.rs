@@ -25,6 +25,7 @@ mod roll;
 mod slurm;
 mod talk;
 mod trips;
+mod window;
 
 pub use asking::explain;
 pub(crate) use life::{Origin, worker_main};
@@ -34,13 +35,16 @@ pub(crate) use process::{JOINS, MARK};
 pub use roll::LaunchError;
 pub(crate) use slurm::{Rank, TAKEN};
 
-use crate::directory;
 use crate::settings::Settings;
 use crate::status::WorkerStatus;
 use launch::Workers;
 use poniard_model::WorkerId;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
+use window::Window;
+
+/// Where this program says what it does.
+static WINDOW: Mutex<Option<Window>> = Mutex::new(None);
 
 /// The workers that this process has started.
 static WORKERS: Mutex<Option<Arc<Workers>>> = Mutex::new(None);
@@ -55,15 +59,35 @@ fn lock() -> MutexGuard<'static, Option<Arc<Workers>>> {
 /// # Errors
 /// When one cannot be started, or ends before it has joined; none is left then.
 pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Result<(), LaunchError> {
-    static AT_EXIT: Once = Once::new();
-    AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
+    end_at_exit_too();
     let workers = Workers::prepare(settings, count, meeting.filter(Meeting::is_new))?;
     *lock() = Some(workers.clone());
+    open_window();
     let joined = workers.add(count).and_then(|_| workers.wait());
     if joined.is_err() {
         end();
     }
     joined
+}
+
+/// Has this program say what it does to who asks by the command `poniard`, until it ends. It does with workers; this is for one
+/// without.
+pub fn open_window() {
+    end_at_exit_too();
+    let mut window = WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    if window.is_none() {
+        match Window::open() {
+            Ok(open) => *window = Some(open),
+            // It is no reason not to run.
+            Err(why) => eprintln!("`poniard status` does not find this program: {why}"),
+        }
+    }
+}
+
+/// Has them end when the process ends in order.
+fn end_at_exit_too() {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
 }
 
 /// Starts more of them. Gives their numbers.
@@ -84,11 +108,10 @@ pub fn remove(worker: WorkerId, limit: Duration) -> Result<(), LaunchError> {
 
 /// The other workers, and what they do now.
 pub fn status() -> Vec<WorkerStatus> {
-    let told = asking::peers().into_iter().map(|(peer, tasks)| {
-        let worker = peer.life.worker;
-        let (node, labels, processors) = directory::of(worker).unwrap_or_default();
+    let told = asking::peers().into_iter().map(|(peer, doing)| {
         let ours = (peer.tasks, peer.committed);
-        WorkerStatus { worker, node, labels, processors, tasks, ours, is_leaving: peer.is_leaving }
+        let is_leaving = peer.is_leaving;
+        WorkerStatus { ours, is_leaving, ..WorkerStatus::of(peer.life.worker, doing) }
     });
     told.collect()
 }
@@ -100,6 +123,8 @@ fn current() -> Result<Arc<Workers>, LaunchError> {
 
 /// Ends them, in order.
 pub fn end() {
+    let window = WINDOW.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(window);
     let workers = lock().take();
     workers.inspect(|workers| workers.end());
 }

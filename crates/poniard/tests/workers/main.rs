@@ -22,6 +22,7 @@ mod running;
 mod scopes;
 mod sharing;
 mod status;
+mod stuck;
 
 use alone::alone;
 use poniard::prelude::*;

@@ -3,6 +3,7 @@
 use super::access::TaskTurns;
 use super::arg::TaskWaiter;
 use super::{Header, TaskRef};
+use crate::abroad::ask_for;
 use crate::edge::{Edge, Waiter};
 use crate::turns::Usage;
 use std::cell::UnsafeCell;
@@ -120,6 +121,7 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Does `work` when `task` has ended, on whichever thread ends it; at once if it has. It must be short.
     pub(crate) fn hang(task: &TaskRef, work: Box<dyn FnOnce() + Send>) {
+        ask_for(task);
         let watcher = Box::new(Watcher { edge: UnsafeCell::new(Edge::new()), work });
         let watcher = NonNull::from(Box::leak(watcher));
         // SAFETY: just leaked, and not shared yet.

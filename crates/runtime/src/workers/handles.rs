@@ -4,11 +4,12 @@ use super::driver::Input;
 use crate::message::HandleTold;
 use poniard_model::codec::Thing;
 use poniard_model::{Cause, ChunkId, TaskId, WorkerId};
-use poniard_pool::travel::{Border, Ender, Origin, Stranger, Traveller, forget_strangers, origin_of};
+use poniard_pool::travel::{Border, Ender, Origin, Stranger, Traveller};
+use poniard_pool::travel::{ask_all_of, forget_strangers, origin_of};
 use poniard_store::refs::{Action, GlobalChunk, Note, Refs};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What this process knows of such handles.
 pub(crate) struct Handles {
@@ -23,19 +24,37 @@ pub(crate) struct Handles {
     border: Arc<dyn Border>,
     /// This cluster, among those that the process has had: handles of an earlier one are nothing to it.
     era: u64,
+    going: Going,
 }
 
 /// Tells the driver of handles.
 struct Told {
     tell: fn(Input),
     era: u64,
+    going: Going,
+}
+
+/// Workers that leave, or are gone. What they have made is asked for while it can be had, and handles of it that are sent on from
+/// here are those of tasks of this process.
+type Going = Arc<Mutex<BTreeSet<WorkerId>>>;
+
+fn is_going(going: &Going, worker: WorkerId) -> bool {
+    going.lock().unwrap_or_else(PoisonError::into_inner).contains(&worker)
 }
 
 static ERAS: AtomicU64 = AtomicU64::new(0);
 
 impl Border for Told {
     fn wants(&self, origin: Origin, end: Ender) {
-        (self.tell)(Input::Wants(of(origin), end));
+        (self.tell)(Input::Wants { era: self.era, of: of(origin), end });
+    }
+
+    fn cancels(&self, origin: Origin) {
+        (self.tell)(Input::CancelsThere { era: self.era, of: of(origin) });
+    }
+
+    fn is_urgent(&self, owner: WorkerId) -> bool {
+        is_going(&self.going, owner)
     }
 
     fn dropped(&self, origin: Origin) {
@@ -50,14 +69,16 @@ fn of(Origin { owner, task }: Origin) -> GlobalChunk {
 impl Handles {
     pub(crate) fn new(me: WorkerId, tell: fn(Input)) -> Handles {
         let era = ERAS.fetch_add(1, Ordering::Relaxed);
+        let going = Going::default();
         Handles {
             me,
             refs: Refs::new(me),
             kept: HashMap::new(),
             enders: HashMap::new(),
             notes: Vec::new(),
-            border: Arc::new(Told { tell, era }),
+            border: Arc::new(Told { tell, era, going: going.clone() }),
             era,
+            going,
         }
     }
 
@@ -69,7 +90,9 @@ impl Handles {
 
     fn send_one(&mut self, traveller: Arc<Traveller>, to: WorkerId) -> HandleTold {
         let (task, name) = (traveller.task().id(), traveller.task().name().to_string());
-        let (of, grant) = match origin_of(task) {
+        // Whose owner goes has the value here alone, or why there is none: whoever gets the handle asks this process.
+        let origin = origin_of(task).filter(|origin| !is_going(&self.going, origin.owner));
+        let (of, grant) = match origin {
             Some(origin) => (of(origin), self.refs.sent(of(origin), to)),
             None => {
                 self.kept.insert(task.into(), traveller);
@@ -114,7 +137,11 @@ impl Handles {
     }
 
     /// Somebody here waits for the result. Gives whether its owner is to be asked.
-    pub(crate) fn want(&mut self, of: GlobalChunk, end: Ender) -> bool {
+    pub(crate) fn want(&mut self, era: u64, of: GlobalChunk, end: Ender) -> bool {
+        if era != self.era {
+            end.end(Err(stopped()));
+            return false;
+        }
         if self.refs.is_lost(of) {
             end.end(Err(lost(of)));
             return false;
@@ -123,14 +150,25 @@ impl Handles {
         true
     }
 
-    /// The task of this process whose result another worker wants.
-    pub(crate) fn wanted(&self, of: GlobalChunk) -> Option<Arc<Traveller>> {
-        self.kept.get(&of.chunk).cloned()
+    /// Whether the owner of a task can be told that nobody wants it any more.
+    pub(crate) fn may_cancel(&self, era: u64, of: GlobalChunk) -> bool {
+        era == self.era && !self.refs.is_lost(of)
     }
 
-    /// What ends the task here of which the result has come.
-    pub(crate) fn ender(&mut self, of: GlobalChunk) -> Option<Ender> {
-        self.enders.remove(&of)
+    /// The task of this process about which another worker says something, if that has a handle of it.
+    pub(crate) fn meant(&self, by: WorkerId, of: GlobalChunk) -> Option<Arc<Traveller>> {
+        if self.refs.is_with(of, by) { self.kept.get(&of.chunk).cloned() } else { None }
+    }
+
+    /// What ends the task here of which the result has come: its owner's word, and nobody else's.
+    pub(crate) fn ender(&mut self, from: WorkerId, of: GlobalChunk) -> Option<Ender> {
+        if of.owner == from { self.enders.remove(&of) } else { None }
+    }
+
+    /// A worker leaves: what it has made, and is known here by handles, is asked for while it is there.
+    pub(crate) fn leaves(&mut self, worker: WorkerId) {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).insert(worker);
+        ask_all_of(worker);
     }
 
     /// A worker says who has handles.
@@ -142,6 +180,7 @@ impl Handles {
 
     /// A worker is gone, with its tasks and its handles.
     pub(crate) fn lose(&mut self, worker: WorkerId) {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).insert(worker);
         let mut actions = Vec::new();
         self.refs.gone(worker, &mut actions);
         self.notes.retain(|(to, _)| *to != worker);
@@ -156,7 +195,7 @@ impl Handles {
     /// What waits for a result fails: nobody is there any more.
     pub(crate) fn end(&mut self) {
         for (_, end) in self.enders.drain() {
-            end.end(Err(Cause::scheduling("cannot be had: the cluster was stopped")));
+            end.end(Err(stopped()));
         }
         self.kept.clear();
         forget_strangers();
@@ -175,6 +214,11 @@ impl Handles {
             }
         }
     }
+}
+
+/// Nobody is there to be asked.
+pub(crate) fn stopped() -> Cause {
+    Cause::scheduling("cannot be had: the cluster was stopped")
 }
 
 fn lost(of: GlobalChunk) -> Cause {
