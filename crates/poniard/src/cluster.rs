@@ -13,6 +13,7 @@ use poniard_runtime::environment::{
     self, ALONE_SHARE, AMOUNT, MEMORY_SHARE, THREADS_MAX, bytes_of, cores, default_spill_folder, variable,
 };
 use poniard_runtime::machine::{available_memory, node};
+use poniard_runtime::window;
 use poniard_runtime::workers::Meeting;
 use poniard_runtime::{MemoryConfig, MemoryUsage, Settings, Traffic};
 use std::path::PathBuf;
@@ -297,8 +298,8 @@ impl LocalCluster {
         drop(current);
         started();
         let cluster = Cluster(());
-        if is_shown {
-            poniard_runtime::workers::open_window();
+        if is_shown || workers > 0 || meeting.is_some() {
+            window::open();
         }
         if workers > 0 || meeting.is_some() {
             let joined = poniard_runtime::workers::start(settings, workers, meeting);
@@ -380,6 +381,7 @@ const WORKERS_MAX: usize = 256;
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        window::close();
         poniard_runtime::workers::end();
         // Locked from before the pool stops: nobody starts another one in between.
         let mut topology = lock();

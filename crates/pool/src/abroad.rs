@@ -7,13 +7,14 @@
 
 use crate::engine::promise::{Completion, unasked_promise};
 use crate::spawn::spawn_with;
+use crate::task::TaskRef;
 use crate::task::arg::{Dep, Value};
 use crate::task::extra::Extra;
 use crate::task::handle::Handle;
 use crate::task::parcel::product;
+use crate::task::ticket::{Ticket, ask_for};
 use crate::task::traveller::{Told, Traveller};
 use crate::task::weak::{self, WeakHandle};
-use crate::task::{FINDABLE, TaskRef};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, WorkerId};
 use std::any::Any;
@@ -39,7 +40,7 @@ pub struct Stranger {
     origin: Origin,
     name: Arc<str>,
     /// Until it is met, and goes with the handle.
-    ticket: Mutex<Option<Ticket>>,
+    ticket: Mutex<Option<Passage>>,
 }
 
 /// What is told of handles of other processes' tasks.
@@ -55,7 +56,7 @@ pub trait Border: Send + Sync {
 }
 
 /// One handle that came; its drop tells that it is gone.
-struct Ticket {
+struct Passage {
     origin: Origin,
     /// The task that stands for it here.
     task: Option<TaskId>,
@@ -134,30 +135,6 @@ fn tell<T: Data>(handle: Handle<T>, told: Told) {
     });
 }
 
-/// Asks the owner for the result of a task if that is another process, and was not asked before.
-#[inline]
-pub(crate) fn ask_for(task: &TaskRef) {
-    if task.flags() & FINDABLE != 0
-        && let Some(ticket) = ticket_of(task)
-    {
-        ticket.ask(task);
-    }
-}
-
-/// Has the owner of a task stop it if that is another process, whose word is then the end of it here; false for a task of
-/// this process.
-pub(crate) fn cancel(task: &TaskRef) -> bool {
-    let Some(ticket) = ticket_of(task).filter(|_| task.dependents.ended().is_none()) else { return false };
-    ticket.border.cancels(ticket.origin);
-    ticket.ask(task);
-    true
-}
-
-#[cold]
-fn ticket_of(task: &TaskRef) -> Option<&Ticket> {
-    task.extra()?.ticket.as_ref()?.downcast_ref::<Ticket>()
-}
-
 /// Asks for all results of a worker's tasks of which there are handles here: it goes.
 pub fn ask_all_of(owner: WorkerId) {
     let known: Vec<TaskId> = lock().iter().flat_map(|known| known.of(owner)).collect();
@@ -174,11 +151,17 @@ impl Known {
     }
 }
 
-impl Ticket {
+impl Ticket for Passage {
     fn ask(&self, task: &TaskRef) {
         if !self.is_asked.swap(true, Ordering::Relaxed) {
             self.border.wants(self.origin, (self.ender)(task.clone()));
         }
+    }
+
+    fn cancel(&self, task: &TaskRef) {
+        self.border.cancels(self.origin);
+        // How it ended is the owner's to say.
+        self.ask(task);
     }
 }
 
@@ -186,7 +169,7 @@ impl Stranger {
     /// A handle of this task that has come, and counts as one until `border` is told that it is dropped.
     pub fn new(origin: Origin, name: Arc<str>, border: Arc<dyn Border>) -> Stranger {
         let is_asked = AtomicBool::new(false);
-        let ticket = Ticket { origin, task: None, border, ender: ender_of::<()>, is_asked };
+        let ticket = Passage { origin, task: None, border, ender: ender_of::<()>, is_asked };
         Stranger { origin, name, ticket: Mutex::new(Some(ticket)) }
     }
 
@@ -238,7 +221,7 @@ fn end<T: Data>(completion: Completion<T>, told: Result<Encoded, Cause>) {
     completion.finish(decoded);
 }
 
-impl Drop for Ticket {
+impl Drop for Passage {
     fn drop(&mut self) {
         if let Some(task) = self.task
             && let Some(known) = lock().as_mut()

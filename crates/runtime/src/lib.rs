@@ -9,6 +9,7 @@
 //! * `status`, `explain`: what the workers do, and why a task waits.
 //! * `traffic`: how many bytes went to other workers.
 //! * `message`: what workers say to each other.
+//! * [`window`]: where this program answers who asks from outside what it does.
 //! * [`workers`]: processes that are started, tasks that leave and come home, guests.
 #![deny(unsafe_code)]
 
@@ -28,6 +29,11 @@ mod message;
 mod settings;
 mod status;
 mod traffic;
+#[cfg(feature = "cluster")]
+pub mod window;
+#[cfg(not(feature = "cluster"))]
+#[path = "window_absent.rs"]
+pub mod window;
 #[cfg(feature = "cluster")]
 pub mod workers;
 #[cfg(not(feature = "cluster"))]

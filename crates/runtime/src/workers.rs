@@ -25,7 +25,6 @@ mod roll;
 mod slurm;
 mod talk;
 mod trips;
-mod window;
 
 pub use asking::explain;
 pub(crate) use life::{Origin, worker_main};
@@ -41,10 +40,6 @@ use launch::Workers;
 use poniard_model::WorkerId;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
-use window::Window;
-
-/// Where this program says what it does.
-static WINDOW: Mutex<Option<Window>> = Mutex::new(None);
 
 /// The workers that this process has started.
 static WORKERS: Mutex<Option<Arc<Workers>>> = Mutex::new(None);
@@ -59,35 +54,15 @@ fn lock() -> MutexGuard<'static, Option<Arc<Workers>>> {
 /// # Errors
 /// When one cannot be started, or ends before it has joined; none is left then.
 pub fn start(settings: Settings, count: usize, meeting: Option<Meeting>) -> Result<(), LaunchError> {
-    end_at_exit_too();
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
     let workers = Workers::prepare(settings, count, meeting.filter(Meeting::is_new))?;
     *lock() = Some(workers.clone());
-    open_window();
     let joined = workers.add(count).and_then(|_| workers.wait());
     if joined.is_err() {
         end();
     }
     joined
-}
-
-/// Has this program say what it does to who asks by the command `poniard`, until it ends. It does with workers; this is for one
-/// without.
-pub fn open_window() {
-    end_at_exit_too();
-    let mut window = WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
-    if window.is_none() {
-        match Window::open() {
-            Ok(open) => *window = Some(open),
-            // It is no reason not to run.
-            Err(why) => eprintln!("`poniard status` does not find this program: {why}"),
-        }
-    }
-}
-
-/// Has them end when the process ends in order.
-fn end_at_exit_too() {
-    static AT_EXIT: Once = Once::new();
-    AT_EXIT.call_once(|| crate::code::at_exit(end_at_exit));
 }
 
 /// Starts more of them. Gives their numbers.
@@ -123,8 +98,6 @@ fn current() -> Result<Arc<Workers>, LaunchError> {
 
 /// Ends them, in order.
 pub fn end() {
-    let window = WINDOW.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drop(window);
     let workers = lock().take();
     workers.inspect(|workers| workers.end());
 }

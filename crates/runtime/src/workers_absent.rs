@@ -64,11 +64,6 @@ pub fn explain(_: TaskId) -> Option<Infallible> {
     None
 }
 
-/// Nobody can ask this program what it does.
-pub fn open_window() {
-    eprintln!("`poniard status` does not find this program: it was built without the feature `cluster`");
-}
-
 /// There are none to end.
 pub fn end() {}
 

@@ -187,8 +187,7 @@ fn a_cancel_of_another_workers_task_is_that_workers_to_carry_out() {
         // One that has not begun fails at once, and with it what depends on it.
         second.cancel();
         assert!(second.fetch().unwrap_err().is_cancelled());
-        let error = third.fetch().unwrap_err();
-        assert!(error.is_cancelled() && error.to_string().contains("on w2"), "{error}");
+        assert!(third.fetch().unwrap_err().is_cancelled());
         assert!(file.exists() && !first.is_ready());
         // One that runs sees it, and ends as it likes; here by the word of one who got the handle from this worker.
         let ended = spawn!(cancels((first.clone(),)), scope = Scope::worker(3)).fetch().unwrap();
@@ -215,7 +214,8 @@ fn a_result_behind_a_handle_is_asked_for_when_somebody_needs_it() {
         let cluster = cluster(1);
         let sent = || {
             let status = cluster.status();
-            status.workers.iter().find(|other| other.worker == WorkerId(2)).unwrap().traffic.copied_bytes
+            let traffic = status.workers.iter().find(|other| other.worker == WorkerId(2)).unwrap().traffic;
+            traffic.copied_bytes + traffic.lent_bytes
         };
         let tasks = spawn!(made(4), scope = Scope::worker(2)).fetch().unwrap();
         assert!(sent() < BYTES as u64 / 2, "{} bytes came that nobody asked for", sent());

@@ -231,7 +231,9 @@ fn a_handle_of_a_removed_worker_that_is_sent_on_is_read_where_its_value_is() {
             fn fails() -> u64 {
                 panic!("of its own")
             }
-            (spawn!((|| vec![5_u64; 20_000])()), spawn!(fails()))
+            // Else others may run them, and the error names those.
+            let here = || Scope::worker(my_id());
+            (spawn!((|| vec![5_u64; 20_000])(), scope = here()), spawn!(fails(), scope = here()))
         }
         type Both = (DTask<Vec<u64>>, DTask<u64>);
         fn sum((task, failed): Both) -> (u64, String, Both) {

@@ -26,7 +26,6 @@ pub(crate) mod turns;
 pub(crate) mod wait;
 pub(crate) mod worker;
 
-use crate::abroad;
 use crate::board::{Assignment, Board};
 use crate::crew::{Berth, Crew, Orders, THREADS_MAX};
 use crate::deque::{Deque, Stolen};
@@ -37,7 +36,7 @@ use crate::me::me;
 use crate::panics;
 use crate::seats::Seats;
 use crate::task::extra::Extra;
-use crate::task::{CANCELLED, DETACHED, FINDABLE, HALTED, PLACED, TaskRef};
+use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, TaskRef, ticket};
 use crate::timer;
 use context::Context;
 use poniard_model::{Cause, ProcessorId};
@@ -212,7 +211,7 @@ pub(crate) fn inject(task: TaskRef) {
 
 /// Asks a task to stop.
 pub(crate) fn cancel(task: &TaskRef) {
-    if task.flags() & FINDABLE != 0 && abroad::cancel(task) {
+    if ticket::cancel(task) {
         return;
     }
     cancel_because(task, || Cause::cancelled("before it started"), CANCELLED);

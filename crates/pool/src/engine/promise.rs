@@ -9,9 +9,9 @@ use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::kept;
 use crate::task::opened::Opened;
+use crate::task::ticket::Ticket;
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, Identity, TIMED_OUT, TaskRef};
 use poniard_model::{Cause, Data, Site, TaskError, TaskId};
-use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -117,7 +117,7 @@ pub fn promise<R: Data>(site: &'static Site) -> (Handle<R>, Completion<R>) {
 pub(crate) fn unasked_promise<R: Data>(
     site: &'static Site,
     mut extra: Extra,
-    ticket: impl FnOnce(TaskId) -> Arc<dyn Any + Send + Sync>,
+    ticket: impl FnOnce(TaskId) -> Arc<dyn Ticket>,
 ) -> Handle<R> {
     let identity = context::get().new_identity();
     extra.ticket = Some(ticket(identity.id));

@@ -11,8 +11,8 @@
 use super::circles::{Circular, Hanging};
 use super::context::{self, Context};
 use super::{Engine, admission, circles, get, queue, turns};
-use crate::abroad::ask_for;
 use crate::crew::THREADS_MAX;
+use crate::task::ticket::ask_for;
 use crate::task::watch::Parked;
 use crate::task::{Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};

@@ -1,7 +1,7 @@
 //! Handles: what a user holds of a task.
 
 use super::TaskRef;
-use crate::abroad::ask_for;
+use super::ticket::ask_for;
 use crate::edge::Ended;
 use poniard_model::{Scope, Site, TaskError, TaskId};
 use std::any::Any;

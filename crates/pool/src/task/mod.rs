@@ -19,6 +19,7 @@ pub(crate) mod kept;
 mod lineage;
 pub(crate) mod opened;
 pub(crate) mod parcel;
+pub(crate) mod ticket;
 pub(crate) mod told;
 pub(crate) mod traveller;
 pub(crate) mod watch;

@@ -2,8 +2,8 @@
 
 use super::access::TaskTurns;
 use super::arg::TaskWaiter;
+use super::ticket::ask_for;
 use super::{Header, TaskRef};
-use crate::abroad::ask_for;
 use crate::edge::{Edge, Waiter};
 use crate::turns::Usage;
 use std::cell::UnsafeCell;

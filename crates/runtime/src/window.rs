@@ -8,6 +8,7 @@ use crate::explain::{described, explain_number};
 use crate::status::json::{self, object, string};
 use crate::status::table::table;
 use crate::status::{WorkerStatus, grace};
+use crate::{code, workers};
 use poniard_fabric::entropy::entropy;
 use poniard_model::{TaskId, WorkerId};
 use poniard_store::{own_user, peer_user};
@@ -16,8 +17,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,9 +35,40 @@ const OVERDUE_MAX: usize = 16;
 
 /// An open window. Dropped, it is closed.
 #[derive(Debug)]
-pub(super) struct Window {
+struct Window {
     path: PathBuf,
     is_closed: Arc<AtomicBool>,
+}
+
+/// That of this program.
+static WINDOW: Mutex<Option<Window>> = Mutex::new(None);
+
+fn lock() -> MutexGuard<'static, Option<Window>> {
+    WINDOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has this program say what it does to who asks by the command `poniard`, until it is closed or the process ends in order.
+pub fn open() {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| code::at_exit(close_at_exit));
+    let mut window = lock();
+    if window.is_none() {
+        match Window::open() {
+            Ok(open) => *window = Some(open),
+            // It is no reason not to run.
+            Err(why) => eprintln!("`poniard status` does not find this program: {why}"),
+        }
+    }
+}
+
+/// Says nothing more.
+pub fn close() {
+    let window = lock().take();
+    drop(window);
+}
+
+extern "C" fn close_at_exit() {
+    close();
 }
 
 /// Where the programs of this user are asked: each has a socket there, whose name begins with its process number.
@@ -53,7 +85,7 @@ impl Window {
     ///
     /// # Errors
     /// When there is no place for it that is this user's alone.
-    pub(super) fn open() -> Result<Window, String> {
+    fn open() -> Result<Window, String> {
         let folder = folder();
         let mut opened = Window::open_in(&folder);
         // The last program of before takes the folder with it.
@@ -219,7 +251,7 @@ fn answer(line: &str) -> Result<String, String> {
 /// The workers, and those that are gone.
 fn looked_at() -> (Vec<WorkerStatus>, Vec<(WorkerId, String)>) {
     let gone = directory::lock().as_ref().map(|topology| topology.gone.clone()).unwrap_or_default();
-    ([vec![WorkerStatus::here()], super::status()].concat(), gone)
+    ([vec![WorkerStatus::here()], workers::status()].concat(), gone)
 }
 
 /// Tasks of this process that were cancelled and do not return.
