@@ -2,13 +2,12 @@
 //! their next attempt. A halt finds them here.
 
 use crate::task::TaskRef;
-use poniard_model::TaskId;
-use std::collections::BTreeMap;
+use poniard_model::{Numbered, TaskId};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-static OUTSIDE: Mutex<BTreeMap<TaskId, TaskRef>> = Mutex::new(BTreeMap::new());
+static OUTSIDE: Mutex<Numbered<TaskId, TaskRef>> = Mutex::new(Numbered::new());
 
-fn lock() -> MutexGuard<'static, BTreeMap<TaskId, TaskRef>> {
+fn lock() -> MutexGuard<'static, Numbered<TaskId, TaskRef>> {
     OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -36,11 +35,13 @@ pub(crate) fn find(task: TaskId) -> Option<TaskRef> {
 }
 
 /// Looks at all that are shown: none of them ends well or is queued meanwhile.
-pub(crate) fn with_all<R>(look: impl FnOnce(&BTreeMap<TaskId, TaskRef>) -> R) -> R {
+pub(crate) fn with_all<R>(look: impl FnOnce(&Numbered<TaskId, TaskRef>) -> R) -> R {
     look(&lock())
 }
 
 /// Takes those that a halt has ended, to make them fail.
 pub(crate) fn past() -> Vec<TaskRef> {
-    lock().extract_if(.., |_, task| task.is_halted()).map(|(_, task)| task).collect()
+    let mut outside = lock();
+    let halted: Vec<TaskId> = outside.iter().filter(|(_, task)| task.is_halted()).map(|(id, _)| id).collect();
+    halted.iter().filter_map(|id| outside.remove(id)).collect()
 }

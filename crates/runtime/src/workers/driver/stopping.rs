@@ -13,10 +13,10 @@ impl Core {
             return None;
         }
         let key = (owner, task);
-        if let Some((sending, _)) = self.watched.remove(&key) {
+        if let Some((sending, _)) = self.watched.remove(key) {
             return Some(Event::Stopped { owner, sending });
         }
-        let (sending, guest) = self.guests.remove(&key)?;
+        let (sending, guest) = self.guests.remove(key)?;
         // One that could not begin has ended, and that is about to be told.
         let Some(guest) = guest else { return Some(Event::Stopped { owner, sending }) };
         // Its end, which may come at once, finds it here.

@@ -1,6 +1,7 @@
 //! What a worker may say, and what it may not: row N7 of the specification, each kind of message.
 
 use super::*;
+use crate::workers::post::Post;
 use poniard_model::{ChunkId, Worker};
 use poniard_sched::{Message as Said, Report};
 use poniard_store::refs::{Grant, Note};
@@ -30,8 +31,9 @@ const EXITS: Exits = Exits {
 struct Sent(Mutex<Vec<(WorkerId, Message)>>);
 
 impl Post for Sent {
-    fn send(&self, to: WorkerId, message: Message) {
-        self.0.lock().unwrap().push((to, message));
+    fn deliver(&self, to: WorkerId, letter: Vec<u8>) {
+        let messages = Message::read_all(&letter).map(|message| (to, message.expect("it is a message")));
+        self.0.lock().unwrap().extend(messages);
     }
 }
 
@@ -50,6 +52,7 @@ fn core(me: u32, others: &[u32]) -> (Core, Arc<Sent>) {
         core.on(Input::Joined(peer.worker, SameBuild::of_joined(peer)));
         core.on(Input::Heard(peer.worker, Message::Hello(member(*other))));
     }
+    core.post.deliver();
     sent.0.lock().unwrap().clear();
     DONE.with_borrow_mut(Vec::clear);
     (core, sent)
@@ -129,6 +132,7 @@ fn n07_what_is_not_a_workers_to_say_has_no_effect() {
         kinds.insert(kind(&message));
         let told = format!("{message:?}");
         core.on(Input::Heard(WorkerId(3), message));
+        core.post.deliver();
         let said: Vec<_> = std::mem::take(&mut *sent.0.lock().unwrap());
         assert!(said.is_empty(), "{told} makes this one say {said:?}");
         DONE.with_borrow(|done| assert!(done.is_empty(), "{told} makes this one do {done:?}"));
@@ -149,6 +153,7 @@ fn n07_what_is_not_a_workers_to_say_has_no_effect() {
         kinds.insert(kind(&question));
         let told = format!("{question:?}");
         core.on(Input::Heard(WorkerId(3), question));
+        core.post.deliver();
         let said: Vec<_> = std::mem::take(&mut *sent.0.lock().unwrap());
         let told_to: Vec<_> = said.iter().map(|(to, message)| (*to, kind(message))).collect();
         assert_eq!(told_to, [(WorkerId(3), answer)], "{told}");
