@@ -1,4 +1,4 @@
-//! The command `poniard`: starts a program as a cluster, here and on other servers.
+//! The command `poniard`: starts a program as a cluster, here and on other servers, and asks one that runs what it does.
 //!
 //! It says to the program's library by the environment what was asked for, and then becomes the program: signals, exit status,
 //! standard streams and process number are the program's own. There is no process of Poniard beside those that work.
@@ -6,15 +6,17 @@
 //! * `words`: what was asked for, read from the command line.
 //! * `hosts`: the file that lists servers.
 //! * `order`: that as the environment of a program.
+//! * `look`: programs that run, and what they say of themselves.
 #![forbid(unsafe_code)]
 
 mod hosts;
+mod look;
 mod order;
 mod words;
 
 use crate::order::Program;
 use crate::words::Request;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
             print!("{text}");
             return ExitCode::SUCCESS;
         }
+        Ok(Request::Look(question)) => return answer(look::look(&question)),
         Ok(Request::Run(program)) => program,
         Err(why) => {
             eprintln!("poniard: {why}");
@@ -37,6 +40,21 @@ fn main() -> ExitCode {
         }
     };
     become_program(&program)
+}
+
+/// Prints what was found out, or why nothing was.
+fn answer(said: Result<String, (String, u8)>) -> ExitCode {
+    match said {
+        Ok(text) => {
+            // Whoever reads it may have enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err((why, status)) => {
+            eprintln!("poniard: {}", why.trim_end());
+            ExitCode::from(status)
+        }
+    }
 }
 
 /// Does not return when it succeeds.

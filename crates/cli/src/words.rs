@@ -1,6 +1,7 @@
 //! What was asked for, read from the command line.
 
 use crate::hosts;
+use crate::look::{Look, Question};
 use crate::order::{First, Other, Program, Size};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 const WORKERS_MAX: usize = 4096;
 
 pub(crate) const HELP: &str = "\
-Starts a program that uses Poniard as a cluster.
+Starts a program that uses Poniard as a cluster, and asks one that runs what it does.
 
   poniard run [-n N] [OPTIONS] -- PROGRAM [ARGUMENTS]
       The program with N workers in all, itself among them: it is worker 1, and the
@@ -21,6 +22,10 @@ Starts a program that uses Poniard as a cluster.
       tasks, so it is the scheduler too. FILE says how to join; nobody else may read it.
   poniard worker start --connect FILE [OPTIONS] -- PROGRAM
       A worker of that cluster on this server, by the same executable.
+  poniard status [--pid N] [--output json]
+      What a program that runs here does, worker by worker; which ones there are, if several.
+  poniard task explain ID [--pid N] [--output json]
+      Why a task of its worker 1 waits. ID is its number, as in `t42` of an error.
 
 Options of run and scheduler start
   -n N              workers in all that are started, here or on the hosts        (1, or 1 more than hosts)
@@ -45,6 +50,7 @@ Options of all three
 pub(crate) enum Request {
     /// To print this.
     Tell(String),
+    Look(Look),
     Run(Program),
 }
 
@@ -57,7 +63,7 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut command = Vec::new();
     while let Some(word) = words.next_if(|word| !word.to_string_lossy().starts_with('-')) {
         command.push(word.to_string_lossy().into_owned());
-        let is_whole = command[0] == "run" || command.len() == 2;
+        let is_whole = matches!(command[0].as_str(), "run" | "status") || command.len() == 2;
         if is_whole {
             break;
         }
@@ -68,11 +74,13 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
         ["run"] => first(parser, "run"),
         ["scheduler", "start"] => first(parser, "scheduler start"),
         ["worker", "start"] => other(parser),
+        ["status"] => status(parser),
+        ["task", "explain"] => explain(parser),
         [] => no_command(parser),
         _ => {
             let said = command.join(" ");
             Err(format!(
-                "unknown command `{said}`; there are run, scheduler start, and worker start; try --help"
+                "unknown command `{said}`; there are run, scheduler start, worker start, status, and task explain; try --help"
             ))
         }
     }
@@ -84,6 +92,48 @@ fn no_command(mut parser: Parser) -> Result<Request, String> {
         Some("--version" | "-V") => Ok(Request::Tell(format!("poniard {}\n", env!("CARGO_PKG_VERSION")))),
         Some(option) => Err(unknown(option)),
     }
+}
+
+fn status(parser: Parser) -> Result<Request, String> {
+    let (look, values) = question(parser)?;
+    match values.as_slice() {
+        _ if look.is_none() => Ok(Request::Tell(HELP.to_owned())),
+        [] => Ok(Request::Look(look.expect("just seen"))),
+        [value, ..] => Err(format!("`status` takes options only, and not `{value}`; try --help")),
+    }
+}
+
+fn explain(parser: Parser) -> Result<Request, String> {
+    let (look, values) = question(parser)?;
+    let Some(look) = look else { return Ok(Request::Tell(HELP.to_owned())) };
+    let [task] = values.as_slice() else {
+        return Err("`task explain` takes the number of one task, such as t42; try --help".to_owned());
+    };
+    let number = task.strip_prefix('t').unwrap_or(task).parse();
+    let number = number.map_err(|_| format!("`task explain {task}`: a task is a number, such as t42"))?;
+    Ok(Request::Look(Look { question: Question::Explain(number), ..look }))
+}
+
+/// The options of whoever asks, and the other words; no question when help is wanted.
+fn question(mut parser: Parser) -> Result<(Option<Look>, Vec<String>), String> {
+    let mut look = Look { question: Question::Status, pid: None, is_json: false };
+    let mut values = Vec::new();
+    while let Some(word) = next(&mut parser)? {
+        match word {
+            Word::Value(value) => values.push(value.to_string_lossy().into_owned()),
+            Word::Option(option) => match option.as_str() {
+                "--pid" => look.pid = Some(number(&mut parser, "--pid", 1, i32::MAX as usize)? as u32),
+                "--output" => match text(&mut parser, "--output")?.as_str() {
+                    "json" => look.is_json = true,
+                    "text" => look.is_json = false,
+                    other => return Err(format!("`--output {other}`: it is text or json")),
+                },
+                "--help" | "-h" => return Ok((None, values)),
+                option => return Err(unknown(option)),
+            },
+        }
+    }
+    Ok((Some(look), values))
 }
 
 /// A word of the command line.
@@ -266,7 +316,7 @@ mod tests {
         for (line, message) in [
             (
                 "start",
-                "unknown command `start`; there are run, scheduler start, and worker start; try --help",
+                "unknown command `start`; there are run, scheduler start, worker start, status, and task explain; try --help",
             ),
             ("run -n 0 ./app", "`-n 0`: it takes a number from 1 to 4096"),
             ("run -n", "`-n` needs a value; try --help"),
@@ -287,6 +337,27 @@ mod tests {
         }
         let error = said("run --hostfile /nowhere/hosts ./app").unwrap_err();
         assert!(error.starts_with("cannot read the hosts in /nowhere/hosts: No such file"), "{error}");
+    }
+
+    #[test]
+    fn questions_name_a_task_and_a_program() {
+        let look = |line: &str| match said(line) {
+            Ok(Request::Look(look)) => look,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(look("status"), Look { question: Question::Status, pid: None, is_json: false });
+        let asked = Look { question: Question::Explain(42), pid: Some(7), is_json: true };
+        assert_eq!(look("task explain t42 --pid 7 --output json"), asked);
+        assert_eq!(look("task explain --output text 42").question, Question::Explain(42));
+        for (line, message) in [
+            ("status 7", "`status` takes options only, and not `7`; try --help"),
+            ("status --pid x", "`--pid x`: it takes a number from 1 to 2147483647"),
+            ("status --output xml", "`--output xml`: it is text or json"),
+            ("task explain", "`task explain` takes the number of one task, such as t42; try --help"),
+            ("task explain main", "`task explain main`: a task is a number, such as t42"),
+        ] {
+            assert_eq!(said(line).unwrap_err(), message);
+        }
     }
 
     #[test]

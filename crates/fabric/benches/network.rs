@@ -66,7 +66,7 @@ impl Sink for Answers {
 
 fn config(me: Peer) -> NetworkConfig {
     let identity = Identity { build: Build([1; 32]), token: Token::new([2; 32]) };
-    NetworkConfig { me, identity, timing: Timing::DEFAULT }
+    NetworkConfig { me, identity, timing: Timing::DEFAULT, is_one_life: false }
 }
 
 fn answering(engine: Arc<dyn Engine>) -> Arc<Answers> {

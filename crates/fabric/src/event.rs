@@ -123,4 +123,6 @@ pub struct Counts {
     pub unproved: u64,
     /// Its sender is a life that is over.
     pub stale: u64,
+    /// Its sender came under the number of another.
+    pub claims: u64,
 }

@@ -45,6 +45,8 @@ pub struct NetworkConfig {
     pub identity: Identity,
     /// How long things may take.
     pub timing: Timing,
+    /// Whether no number has a second life: who comes under one that another has, or had, is not answered.
+    pub is_one_life: bool,
 }
 
 /// This process among the others. Dropping it tells them that it leaves.
@@ -87,6 +89,7 @@ impl Network {
     ) -> Result<Network, EngineError> {
         let entropy = entropy().map_err(|cause| EngineError::because("cannot read /dev/urandom", cause))?;
         let node = Node::new(config.me, config.identity, config.timing, entropy);
+        let node = if config.is_one_life { node.with_one_life_each() } else { node };
         let core = Core {
             node,
             frames: Vec::new(),

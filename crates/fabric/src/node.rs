@@ -53,6 +53,8 @@ pub struct Node {
     timers: BTreeSet<(Duration, Peer)>,
     /// When this process did anything last.
     ran_at: Duration,
+    /// Whether a number is given once: who comes with one that another life has, or had, is nobody.
+    is_one_life: bool,
     counts: Counts,
 }
 
@@ -108,8 +110,16 @@ impl Node {
             fences: BTreeMap::new(),
             timers: BTreeSet::new(),
             ran_at: Duration::ZERO,
+            is_one_life: false,
             counts: Counts::default(),
         }
+    }
+
+    /// The same where numbers are given once: a worker that is gone is replaced under another one, and who claims the number of one
+    /// that was here is not answered.
+    #[must_use]
+    pub fn with_one_life_each(self) -> Node {
+        Node { is_one_life: true, ..self }
     }
 
     /// Who this is.
@@ -396,6 +406,10 @@ impl Node {
     /// The contact with a peer, who is greeted if it is new.
     fn meet(&mut self, now: Duration, peer: Peer, out: &mut Out) -> Option<&mut Contact> {
         if !self.contacts.contains_key(&peer) {
+            if self.is_claim(peer) {
+                self.counts.claims += 1;
+                return None;
+            }
             if peer == self.me || self.contacts.len() - self.joined.len() >= JOINING_MAX {
                 self.counts.unproved += 1;
                 return None;
@@ -424,6 +438,14 @@ impl Node {
         self.joined.insert(peer.worker, peer);
         out.events.push(Event::Joined { peer });
         self.arm(peer);
+    }
+
+    /// Whether somebody else has, or had, the number under which this one comes.
+    fn is_claim(&self, peer: Peer) -> bool {
+        let is_other = |life: &Peer| *life != peer;
+        let has_joined = self.joined.get(&peer.worker).is_some_and(is_other);
+        let is_mine = self.me.worker == peer.worker && is_other(&self.me);
+        self.is_one_life && (has_joined || is_mine || self.fences.contains_key(&peer.worker))
     }
 
     fn refuse(&mut self, peer: Peer, why: HandshakeError, out: &mut Out) {

@@ -13,6 +13,7 @@ use poniard_runtime::environment::{
     self, ALONE_SHARE, AMOUNT, MEMORY_SHARE, THREADS_MAX, bytes_of, cores, default_spill_folder, variable,
 };
 use poniard_runtime::machine::{available_memory, node};
+use poniard_runtime::window;
 use poniard_runtime::workers::Meeting;
 use poniard_runtime::{MemoryConfig, MemoryUsage, Settings, Traffic};
 use std::path::PathBuf;
@@ -49,8 +50,11 @@ pub struct LocalCluster {
     checkpoints: Option<PathBuf>,
     labels: Vec<String>,
     no_worker_timeout: Duration,
+    cancel_grace: Duration,
     worker_timeout: Result<Duration, String>,
     respawn: u32,
+    /// Whether the command `poniard status` finds it, whatever it is.
+    is_shown: bool,
     /// Where workers of other servers come in.
     meeting: Result<Option<Meeting>, String>,
 }
@@ -71,8 +75,10 @@ impl Cluster {
             checkpoints: None,
             labels: Vec::new(),
             no_worker_timeout: NO_WORKER_TIMEOUT,
+            cancel_grace: CANCEL_GRACE,
             worker_timeout: Ok(environment::WORKER_TIMEOUT),
             respawn: 0,
+            is_shown: false,
             meeting: Ok(None),
         }
     }
@@ -83,7 +89,8 @@ impl Cluster {
     /// more processes, none unless set. `PONIARD_LABELS`: words for
     /// [`Scope::label`](crate::Scope::label), with commas between. `PONIARD_MEMORY`, `PONIARD_SPILL_DIR` (with colons between
     /// several) and `PONIARD_SPILL_LIMIT`: as [`LocalCluster::memory`], [`LocalCluster::spill_dir`] and
-    /// [`LocalCluster::spill_limit`]. `PONIARD_WORKER_TIMEOUT`: seconds, as [`LocalCluster::worker_timeout`].
+    /// [`LocalCluster::spill_limit`]. `PONIARD_WORKER_TIMEOUT`: seconds, as [`LocalCluster::worker_timeout`]. `PONIARD_STATUS=1`:
+    /// [`LocalCluster::shown`].
     ///
     /// What the command `poniard run` asks for comes by the environment too: `PONIARD_LISTEN` (where workers of other servers
     /// come in), `PONIARD_CONNECTION` (the file by which they find it), `PONIARD_JOINERS` (how many of them are waited for),
@@ -105,6 +112,7 @@ impl Cluster {
                 )
             });
         }
+        cluster.is_shown = variable("PONIARD_STATUS").is_some_and(|text| text == "1");
         cluster.labels = environment::labels();
         cluster.memory = environment::memory().map(Memory);
         cluster.spill_limit = environment::spill_limit().map(Memory);
@@ -182,6 +190,27 @@ impl LocalCluster {
         self
     }
 
+    /// How long a task that was cancelled, or whose time is over, may keep a processor of another worker: 5 s unless set. One that does
+    /// not return by then ([`cancelled`](crate::cancelled) tells a function) cannot be stopped otherwise, so its worker is ended and
+    /// another one started in its place, with a number of its own. What else that worker had runs elsewhere, and is not blamed; what
+    /// lived there and nowhere else is lost. One that waits in the middle, or needs no processor, is left alone, and so is this process:
+    /// there the processor is counted as lost in [`Cluster::status`]. [`Duration::MAX`] is for ever.
+    ///
+    /// A worker that joined by itself ends, and is not replaced.
+    #[must_use]
+    pub fn cancel_grace(mut self, grace: Duration) -> LocalCluster {
+        self.cancel_grace = grace;
+        self
+    }
+
+    /// Has the commands `poniard status` and `poniard task explain` find this program, which they do anyway when it has workers: it
+    /// answers at a Unix socket that is this user's alone.
+    #[must_use]
+    pub fn shown(mut self) -> LocalCluster {
+        self.is_shown = true;
+        self
+    }
+
     /// Starts another worker for each one that is lost, with a number of its own: at most so many in a minute; none unless set.
     /// When more are lost, or three in a row end before they have joined, no more are started; that is told once on the
     /// standard error, and in the errors of tasks that find no worker.
@@ -251,7 +280,7 @@ impl LocalCluster {
 
     /// Starts it; or tells in a line why not.
     fn begin(mut self) -> Result<Cluster, String> {
-        let checkpoints = self.checkpoints.take();
+        let (checkpoints, is_shown) = (self.checkpoints.take(), self.is_shown);
         let Settled { config, memory, topology, workers, settings, meeting } =
             self.settle().map_err(|why| format!("cannot start the runtime: {why}"))?;
         let mut current = lock();
@@ -264,10 +293,14 @@ impl LocalCluster {
             set_folder(folder);
         }
         *current = Some(Arc::new(topology));
+        poniard_runtime::set_grace(settings.cancel_grace);
         poniard_pool::set_default(start_again);
         drop(current);
         started();
         let cluster = Cluster(());
+        if is_shown || workers > 0 || meeting.is_some() {
+            window::open();
+        }
         if workers > 0 || meeting.is_some() {
             let joined = poniard_runtime::workers::start(settings, workers, meeting);
             joined.map_err(|why| match workers {
@@ -314,6 +347,7 @@ impl LocalCluster {
             spill_folders: spill_folders.clone(),
             spill_limit,
             no_worker_timeout: self.no_worker_timeout,
+            cancel_grace: self.cancel_grace,
             worker_timeout,
             respawn: self.respawn,
         };
@@ -338,6 +372,8 @@ struct Settled {
 
 /// How long a task waits for a worker when all that fit it are gone, unless told otherwise.
 const NO_WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a task that was cancelled may keep a processor of another worker, unless told otherwise.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// Less than that a busy machine takes to let a process run.
 const WORKER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// Processes on one machine.
@@ -345,6 +381,7 @@ const WORKERS_MAX: usize = 256;
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        window::close();
         poniard_runtime::workers::end();
         // Locked from before the pool stops: nobody starts another one in between.
         let mut topology = lock();

@@ -2,7 +2,7 @@
 
 use crate::passenger;
 use poniard_model::{Data, Site, TaskError, TaskId};
-use poniard_pool::{AnyHandle, Handle, Shared, Standing};
+use poniard_pool::{AnyHandle, Handle, Shared};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
@@ -61,7 +61,7 @@ impl<T: Data> DTask<T> {
     /// Whether the task has ended, well or not. Never blocks.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.0.is_ended()
+        self.0.is_ready()
     }
 
     /// Asks the task to stop. One that does not run yet fails at once, and so do all that depend on it; one that runs
@@ -110,7 +110,7 @@ impl AnyTask {
 
     /// Whether the task has ended, well or not. Never blocks.
     pub fn is_ready(&self) -> bool {
-        self.0.is_ended()
+        self.0.is_ready()
     }
 
     /// As [`DTask::cancel`].
@@ -142,25 +142,7 @@ impl AnyTask {
     /// assert!(task.explain().ends_with("has ended well"), "{}", task.explain());
     /// ```
     pub fn explain(&self) -> String {
-        let me = poniard_pool::me();
-        let why = match self.0.standing() {
-            Standing::Done => "has ended well".to_owned(),
-            Standing::Failed => return self.0.error().map_or_else(String::new, ToString::to_string),
-            Standing::Held => "is held back by a region, or nobody has asked for it yet".to_owned(),
-            Standing::Waits { inputs: 1 } => "waits for one task, or turn, that has not ended".to_owned(),
-            Standing::Waits { inputs } => format!("waits for {inputs} tasks, or turns, that have not ended"),
-            Standing::Ready => format!("is ready, and waits for a processor of {me}"),
-            Standing::Runs { on: Some(processor) } => format!("runs on {processor}"),
-            Standing::Runs { on: None } => {
-                format!("runs on {me}, and waits in the middle or needs no processor")
-            }
-            Standing::Away => {
-                let why = poniard_runtime::workers::explain(self.id());
-                why.map_or_else(|| "is with another worker".to_owned(), |why| why.to_string())
-            }
-            _ => "has begun, and waits for memory, a future, or its next attempt".to_owned(),
-        };
-        format!("{} {why}", self.described())
+        poniard_runtime::explain(&self.0)
     }
 
     /// The function and the place of the spawn.

@@ -1,13 +1,15 @@
 //! Handles that cross to other processes, inside the values that hold them.
 //!
 //! There such a handle is one of a task that nothing runs there: it ends when the owner of the real one has told how that ended.
-//! A handle of the same task that comes again is the same handle, as long as there is one. Data cross in the same way: what stands
-//! for them there is `task/foreign`.
+//! The owner is asked when somebody here needs that, for the first time: a fetch, a look, a task that reads it. A cancel is the
+//! owner's to carry out, and how it ended is asked for then. A handle of the same task that comes again is the same handle, as long
+//! as there is one. Data cross in the same way: what stands for them there is `task/foreign`.
 
 use crate::border::{Border, Ender, Origin};
 use crate::engine::context;
-use crate::engine::promise::{Completion, promise_with};
+use crate::engine::promise::{Completion, unasked_promise};
 use crate::spawn::spawn_with;
+use crate::task::TaskRef;
 use crate::task::arg::{Dep, Value};
 use crate::task::datum::Datum;
 use crate::task::extra::Extra;
@@ -15,13 +17,15 @@ use crate::task::foreign;
 use crate::task::handle::Handle;
 use crate::task::parcel::product;
 use crate::task::passage::DatumTraveller;
+use crate::task::ticket::{Ticket, ask_for};
 use crate::task::traveller::{Told, Traveller};
-use crate::task::weak::WeakHandle;
+use crate::task::weak::{self, WeakHandle};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A handle that has come from another process: whoever reads it knows its type.
@@ -29,15 +33,19 @@ pub struct Stranger {
     origin: Origin,
     name: Arc<str>,
     /// Until it is met, and goes with the handle.
-    ticket: Mutex<Option<Ticket>>,
+    ticket: Mutex<Option<Passage>>,
 }
 
 /// One handle that came; its drop tells that it is gone.
-struct Ticket {
+struct Passage {
     origin: Origin,
     /// The task that stands for it here.
     task: Option<TaskId>,
     border: Arc<dyn Border>,
+    /// What ends that task, by the type of its result.
+    ender: fn(TaskRef) -> Ender,
+    /// Whether its owner was asked how it ends.
+    is_asked: AtomicBool,
 }
 
 /// The handles of other processes' tasks that are here.
@@ -116,10 +124,42 @@ fn tell<T: Data>(handle: Handle<T>, told: Told) {
     });
 }
 
+/// Asks for all results of a worker's tasks of which there are handles here: it goes.
+pub fn ask_all_of(owner: WorkerId) {
+    let known: Vec<TaskId> = lock().iter().flat_map(|known| known.of(owner)).collect();
+    for task in known.into_iter().filter_map(weak::find) {
+        ask_for(&task);
+    }
+}
+
+impl Known {
+    /// The tasks here that stand for those of a worker.
+    fn of(&self, owner: WorkerId) -> impl Iterator<Item = TaskId> {
+        let is_its = move |(origin, _): &(&Origin, _)| origin.owner == owner;
+        self.handles.iter().filter(is_its).map(|(_, (task, _))| *task)
+    }
+}
+
+impl Ticket for Passage {
+    fn ask(&self, task: &TaskRef) {
+        if !self.is_asked.swap(true, Ordering::Relaxed) {
+            self.border.wants(self.origin, (self.ender)(task.clone()));
+        }
+    }
+
+    fn cancel(&self, task: &TaskRef) {
+        self.border.cancels(self.origin);
+        // How it ended is the owner's to say.
+        self.ask(task);
+    }
+}
+
 impl Stranger {
     /// A handle of this task that has come, and counts as one until `border` is told that it is dropped.
     pub fn new(origin: Origin, name: Arc<str>, border: Arc<dyn Border>) -> Stranger {
-        Stranger { origin, name, ticket: Mutex::new(Some(Ticket { origin, task: None, border })) }
+        let is_asked = AtomicBool::new(false);
+        let ticket = Passage { origin, task: None, border, ender: ender_of::<()>, is_asked };
+        Stranger { origin, name, ticket: Mutex::new(Some(ticket)) }
     }
 
     /// The handle of a task whose result is a `T`; the same as before if there is one. `None` when it is of another type.
@@ -137,16 +177,25 @@ impl Stranger {
         let border = ticket.border.clone();
         let mut extra = Extra::default();
         extra.name = Some(self.name.clone());
-        let (handle, completion) = promise_with::<T>(&SITE, extra, |task| {
-            ticket.task = Some(task);
+        let handle = unasked_promise::<T>(&SITE, extra, |task| {
+            (ticket.task, ticket.ender) = (Some(task), ender_of::<T>);
             Arc::new(ticket)
         });
         known.origins.insert(handle.id(), self.origin);
         known.handles.insert(self.origin, (handle.id(), Box::new(handle.downgrade())));
         drop(locked);
-        border.wants(self.origin, Ender::new(move |told| end(completion, told)));
+        // After it is known: who says that the worker goes asks for all that are.
+        if border.is_urgent(self.origin.owner) {
+            ask_for(handle.task());
+        }
         Some(handle)
     }
+}
+
+/// What ends a task here that stands for one of another process.
+fn ender_of<T: Data>(task: TaskRef) -> Ender {
+    let completion = Completion::<T>::of(task);
+    Ender::new(move |told| end(completion, told))
 }
 
 fn end<T: Data>(completion: Completion<T>, told: Result<Encoded, Cause>) {
@@ -161,7 +210,7 @@ fn end<T: Data>(completion: Completion<T>, told: Result<Encoded, Cause>) {
     completion.finish(decoded);
 }
 
-impl Drop for Ticket {
+impl Drop for Passage {
     fn drop(&mut self) {
         if let Some(task) = self.task
             && let Some(known) = lock().as_mut()

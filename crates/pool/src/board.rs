@@ -13,6 +13,7 @@ use crate::ready::{Entry, Ready};
 use crate::sync::Padded;
 use crate::task::TaskRef;
 use crate::task::extra::{Demand, WHOLE};
+use poniard_model::TaskId;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -266,6 +267,13 @@ impl Board {
     /// Takes all ready tasks off, to make them fail; gives the processors that one of them had gathered too.
     pub(crate) fn drain(&self) -> (Vec<TaskRef>, Vec<u32>) {
         self.with(Plan::drain)
+    }
+
+    /// The task of this number, if it waits here.
+    pub(crate) fn find(&self, id: TaskId) -> Option<TaskRef> {
+        let plan = self.lock();
+        let gathering = plan.gathering.iter().map(|(entry, _)| &entry.task);
+        plan.ready.tasks().chain(gathering).find(|task| task.id() == id).cloned()
     }
 
     /// How many ready tasks there are.

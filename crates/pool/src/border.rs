@@ -18,10 +18,14 @@ pub struct Ender(Box<dyn FnOnce(Result<Encoded, Cause>) + Send>);
 
 /// What is told of handles of other processes' tasks and data.
 pub trait Border: Send + Sync {
-    /// Somebody here has a handle of this task: `end` takes its result.
+    /// Somebody here needs the result of this task: `end` takes it. Once for each task here that stands for it.
     fn wants(&self, origin: Origin, end: Ender);
+    /// Somebody here wants the task to stop.
+    fn cancels(&self, origin: Origin);
     /// There is one of the handles less that came.
     fn dropped(&self, origin: Origin);
+    /// Whether results of this worker's tasks are asked for at once, because it goes.
+    fn is_urgent(&self, owner: WorkerId) -> bool;
 }
 
 impl Ender {

@@ -42,7 +42,7 @@ mod turns;
 
 /// Tasks that run in another process, and those that come from one.
 pub mod travel {
-    pub use crate::abroad::{Stranger, forget_strangers, origin_of};
+    pub use crate::abroad::{Stranger, ask_all_of, forget_strangers, origin_of};
     pub use crate::border::{Border, Ender, Origin};
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
@@ -69,8 +69,10 @@ mod loom;
 mod tests;
 
 pub use engine::context::current_task as current;
+pub use engine::find::{Found, find};
 pub use engine::halt::halt;
 pub use engine::handle::{Bringing, Shared};
+pub use engine::overdue::{Overdue, overdue};
 pub use engine::promise::{Completion, Starter, promise};
 pub use engine::standing::Standing;
 pub use engine::status::{Running, Status, status};

@@ -78,6 +78,11 @@ impl<T> Ready<T> {
         Some(entry)
     }
 
+    /// The tasks, those of one shape after those of another.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &T> {
+        self.shapes.values().flat_map(BTreeMap::values).map(|entry| &entry.task)
+    }
+
     /// Takes all tasks.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
         let shapes = std::mem::take(&mut self.shapes);

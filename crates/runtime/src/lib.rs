@@ -6,8 +6,10 @@
 //! * [`machine`]: how much memory there is.
 //! * [`directory`]: which workers and processors there are.
 //! * `enter`: what is called before `main`; `code`: what another process says of code. The two files with `unsafe`.
+//! * `status`, `explain`: what the workers do, and why a task waits.
 //! * `traffic`: how many bytes went to other workers.
 //! * `message`: what workers say to each other.
+//! * [`window`]: where this program answers who asks from outside what it does.
 //! * [`workers`]: processes that are started, tasks that leave and come home, guests.
 #![deny(unsafe_code)]
 
@@ -20,6 +22,7 @@ pub mod directory;
 #[allow(unsafe_code)]
 mod enter;
 pub mod environment;
+mod explain;
 pub mod machine;
 #[cfg(feature = "cluster")]
 mod message;
@@ -27,12 +30,18 @@ mod settings;
 mod status;
 mod traffic;
 #[cfg(feature = "cluster")]
+pub mod window;
+#[cfg(not(feature = "cluster"))]
+#[path = "window_absent.rs"]
+pub mod window;
+#[cfg(feature = "cluster")]
 pub mod workers;
 #[cfg(not(feature = "cluster"))]
 #[path = "workers_absent.rs"]
 pub mod workers;
 
 pub use budget::{MemoryConfig, MemoryUsage, memory};
+pub use explain::explain;
 pub use settings::Settings;
-pub use status::{TaskCounts, WorkerStatus};
+pub use status::{TaskCounts, WorkerMemory, WorkerStatus, set_grace};
 pub use traffic::{Traffic, traffic};

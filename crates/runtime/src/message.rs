@@ -1,6 +1,6 @@
 //! What workers say to each other.
 
-use crate::status::TaskCounts;
+use crate::status::Doing;
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
 use poniard_store::SharedPlace;
@@ -21,6 +21,8 @@ pub(crate) enum Message {
     Handles(Note),
     /// To the owner of a task: the sender wants its result.
     Wants(GlobalChunk),
+    /// To the owner of a task: the sender has a handle of it, and wants it to stop.
+    Cancel(GlobalChunk),
     /// From the owner of a task: how it has ended.
     Result(GlobalChunk, Outcome),
     /// To worker 1: who the sender has met.
@@ -41,11 +43,13 @@ pub(crate) enum Message {
     /// What does the receiver do? By this number.
     Asks(u64),
     /// What the sender does: the answer to that number.
-    Answers(u64, TaskCounts),
+    Answers(u64, Doing),
     /// To a worker: take nothing more, and end when what is there has ended.
     Leave,
     /// The answer, if it does not leave: so many data live there of which others have handles.
     Stays(u64),
+    /// To worker 1: end the sender's process, for a task that was cancelled there does not return, and start another one.
+    Perish,
     /// To a worker: end, in order.
     Stop,
 }

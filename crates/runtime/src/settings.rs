@@ -25,4 +25,6 @@ pub struct Settings {
     pub respawn: u32,
     /// How long a task waits for a worker when all that fit it are gone.
     pub no_worker_timeout: Duration,
+    /// How long after its cancel a task may keep a processor of another worker.
+    pub cancel_grace: Duration,
 }

@@ -34,7 +34,6 @@ pub(crate) use process::{JOINS, MARK};
 pub use roll::LaunchError;
 pub(crate) use slurm::{Rank, TAKEN};
 
-use crate::directory;
 use crate::settings::Settings;
 use crate::status::WorkerStatus;
 use launch::Workers;
@@ -84,11 +83,10 @@ pub fn remove(worker: WorkerId, limit: Duration) -> Result<(), LaunchError> {
 
 /// The other workers, and what they do now.
 pub fn status() -> Vec<WorkerStatus> {
-    let told = asking::peers().into_iter().map(|(peer, tasks)| {
-        let worker = peer.life.worker;
-        let (node, labels, processors) = directory::of(worker).unwrap_or_default();
+    let told = asking::peers().into_iter().map(|(peer, doing)| {
         let ours = (peer.tasks, peer.committed);
-        WorkerStatus { worker, node, labels, processors, tasks, ours, is_leaving: peer.is_leaving }
+        let is_leaving = peer.is_leaving;
+        WorkerStatus { ours, is_leaving, ..WorkerStatus::of(peer.life.worker, doing) }
     });
     told.collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::life::Life;
-use crate::message::{Ending, Message, Order};
+use crate::message::{Ending, Message, Order, Sending};
 use poniard_model::{TaskId, WorkerId};
 use std::time::Duration;
 
@@ -41,14 +41,25 @@ pub enum Action {
         /// Which.
         tasks: Vec<TaskId>,
     },
-    /// Nobody wants a task any more that was put into the pool: drop it if it has not started, else tell it to stop. Its end need
-    /// not be told.
+    /// Nobody wants a task any more that was put into the pool: drop it if it has not started, else tell it to stop. Of a task of
+    /// another owner tell when that has come to its end ([`Event::Stopped`](crate::Event::Stopped)).
     Stop {
         /// Whose.
         owner: WorkerId,
         /// Which.
         task: TaskId,
     },
+    /// A task of another owner was told to stop long ago, and its end was not told: say whether it keeps a processor
+    /// ([`Event::Stuck`](crate::Event::Stuck)).
+    Look {
+        /// Whose.
+        owner: WorkerId,
+        /// Which.
+        sending: Sending,
+    },
+    /// A task that was cancelled does not return, and keeps a processor of this process: have it ended, and another one started in its
+    /// place. All others have heard of it, or do not answer. Once.
+    Perish,
     /// One of our tasks has ended: complete its promise, dependents and waiters. Once for each task.
     Complete {
         /// Which.

@@ -22,6 +22,8 @@ pub struct Counters {
     pub stale_messages: u64,
     /// Other messages that came twice or late: dropped.
     pub repeated_messages: u64,
+    /// Tasks that were told to stop and kept their processor for too long.
+    pub stuck: u64,
     /// Foreign tasks that were started here.
     pub started_here: u64,
     /// Specs forgotten because too many were kept only for making other results again.

@@ -2,7 +2,7 @@
 
 use crate::estimate::FunctionKey;
 use crate::life::Life;
-use crate::message::{Ending, Message};
+use crate::message::{Ending, Message, Sending};
 use crate::spec::Spec;
 use poniard_model::{ProcessorKind, TaskId, Worker, WorkerId};
 use std::time::Duration;
@@ -80,6 +80,22 @@ pub enum Event {
         owner: WorkerId,
         /// Which.
         tasks: Vec<TaskId>,
+    },
+    /// A task of another owner that was told to stop ([`Action::Stop`](crate::Action::Stop)) has come to its end, or had not begun.
+    Stopped {
+        /// Whose.
+        owner: WorkerId,
+        /// Which.
+        sending: Sending,
+    },
+    /// The answer to [`Action::Look`](crate::Action::Look).
+    Stuck {
+        /// Whose.
+        owner: WorkerId,
+        /// Which.
+        sending: Sending,
+        /// It runs on, and others could have its processor; not when it waits in the middle, or holds none.
+        keeps_processor: bool,
     },
     /// The user cancels a task of ours.
     Cancel(TaskId),

@@ -66,6 +66,10 @@ mod tests {
         let death = |worker, signal| Death { of: Life { worker: WorkerId(worker), incarnation: 0 }, signal };
         let deaths = vec![death(2, Some(11)), death(3, Some(6)), death(4, None)];
         let text = Failure::WorkerLost { deaths }.to_string();
-        assert_eq!(text, "3 workers died while they ran it: w2 by signal 11, w3 by signal 6, w4");
+        assert_eq!(
+            text,
+            "3 workers died while they ran it: w2 by signal 11 (a wrong address or a full stack: too deep a recursion), \
+             w3 by signal 6, w4"
+        );
     }
 }

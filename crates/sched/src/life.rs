@@ -40,10 +40,22 @@ pub struct Death {
     pub signal: Option<i32>,
 }
 
+/// What a signal says of how a process died, in words behind its number.
+fn meaning(signal: i32) -> &'static str {
+    // As Linux numbers them, on all machines that we know of.
+    match signal {
+        4 => " (an instruction that there is not)",
+        7 => " (memory that cannot be had: a file was cut, or a disk is full)",
+        9 => " (killed by somebody or for want of memory)",
+        11 => " (a wrong address or a full stack: too deep a recursion)",
+        _ => "",
+    }
+}
+
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.signal {
-            Some(signal) => write!(f, "{} by signal {signal}", self.of),
+            Some(signal) => write!(f, "{} by signal {signal}{}", self.of, meaning(signal)),
             None => write!(f, "{}", self.of),
         }
     }

@@ -56,6 +56,11 @@ pub enum Message {
     Leaving,
     /// To one that leaves: nothing of the sender's is there any more, and nothing will come.
     Parted,
+    /// To everybody: the sender's process is about to be ended, for a task that was cancelled does not return. Its other tasks are not to
+    /// blame for that.
+    Perishing,
+    /// To one that perishes: that was heard.
+    Noted,
     /// From the owner of a result: it is lost, and cannot be made again.
     Unobtainable {
         /// The task that made it.

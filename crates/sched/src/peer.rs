@@ -27,6 +27,8 @@ pub(crate) struct Peer {
     pub(crate) recall_below: Option<u64>,
     /// It takes nothing more, and is no place for tasks.
     pub(crate) is_leaving: bool,
+    /// Its process is ended on purpose: its death is held against no task.
+    pub(crate) is_perishing: bool,
     /// Its wish for work, while it stands.
     pub(crate) hunger: Option<Hunger>,
     /// The number of its last wish.
@@ -80,6 +82,7 @@ impl Peer {
             is_recalling: false,
             recall_below: None,
             is_leaving: false,
+            is_perishing: false,
             hunger: None,
             ask_seen: 0,
             runs_sent: 0,

@@ -8,6 +8,7 @@ mod explain;
 mod give;
 mod leave;
 mod locate;
+mod perish;
 mod place;
 mod recall;
 mod recover;
@@ -25,6 +26,7 @@ use crate::spec::Spec;
 use crate::task::{Away, Held, State, Task};
 use balance::Balance;
 use leave::Leaving;
+use perish::Perishing;
 use place::Places;
 use poniard_model::{ByOwner, Numbered, ProcessorKind, TaskId, Topology, Worker, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,14 +45,16 @@ pub struct Config {
     pub processors: Vec<ProcessorKind>,
     /// How long a task waits for a worker when all that fit it are gone.
     pub no_worker_timeout: Duration,
+    /// How long after its cancel a task of another owner may keep a processor before this process is ended; `None` is for ever.
+    pub grace: Option<Duration>,
 }
 
 impl Config {
-    /// A worker with so many CPU processors and no labels, which waits a minute for others.
+    /// A worker with so many CPU processors and no labels, which waits a minute for others and for ever for cancelled tasks.
     pub fn new(me: Life, node: String, threads: usize) -> Config {
         let worker = Worker { id: me.worker, node, labels: Vec::new() };
         let processors = vec![ProcessorKind::Cpu; threads];
-        Config { me, worker, processors, no_worker_timeout: Duration::from_secs(60) }
+        Config { me, worker, processors, no_worker_timeout: Duration::from_secs(60), grace: None }
     }
 }
 
@@ -78,6 +82,10 @@ pub struct Scheduler {
     balance: Balance,
     /// Set while this process leaves.
     leaving: Option<Leaving>,
+    /// Tasks of others that were cancelled and have not come to their end, and when to look at each next.
+    stopped: BTreeMap<(WorkerId, Sending), Duration>,
+    /// Set when one of them has kept its processor for too long.
+    perishing: Option<Perishing>,
     /// Those that leave and were not told yet that nothing more comes.
     unparted: BTreeSet<WorkerId>,
     /// Ready tasks in the pool of this process, when last told.
@@ -110,6 +118,8 @@ impl Scheduler {
             estimates: Estimates::default(),
             balance: Balance::default(),
             leaving: None,
+            stopped: BTreeMap::new(),
+            perishing: None,
             unparted: BTreeSet::new(),
             queued: 0,
             outbox: BTreeMap::new(),
@@ -133,6 +143,10 @@ impl Scheduler {
                 self.on_finished(now, owner, report, out);
             }
             Event::Withdrawn { owner, tasks } => self.on_withdrawn(owner, &tasks, out),
+            Event::Stopped { owner, sending } => drop(self.stopped.remove(&(owner, sending))),
+            Event::Stuck { owner, sending, keeps_processor } => {
+                self.on_stuck(now, owner, sending, keeps_processor, out);
+            }
             Event::Cancel(task) => self.on_cancel(now, task, out),
             Event::Released(task) => self.on_released(task, out),
             Event::Missing { owner, result, tried } => self.on_missing(now, owner, result, tried, out),
@@ -147,6 +161,7 @@ impl Scheduler {
         }
         self.flush(out);
         self.part(out);
+        self.perish(now, out);
         self.wish_to_wake(out);
     }
 
@@ -180,13 +195,15 @@ impl Scheduler {
             Message::Done(report) => self.on_done(now, from.worker, report, out),
             Message::Recall(sendings) => self.on_recall(from.worker, &sendings, out),
             Message::Returned(sendings) => self.on_returned(now, from.worker, &sendings, out),
-            Message::Cancel(sending) => self.on_cancel_here(from.worker, sending, out),
+            Message::Cancel(sending) => self.on_cancel_here(now, from.worker, sending, out),
             Message::Idle { ask, processors } => self.on_hungry(now, from.worker, ask, processors, out),
             Message::Busy { ask } => self.on_sated(from.worker, ask, out),
             Message::Need { result, tried } => self.on_need(now, from, result, tried, out),
             Message::Located { result, at } => self.on_located(from.worker, result, at, out),
             Message::Leaving => self.on_leaving(now, from.worker, out),
             Message::Parted => self.on_parted(from.worker),
+            Message::Perishing => self.on_perishing(now, from.worker, out),
+            Message::Noted => self.on_noted(from.worker),
             Message::Unobtainable { result } => self.on_unobtainable(from.worker, result, out),
         }
     }
@@ -211,6 +228,7 @@ impl Scheduler {
         self.peers.insert(life.worker, Peer::new(life, processors.len()));
         self.places.join(worker, processors);
         self.tell_leaving(life, out);
+        self.tell_perishing(life, out);
         self.tell_idle(life, out);
         self.retry_homeless(now, out);
     }
@@ -235,6 +253,7 @@ impl Scheduler {
     fn on_tick(&mut self, now: Duration, out: &mut Vec<Action>) {
         self.wake = None;
         self.expire_homeless(now, out);
+        self.look_at_stopped(now, out);
         self.balance.rest_is_over(now);
         self.serve(now, out);
     }
@@ -342,7 +361,7 @@ impl Scheduler {
 
     fn wish_to_wake(&mut self, out: &mut Vec<Action>) {
         let homeless = self.homeless.first().map(|(since, _)| *since + self.config.no_worker_timeout);
-        let wake = [homeless, self.balance.wakes_at()].into_iter().flatten().min();
+        let wake = [homeless, self.balance.wakes_at(), self.perish_wakes_at()].into_iter().flatten().min();
         if let Some(at) = wake
             && self.wake != wake
         {

@@ -4,6 +4,7 @@ mod job;
 mod leaving;
 mod machine;
 mod oracle;
+mod perish;
 mod random;
 mod runtime;
 mod speed;
@@ -14,6 +15,7 @@ use crate::scheduler::Config;
 use job::{Job, Key};
 use poniard_model::{Scope, TaskId, WorkerId};
 use random::Random;
+use std::time::Duration;
 use world::{Happening, Nature, World};
 
 const MS: u64 = 1_000_000;
@@ -25,7 +27,16 @@ fn life(worker: u32) -> Life {
 
 fn config(worker: u32, threads: usize) -> Config {
     let node = if worker.is_multiple_of(2) { "b" } else { "a" };
-    Config::new(life(worker), node.into(), threads)
+    with_grace(Config::new(life(worker), node.into(), threads))
+}
+
+/// How long a cancelled task may keep a processor.
+const GRACE: u64 = 50 * MS;
+
+/// As the runtime has it: the first worker is the user's own process, and is never ended.
+fn with_grace(config: Config) -> Config {
+    let grace = (config.me.worker != WorkerId(1)).then_some(Duration::from_nanos(GRACE));
+    Config { grace, ..config }
 }
 
 fn some_scope(random: &mut Random, workers: u64) -> Option<Scope> {
@@ -92,6 +103,11 @@ fn some_world(seed: u64) -> World {
         program[killer].pinned = None;
         program[killer].scope = Some(!Scope::worker(1));
     }
+    let deaf = random.chance(25).then(|| random.below(program.len() as u64) as usize);
+    if let Some(deaf) = deaf {
+        (program[deaf].is_deaf, program[deaf].run_ns) = (true, program[deaf].run_ns.max(50 * MS));
+        (program[deaf].pinned, program[deaf].scope) = (None, Some(!Scope::worker(1)));
+    }
     let count = program.len() as u64;
     let total: u64 = program.iter().map(|job| job.run_ns).sum::<u64>() / workers;
     let moment = |random: &mut Random| 2 * MS + random.below(total + 5 * MS);
@@ -116,6 +132,10 @@ fn some_world(seed: u64) -> World {
     for _ in 0..random.below(3) {
         let (at, task) = (moment(&mut random), TaskId(1 + random.below(count)));
         world.at(at, Happening::Cancel { owner: life(1), task });
+    }
+    if let Some(deaf) = deaf {
+        let (at, task) = (moment(&mut random), TaskId(deaf as u64 + 1));
+        world.at(at, Happening::CancelDeaf { owner: life(1), task });
     }
     for _ in 0..random.below(3) {
         let (at, worker) = (moment(&mut random), WorkerId(2 + random.below(workers) as u32));
@@ -177,6 +197,7 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
                 ("run again", counters.run_again),
                 ("made again", counters.made_again),
                 ("killers", counters.killers),
+                ("stuck", counters.stuck),
                 ("late reports", counters.late_reports),
                 ("stale", counters.stale_messages),
                 ("repeated", counters.repeated_messages),
@@ -187,6 +208,7 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
         *sums.entry("events").or_default() += world.events;
         *sums.entry("deaths").or_default() += world.deaths;
         *sums.entry("departed").or_default() += world.departed;
+        *sums.entry("perished").or_default() += world.perished;
         *sums.entry("virtual ms").or_default() += world.now / MS;
     }
     println!("{sums:?}");

@@ -339,3 +339,150 @@ fn an_idle_worker_gets_its_share_of_the_queue_and_never_more_than_asked() {
     assert_eq!(take(3, 1, 100).amount(0), 0);
     assert_eq!(Take { to: Vec::new(), theirs: 0, ours: 1, at_most: 9 }.amount(10), 0);
 }
+
+/// A process with this patience, which is among workers 1 to 3 as worker 3.
+fn executor(grace: Duration) -> Owner {
+    let config = Config { grace: Some(grace), ..Config::new(life(3), "here".into(), 1) };
+    let scheduler = Scheduler::new(config);
+    let mut executor = Owner { scheduler, now: Duration::ZERO, actions: Vec::new(), queued: 0 };
+    (1..=2).for_each(|worker| executor.join(life(worker)));
+    executor
+}
+
+/// A task of worker 1 comes, and is cancelled. Gives which sending it was.
+fn come_and_cancel(executor: &mut Owner, task: u64) -> Sending {
+    let sending = Sending { task: TaskId(task), number: 1 };
+    let order = Order { sending, attempt: 1, expected_ns: None, is_watched: false };
+    executor.hear(life(1), Message::Run { number: task, orders: vec![order] });
+    let actions = executor.hear(life(1), Message::Cancel(sending)).to_vec();
+    assert!(actions.contains(&Action::Stop { owner: WorkerId(1), task: TaskId(task) }), "{actions:?}");
+    sending
+}
+
+/// Time passes until something is to be looked at.
+fn tick(executor: &mut Owner, after: Duration) -> Vec<Action> {
+    executor.now += after;
+    executor.tell(Event::Tick).to_vec()
+}
+
+#[test]
+fn a_process_whose_cancelled_task_keeps_a_processor_tells_everybody_and_then_ends() {
+    let mut executor = executor(100 * MS);
+    let sending = come_and_cancel(&mut executor, 1);
+    let look = Action::Look { owner: WorkerId(1), sending };
+    assert!(!tick(&mut executor, 90 * MS).contains(&look), "it has time left");
+    assert!(tick(&mut executor, 20 * MS).contains(&look));
+    let stuck = |keeps_processor| Event::Stuck { owner: WorkerId(1), sending, keeps_processor };
+    let actions = executor.tell(stuck(false)).to_vec();
+    assert!(
+        !actions.iter().any(|action| matches!(action, Action::Perish | Action::Send { .. })),
+        "{actions:?}"
+    );
+    assert!(tick(&mut executor, 110 * MS).contains(&look), "it is looked at once more");
+    let actions = executor.tell(stuck(true)).to_vec();
+    for peer in [1, 2] {
+        assert!(
+            actions.contains(&Action::Send { to: life(peer), message: Message::Perishing }),
+            "{actions:?}"
+        );
+    }
+    assert!(!executor.hear(life(1), Message::Noted).contains(&Action::Perish), "not all have heard of it");
+    assert!(executor.hear(life(2), Message::Noted).contains(&Action::Perish));
+    assert!(!tick(&mut executor, 5_000 * MS).contains(&Action::Perish), "once");
+    assert_eq!(executor.scheduler.counters().stuck, 1);
+}
+
+#[test]
+fn a_process_does_not_wait_for_ever_for_those_who_should_hear_that_it_ends() {
+    let mut executor = executor(10 * MS);
+    let sending = come_and_cancel(&mut executor, 1);
+    tick(&mut executor, 20 * MS);
+    executor.tell(Event::Stuck { owner: WorkerId(1), sending, keeps_processor: true });
+    assert!(!tick(&mut executor, 1_900 * MS).contains(&Action::Perish));
+    assert!(tick(&mut executor, 200 * MS).contains(&Action::Perish));
+}
+
+#[test]
+fn nothing_is_looked_at_that_has_stopped_was_not_cancelled_or_runs_where_nobody_is_ended() {
+    let is_look = |action: &Action| matches!(action, Action::Look { .. });
+    let mut executor = executor(10 * MS);
+    let sending = come_and_cancel(&mut executor, 1);
+    executor.tell(Event::Stopped { owner: WorkerId(1), sending });
+    assert!(!tick(&mut executor, 1_000 * MS).iter().any(is_look), "it has stopped");
+    let late = executor.tell(Event::Stuck { owner: WorkerId(1), sending, keeps_processor: true });
+    assert!(late.is_empty(), "{late:?}");
+    // Its owner is gone: it is told to stop, and nobody has cancelled it.
+    let order = |task| {
+        let sending = Sending { task: TaskId(task), number: 1 };
+        Order { sending, attempt: 1, expected_ns: None, is_watched: false }
+    };
+    executor.hear(life(2), Message::Run { number: 1, orders: vec![order(7)] });
+    let actions = executor.tell(Event::Gone { life: life(2), signal: None }).to_vec();
+    assert!(actions.contains(&Action::Stop { owner: WorkerId(2), task: TaskId(7) }), "{actions:?}");
+    assert!(!tick(&mut executor, 1_000 * MS).iter().any(is_look), "it was not cancelled");
+    // Worker 1 is the user's own process.
+    let mut first = Owner::among(2);
+    first.hear(life(2), Message::Run { number: 1, orders: vec![order(7)] });
+    first.hear(life(2), Message::Cancel(order(7).sending));
+    assert!(!tick(&mut first, 3_600_000 * MS).iter().any(is_look), "it is never ended");
+}
+
+#[test]
+fn who_is_ended_for_one_task_is_held_against_none_of_the_others() {
+    let mut owner = Owner::among(5);
+    owner.ready(elsewhere(1));
+    // It is on four of them in turn, and each is ended on purpose meanwhile.
+    for ended in 1..=4 {
+        let (on, _) = owner.sent(TaskId(1)).unwrap();
+        let said = owner.hear(on, Message::Perishing).to_vec();
+        assert!(said.contains(&Action::Send { to: on, message: Message::Noted }), "{said:?}");
+        owner.tell(Event::Gone { life: on, signal: Some(9) });
+        assert_eq!(owner.scheduler.counters().run_again, ended);
+    }
+    let why = owner.scheduler.explain(owner.now, TaskId(1));
+    assert!(matches!(why, Why::Homeless { .. }), "{why:?}");
+    assert_eq!(owner.scheduler.counters().killers, 0);
+}
+
+#[test]
+fn nothing_is_sent_to_a_process_that_is_about_to_end() {
+    let mut owner = Owner::among(3);
+    owner.hear(life(2), Message::Perishing);
+    for task in 1..=6 {
+        owner.ready(elsewhere(task));
+        assert_eq!(owner.sent(TaskId(task)).unwrap().0, life(3));
+    }
+    assert_eq!(owner.hear(life(2), Message::Idle { ask: 1, processors: 1 }), []);
+}
+
+#[test]
+fn n07_nobody_else_than_its_executor_says_what_becomes_of_a_task() {
+    let mut owner = Owner::among(3);
+    let wishes = Wishes { scope: Some(Scope::worker(2)), ..Wishes::default() };
+    owner.ready(Spec { wishes, ..spec(1) });
+    let (on, sending) = owner.sent(TaskId(1)).unwrap();
+    assert_eq!(on, life(2));
+    let (result, at) = (TaskId(1), vec![life(3)]);
+    for message in [
+        Message::Started(sending),
+        report(sending, Rest::Stays),
+        report(sending, Rest::Rides),
+        Message::Returned(vec![sending]),
+        Message::Cancel(sending),
+        Message::Located { result, at },
+        Message::Unobtainable { result },
+        Message::Parted,
+        Message::Noted,
+    ] {
+        assert_eq!(owner.hear(life(3), message.clone()), [], "{message:?}");
+        let why = owner.scheduler.explain(owner.now, TaskId(1));
+        assert!(
+            matches!(why, Why::Away { on, is_started: false, .. } if on == life(2)),
+            "{message:?}: {why:?}"
+        );
+    }
+    // Nor does one whose life is over, under the same number.
+    let earlier = Life { worker: WorkerId(2), incarnation: 7 };
+    assert_eq!(owner.hear(earlier, report(sending, Rest::Rides)), []);
+    assert!(!owner.hear(life(2), report(sending, Rest::Rides)).is_empty(), "it is the executor's to say");
+}

@@ -23,6 +23,7 @@ mod slab;
 pub mod spill;
 mod tile;
 mod travel;
+mod user;
 
 pub use arena::{Arena, ArenaConfig, ArenaUsage};
 pub use blob::Blob;
@@ -34,3 +35,4 @@ pub use refusal::TakeError;
 pub use shape::{DIMS_MAX, Order, ShapeError};
 pub use slab::{Backing, SlabId};
 pub use tile::{Tile, TileError};
+pub use user::{own_user, peer_user};

@@ -151,6 +151,21 @@ fn f08_a_worker_that_is_silent_for_too_long_is_lost_and_ends_when_it_wakes() {
 }
 
 #[test]
+fn f12_a_worker_of_another_server_that_is_stopped_does_not_hold_up_the_end_and_ends_when_it_goes_on() {
+    let folder = Folder::new();
+    let (mut first, mut others) = cluster(&folder, "tcp://127.0.0.1:0", 2);
+    first.ask("work 20");
+    let stopped = others[0].id();
+    signal("-STOP", stopped);
+    // Nobody here can end it; its line is cut, and it finds that.
+    assert_eq!(first.ask("end"), "ended");
+    assert!(first.end().success() && others[1].end().success());
+    assert!(is_alive(stopped));
+    signal("-CONT", stopped);
+    assert!(matches!(others[0].end().code(), Some(0 | 3)), "in order, or as one that is alone");
+}
+
+#[test]
 fn f29_two_clusters_on_one_machine_know_nothing_of_each_other() {
     let (folder, elsewhere) = (Folder::new(), Folder::new());
     let (mut one, _of_one) = cluster(&folder, "tcp://127.0.0.1:0", 1);

@@ -19,7 +19,8 @@ fn program() {
         std::thread::sleep(4 * LIMIT);
         std::process::exit(9);
     });
-    let mut cluster = match Cluster::from_env().start() {
+    let respawn = std::env::var("PONIARD_TEST_RESPAWN").map_or(0, |text| text.parse().unwrap());
+    let mut cluster = match Cluster::from_env().respawn(respawn).start() {
         Ok(cluster) => Some(cluster),
         Err(error) => {
             eprintln!("{error}");
@@ -43,6 +44,7 @@ fn program() {
             ("work", Some(count)) => say(work(count).to_string()),
             ("begin", Some(count)) => begin(count),
             ("runs", _) => say(runs()),
+            ("wait", _) => say(wait()),
             ("add", Some(count)) => {
                 let added = cluster.as_ref().unwrap().add_workers(count as usize).unwrap();
                 say(format!("added {}", added.len()));
@@ -122,6 +124,23 @@ fn begin(seconds: i32) {
             Err(error) => format!("failed: {error}"),
         });
     });
+}
+
+/// A task on worker 2 that runs until this program ends, and one that waits for it: their numbers.
+fn wait() -> String {
+    fn lasts() {
+        let begin = Instant::now();
+        while begin.elapsed() < LIMIT && !cancelled() {
+            std::thread::yield_now();
+        }
+    }
+    let first = spawn!(lasts(), scope = Scope::worker(2), name = "first");
+    fn after(_: &()) {}
+    let second = spawn!(after(&first), name = "second");
+    let (one, two) = (first.id().0, second.id().0);
+    // They are wanted to the end.
+    std::mem::forget((first, second));
+    format!("{one} {two}")
 }
 
 /// How often something ran is counted in a file that the test names.

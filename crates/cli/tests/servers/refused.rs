@@ -142,6 +142,97 @@ fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
     drop(silent);
 }
 
+/// Processor time that a process has taken, in hundredths of a second.
+fn taken(app: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", app.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    // Of the process itself, in its own code and in the kernel's.
+    fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn n03_who_speaks_another_protocol_is_sent_away_at_little_cost() {
+    let folder = Folder::new();
+    let mut app = begun(&folder);
+    let places = engine(&app);
+    let hellos = [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+        b"SSH-2.0-OpenSSH_9.7\r\n",
+        b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+    ];
+    let (before, rounds) = (taken(&app), 10);
+    // Side by side: one who announces more than he says is heard for seconds.
+    let visit = |place: std::net::SocketAddr, hello: &'static [u8]| {
+        std::thread::spawn(move || {
+            let mut visitor = TcpStream::connect(place).unwrap();
+            visitor.set_read_timeout(Some(LIMIT)).unwrap();
+            let _ = visitor.write_all(hello);
+            let mut answer = Vec::new();
+            // Closed, or reset because not all was read: but not held.
+            if let Err(error) = visitor.read_to_end(&mut answer) {
+                assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{place}");
+            }
+            assert!(answer.len() < 64, "{place} says {answer:?}");
+        })
+    };
+    let all = || places.iter().flat_map(|place| hellos.map(|hello| visit(*place, hello)));
+    let visitors: Vec<_> = (0..rounds).flat_map(|_| all()).collect();
+    visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+    let each = (taken(&app) - before) as f64 * 10.0 / (rounds * 4 * places.len()) as f64;
+    assert!(each <= 10.0, "each costs {each} ms of a processor");
+    goes_on(&mut app, &folder.path("connection"));
+}
+
+#[test]
+fn n02_who_speaks_slowly_or_announces_much_is_sent_away_while_others_work() {
+    let folder = Folder::new();
+    let mut app = begun(&folder);
+    let file = folder.path("connection");
+    let door: std::net::SocketAddr = door(&folder).parse().unwrap();
+    let mut friend = Process::start(worker(&file));
+    app.ask("until 2");
+    let slow = |place: std::net::SocketAddr, words: Vec<u8>| {
+        std::thread::spawn(move || {
+            let mut visitor = TcpStream::connect(place).unwrap();
+            visitor.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+            let begin = std::time::Instant::now();
+            for word in words.iter().cycle() {
+                assert!(begin.elapsed() < LIMIT, "{place} listens for ever");
+                let said = visitor.write_all(std::slice::from_ref(word));
+                let is_closed = match visitor.read(&mut [0; 256]) {
+                    Ok(0) => true,
+                    Ok(_) => false,
+                    Err(error) => {
+                        !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+                    }
+                };
+                if said.is_err() || is_closed {
+                    return;
+                }
+            }
+        })
+    };
+    let mut visitors = Vec::new();
+    for place in engine(&app) {
+        let begin = if place == door { b"poniard\x1a\x01\0\0\0".to_vec() } else { vec![0xff, 0xff, 1] };
+        visitors.extend((0..10).map(|_| slow(place, begin.clone())));
+        // These announce as much as there is no memory for.
+        visitors.extend([u32::MAX, 1 << 31, 1 << 20].map(|bytes| slow(place, bytes.to_le_bytes().to_vec())));
+    }
+    // Meanwhile those who belong here work, and another one comes.
+    for _ in 0..10 {
+        app.ask("work 20");
+    }
+    let mut second = Process::start(worker(&file));
+    app.ask("until 3");
+    app.ask("work 20");
+    visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+    app.ask("work 20");
+    assert_eq!(app.ask("end"), "ended");
+    assert!(friend.end().success() && second.end().success() && app.end().success());
+}
+
 #[test]
 fn f25_a_door_without_descriptors_left_opens_again() {
     let folder = Folder::new();

@@ -134,3 +134,26 @@ fn a_hostfile_names_hosts_with_slots() {
     assert_eq!(app.says(), "begins with 1 2 3 4");
     assert!(app.end().success());
 }
+
+#[test]
+fn a_worker_of_another_host_that_is_lost_is_replaced_on_that_host() {
+    let folder = Folder::new();
+    let (ssh, log) = (folder.script("ssh", SSH), folder.path("log"));
+    let mut command = poniard(&["run", "--hosts", "127.0.0.1,localhost", "--ssh", text(&ssh)]);
+    command.env("PONIARD_TEST_SSH", &log).env("PONIARD_TEST_RESPAWN", "10");
+    let mut app = Process::start(command);
+    assert_eq!(app.says(), "begins with 1 2 3");
+    // The first on the second host, and then the one in its place: whose number alone would lead to the first.
+    for (place, next) in [("3", "1 2 4"), ("4", "1 2 5")] {
+        let processes = app.ask("processes");
+        let lost = processes.split(' ').nth(2).unwrap().parse().unwrap();
+        signal("-9", lost);
+        until(&format!("w{place} is replaced"), || app.ask("who") == next);
+        app.ask("work 20");
+    }
+    let told = std::fs::read_to_string(&log).unwrap();
+    let mut hosts: Vec<&str> = told.lines().step_by(2).collect();
+    hosts.sort_unstable();
+    assert_eq!(hosts, ["127.0.0.1", "localhost", "localhost", "localhost"]);
+    assert!(app.end().success());
+}

@@ -100,7 +100,7 @@ impl<G: Ground> RealStage<G> {
 
 impl<G: Ground> Stage for RealStage<G> {
     fn start(&mut self, peer: Peer, identity: Identity) {
-        let config = NetworkConfig { me: peer, identity, timing: self.timing };
+        let config = NetworkConfig { me: peer, identity, timing: self.timing, is_one_life: false };
         let sink = Arc::new(Told(peer, self.sender.clone()));
         let network = Network::start(self.ground.engine(peer), config, sink).expect("the engine starts");
         self.networks.insert(peer, network);

@@ -121,3 +121,33 @@ fn who_is_heard_and_does_not_answer_is_worth_a_new_connection() {
     // Asked four times in a lease of 5 s, and looked at as often: unanswered for 5 s twice in 14 s.
     assert_eq!((nodes[0].state(B), wanted), (Some(State::Alive), 2));
 }
+
+#[test]
+fn n07_who_claims_the_number_of_another_is_not_answered_whatever_he_has() {
+    let mut nodes = pair().map(Node::with_one_life_each);
+    let claim = |at: &mut Node, who: Peer| {
+        let mut out = Out::default();
+        let greeting = Handshake::new(who, at.me(), [9; 32]).hello(&node(who).identity);
+        at.on_engine(s(1.0), EngineEvent::Up(who), &mut out);
+        at.on_engine(
+            s(1.0),
+            EngineEvent::Frame { from: who, lane: Lane::Control, frame: greeting },
+            &mut out,
+        );
+        at.check();
+        (out.frames.len(), out.events.len(), at.counts().claims)
+    };
+    let again = |peer: Peer| Peer { incarnation: peer.incarnation + 1, ..peer };
+    // He has the token; and comes as a worker that is here, as the one to which he speaks, and as one that was here.
+    assert_eq!(claim(&mut nodes[0], again(B)), (0, 0, 2));
+    assert_eq!(claim(&mut nodes[0], again(A)), (0, 0, 4));
+    assert!(nodes[0].state(B).is_some_and(|state| state != State::Gone), "that one is here as before");
+    let mut out = Out::default();
+    nodes[0].dismiss(s(1.5), B, &mut out);
+    assert_eq!(claim(&mut nodes[0], again(B)), (0, 0, 6));
+    // Under a number of his own he is somebody.
+    assert_ne!(claim(&mut nodes[0], Peer { worker: WorkerId(3), incarnation: 1 }).0, 0);
+    // Elsewhere a number may have several lives.
+    let [mut first, _] = pair();
+    assert_ne!(claim(&mut first, again(B)).0, 0);
+}

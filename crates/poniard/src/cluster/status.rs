@@ -58,6 +58,13 @@ fn line(worker: &WorkerStatus) -> String {
         }
         None => "; it does not answer".to_owned(),
     };
+    match worker.lost_processors {
+        0 => {}
+        1 => words += "; a processor is lost to a task that was cancelled and does not return",
+        lost => {
+            words += &format!("; {lost} processors are lost to tasks that were cancelled and do not return")
+        }
+    }
     match worker.ours {
         (0, _) => {}
         (ours, expected) if expected.is_zero() => words += &format!("; {ours} of this process are there"),

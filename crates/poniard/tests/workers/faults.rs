@@ -140,7 +140,7 @@ fn f20_tasks_that_break_their_process_are_blamed_and_others_end() {
             let error = task.fetch().unwrap_err();
             assert!(error.is_worker_lost(), "{error}");
             assert!(error.to_string().contains("3 workers died while they ran it"), "{error}");
-            assert!(error.to_string().contains("by signal 11"), "{error}");
+            assert!(error.to_string().contains("by signal 11 (a wrong address or a full stack"), "{error}");
         }
         for ran in fetch_all(&good).unwrap() {
             assert_ne!(ran, WorkerId(1));

@@ -126,3 +126,96 @@ fn a_handle_of_a_lost_worker_fails_and_what_was_fetched_stays() {
         assert_eq!(quick.fetch().unwrap(), 4);
     });
 }
+
+#[test]
+fn a_cancel_of_another_workers_task_is_that_workers_to_carry_out() {
+    alone(1, || {
+        fn until_cancelled(file: String) -> i64 {
+            std::fs::write(&file, "runs").unwrap();
+            until("it is cancelled", cancelled);
+            std::fs::remove_file(&file).unwrap();
+            5
+        }
+        fn after(x: &i64) -> i64 {
+            *x + 1
+        }
+        fn begun(file: String) -> [DTask<i64>; 3] {
+            let there = || Scope::worker(my_id());
+            let first = spawn!(until_cancelled(file), scope = there());
+            let second = spawn!(after(&first), scope = there());
+            let third = spawn!(after(&second), scope = there());
+            [first, second, third]
+        }
+        fn cancels((task,): (DTask<i64>,)) -> i64 {
+            task.cancel();
+            task.fetch().unwrap()
+        }
+        let _cluster = cluster(2);
+        let file = std::env::temp_dir().join(format!("poniard-cancels-{}", std::process::id()));
+        let [first, second, third] =
+            spawn!(begun(file.display().to_string()), scope = Scope::worker(2)).fetch().unwrap();
+        until("it runs", || file.exists());
+        // One that has not begun fails at once, and with it what depends on it.
+        second.cancel();
+        assert!(second.fetch().unwrap_err().is_cancelled());
+        assert!(third.fetch().unwrap_err().is_cancelled());
+        assert!(file.exists() && !first.is_ready());
+        // One that runs sees it, and ends as it likes; here by the word of one who got the handle from this worker.
+        let ended = spawn!(cancels((first.clone(),)), scope = Scope::worker(3)).fetch().unwrap();
+        assert_eq!((ended, first.fetch().unwrap(), file.exists()), (5, 5, false));
+        // What has ended stays as it is, here and there.
+        first.cancel();
+        assert_eq!(first.fetch().unwrap(), 5);
+        let done = spawn!(three(), scope = Scope::worker(2)).fetch().unwrap();
+        until("it has ended there", || done.is_ready());
+        assert_eq!(spawn!(cancels((done.clone(),)), scope = Scope::worker(3)).fetch().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_result_behind_a_handle_is_asked_for_when_somebody_needs_it() {
+    alone(1, || {
+        const BYTES: usize = 1 << 20;
+        fn made(count: usize) -> Vec<DTask<Vec<u8>>> {
+            let tasks = (0..count).map(|_| spawn!((|| vec![7_u8; BYTES])(), scope = Scope::worker(my_id())));
+            let tasks: Vec<_> = tasks.collect();
+            wait_all(&tasks);
+            tasks
+        }
+        let cluster = cluster(1);
+        let sent = || {
+            let status = cluster.status();
+            let traffic = status.workers.iter().find(|other| other.worker == WorkerId(2)).unwrap().traffic;
+            traffic.copied_bytes + traffic.lent_bytes
+        };
+        let tasks = spawn!(made(4), scope = Scope::worker(2)).fetch().unwrap();
+        assert!(sent() < BYTES as u64 / 2, "{} bytes came that nobody asked for", sent());
+        assert!(tasks[0].explain().contains("is w2's task"), "{}", tasks[0].explain());
+        assert_eq!(tasks[0].fetch().unwrap().len(), BYTES);
+        until("whoever looks asks", || tasks[1].is_ready());
+        fn len(bytes: &Vec<u8>) -> usize {
+            bytes.len()
+        }
+        assert_eq!(spawn!(len(&tasks[2])).fetch().unwrap(), BYTES);
+        let came = sent();
+        assert!((3 * BYTES as u64..4 * BYTES as u64).contains(&came), "{came} bytes came for three");
+    });
+}
+
+#[test]
+fn a_handle_that_nobody_needed_frees_its_result_there() {
+    alone(1, || {
+        fn made() -> DTask<Vec<u8>> {
+            spawn!((|| vec![7_u8; 8 << 20])(), scope = Scope::worker(my_id()))
+        }
+        let cluster = cluster(1);
+        let task = spawn!(made(), scope = Scope::worker(2)).fetch().unwrap();
+        let used = || {
+            let status = cluster.status();
+            status.workers.iter().find(|other| other.worker == WorkerId(2)).unwrap().memory.resident_bytes
+        };
+        until("it is made", || used() >= 8 << 20);
+        drop(task);
+        until("the last handle has freed it there", || used() == 0);
+    });
+}

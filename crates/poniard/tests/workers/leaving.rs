@@ -222,3 +222,37 @@ fn what_others_have_handles_of_is_with_them_when_its_worker_has_left() {
         assert_eq!(cluster.workers(), [WorkerId(1)]);
     });
 }
+
+#[test]
+fn a_handle_of_a_removed_worker_that_is_sent_on_is_read_where_its_value_is() {
+    alone(1, || {
+        let cluster = cluster(3);
+        fn spawns() -> (DTask<Vec<u64>>, DTask<u64>) {
+            fn fails() -> u64 {
+                panic!("of its own")
+            }
+            // Else others may run them, and the error names those.
+            let here = || Scope::worker(my_id());
+            (spawn!((|| vec![5_u64; 20_000])(), scope = here()), spawn!(fails(), scope = here()))
+        }
+        type Both = (DTask<Vec<u64>>, DTask<u64>);
+        fn sum((task, failed): Both) -> (u64, String, Both) {
+            let why = failed.fetch().unwrap_err().to_string();
+            (task.fetch().unwrap().iter().sum(), why, (task, failed))
+        }
+        // One is never looked at here.
+        let (task, failed) = cluster.on(4, spawns).unwrap();
+        cluster.remove_worker(4).unwrap();
+        for worker in [2, 3, 2] {
+            let both = (task.clone(), failed.clone());
+            let (sum, why, (back, _)) = spawn!(sum(both), scope = Scope::worker(worker)).fetch().unwrap();
+            assert_eq!((sum, back.id()), (100_000, task.id()));
+            assert!(why.contains("of its own") && why.contains("w4"), "{why}");
+        }
+        // Who got it from here sends it on in its turn.
+        fn on(both: Both) -> u64 {
+            spawn!(sum(both), scope = Scope::worker(3)).fetch().unwrap().0
+        }
+        assert_eq!(spawn!(on((task, failed)), scope = Scope::worker(2)).fetch().unwrap(), 100_000);
+    });
+}

@@ -24,6 +24,7 @@ mod scopes;
 mod shards;
 mod sharing;
 mod status;
+mod stuck;
 
 use alone::alone;
 use poniard::prelude::*;

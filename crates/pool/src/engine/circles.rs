@@ -14,9 +14,12 @@
 //! when those before it have dropped their arguments, which tasks that are blocked do not. A task that waits for memory, and with it
 //! for what another one makes again, is found where it is parked, and stays there with its arguments while the walk has that
 //! place locked.
+//!
+//! A search for a task by its number walks from all tasks that wait outside (`outside`): none of them leaves that list while it is
+//! locked, and what hangs below one is blocked by it in the same way.
 
 use super::admission::Parking;
-use super::again;
+use super::{again, outside};
 use crate::edge::{Chain, Ended, Waiter};
 use crate::task::access::AccessTo;
 use crate::task::arg::TaskWaiter;
@@ -24,7 +27,9 @@ use crate::task::datum::TaskTurns;
 use crate::task::watch::Parked;
 use crate::task::{Header, TaskRef};
 use crate::turns::Usage;
+use poniard_model::TaskId;
 use std::collections::{HashMap, HashSet};
+use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +39,8 @@ use std::time::{Duration, Instant};
 const FEW: usize = 64;
 /// How long a thread is parked before it looks at all; each further pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// Waiters that are looked at in search of a task by its number.
+const FIND_MOST: usize = 1 << 20;
 /// The part of the time that walks may take, of one thread and of all together.
 const SHARE: u32 = 50;
 
@@ -103,6 +110,22 @@ pub(super) fn wait(parked: &Arc<Parked>, target: &TaskRef) -> Result<(), Circula
 pub(super) fn closes(task: &TaskRef) -> bool {
     let _nobody_seals = lock();
     Walk::new(task, usize::MAX).run(vec![task.as_non_null()]) == ControlFlow::Break(Found::Target)
+}
+
+/// The task of this number, if it hangs below one of those that wait outside: there nothing ends while both locks are held.
+pub(super) fn find_below_outside(id: TaskId) -> Option<TaskRef> {
+    let _nobody_seals = lock();
+    outside::with_all(|outside| {
+        // No task is its own target here: the walk sees all.
+        let mut walk = Walk::new(outside.values().next()?, FIND_MOST);
+        walk.target = NonNull::dangling();
+        let _ = walk.run(outside.values().map(TaskRef::as_non_null).collect());
+        // SAFETY: what was seen is kept alive by an edge or a thread, see the module's page.
+        let found = walk.seen.iter().find(|task| unsafe { task.as_ref() }.id() == id)?;
+        // SAFETY: as above; `ManuallyDrop` leaves the count as it is.
+        let borrowed = ManuallyDrop::new(unsafe { TaskRef::from_raw(found.as_ptr()) });
+        Some(TaskRef::clone(&borrowed))
+    })
 }
 
 /// Whether `target` hangs below one of the tasks in whose middle the thread is or below what else it holds, or is one of them;

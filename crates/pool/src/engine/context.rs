@@ -124,6 +124,11 @@ pub(crate) fn current() -> Option<&'static Context> {
     CURRENT.get()
 }
 
+/// Whether a task of this number may have been made.
+pub(crate) fn may_exist(task: TaskId) -> bool {
+    task.0 > 0 && task.0 < NEXT_ID.load(Ordering::Relaxed)
+}
+
 /// Contexts of all threads, those of ended ones included.
 pub(crate) fn all() -> Vec<&'static Context> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -35,6 +35,13 @@ impl Context {
         take(&mut self.lease().assignment)
     }
 
+    /// Whether what the thread runs keeps a processor from others, or a part of one.
+    pub(crate) fn keeps_processor(&self) -> bool {
+        let has_share = |assignment: &Assignment| assignment.share.is_some_and(|(_, share)| share > 0);
+        let lease = self.lease();
+        self.processor().is_some() || has_share(&lease.assignment) || !lease.assignment.gang.is_empty()
+    }
+
     /// Counts the thread among those that wait in the middle of a task; false when there are too many.
     pub(crate) fn begin_wait(&self, engine: &Engine) -> bool {
         let mut lease = self.lease();

@@ -6,6 +6,7 @@ pub(crate) mod attempt;
 pub(crate) mod away;
 mod circles;
 pub(crate) mod context;
+pub(crate) mod find;
 pub(crate) mod finish;
 pub(crate) mod guest;
 pub(crate) mod halt;
@@ -15,6 +16,7 @@ pub(crate) mod launch;
 mod lease;
 pub(crate) mod lend;
 pub(crate) mod outside;
+pub(crate) mod overdue;
 mod persistent;
 pub(crate) mod promise;
 mod run;
@@ -34,7 +36,7 @@ use crate::me::me;
 use crate::panics;
 use crate::seats::Seats;
 use crate::task::extra::Extra;
-use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, TaskRef};
+use crate::task::{CANCELLED, DETACHED, HALTED, PLACED, TaskRef, ticket};
 use crate::timer;
 use context::Context;
 use poniard_model::{Cause, ProcessorId};
@@ -209,6 +211,9 @@ pub(crate) fn inject(task: TaskRef) {
 
 /// Asks a task to stop.
 pub(crate) fn cancel(task: &TaskRef) {
+    if ticket::cancel(task) {
+        return;
+    }
     cancel_because(task, || Cause::cancelled("before it started"), CANCELLED);
 }
 
@@ -236,6 +241,7 @@ pub(crate) fn cancel_because(task: &TaskRef, cause: impl Fn() -> Cause, flag: u3
                 extra.abort();
             }
         }
+        Claim::Lost if task.dependents.ended().is_none() => overdue::asked(task.id()),
         Claim::Lost => {}
     }
 }

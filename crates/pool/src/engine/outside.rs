@@ -29,6 +29,16 @@ pub(crate) fn is_shown(task: TaskId) -> bool {
     lock().contains_key(&task)
 }
 
+/// The task of this number, if it is shown.
+pub(crate) fn find(task: TaskId) -> Option<TaskRef> {
+    lock().get(&task).cloned()
+}
+
+/// Looks at all that are shown: none of them ends well or is queued meanwhile.
+pub(crate) fn with_all<R>(look: impl FnOnce(&Numbered<TaskId, TaskRef>) -> R) -> R {
+    look(&lock())
+}
+
 /// Takes those that a halt has ended, to make them fail.
 pub(crate) fn past() -> Vec<TaskRef> {
     let mut outside = lock();

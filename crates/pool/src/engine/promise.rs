@@ -9,9 +9,9 @@ use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::kept;
 use crate::task::opened::Opened;
+use crate::task::ticket::Ticket;
 use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, Identity, TIMED_OUT, TaskRef};
 use poniard_model::{Cause, Data, Site, TaskError, TaskId};
-use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -112,23 +112,32 @@ pub fn promise<R: Data>(site: &'static Site) -> (Handle<R>, Completion<R>) {
     promise_of(site, identity, Extra::default())
 }
 
-/// The same with a name, and with something that lives as long as the task.
-pub(crate) fn promise_with<R: Data>(
+/// The same with a name, with something that lives as long as the task, and without what ends it as yet: that is made when
+/// somebody asks, and until then the task goes with its last handle.
+pub(crate) fn unasked_promise<R: Data>(
     site: &'static Site,
     mut extra: Extra,
-    ticket: impl FnOnce(TaskId) -> Arc<dyn Any + Send + Sync>,
-) -> (Handle<R>, Completion<R>) {
+    ticket: impl FnOnce(TaskId) -> Arc<dyn Ticket>,
+) -> Handle<R> {
     let identity = context::get().new_identity();
     extra.ticket = Some(ticket(identity.id));
-    promise_of(site, identity, extra)
+    let (task, engines) = promised::<R>(site, identity, extra);
+    drop(engines);
+    Handle::from_task(task)
 }
 
 fn promise_of<R: Data>(site: &'static Site, identity: Identity, extra: Extra) -> (Handle<R>, Completion<R>) {
+    let (task, engines) = promised::<R>(site, identity, extra);
+    (Handle::from_task(task), Completion::of(engines))
+}
+
+/// A task that nothing runs: its first reference, and the engine's.
+fn promised<R: Data>(site: &'static Site, identity: Identity, extra: Extra) -> (TaskRef, TaskRef) {
     let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
     let task = TaskRef::new((), body, site, identity, Gate::external(), Some(Box::new(extra)));
-    // SAFETY: the engine's reference of a new task is nobody's yet; the completion has it from now on.
+    // SAFETY: the engine's reference of a new task is nobody's yet.
     let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
-    (Handle::from_task(task), Completion::of(engines))
+    (task, engines)
 }
 
 impl<R: Data> Completion<R> {

@@ -1,10 +1,10 @@
 //! Running: what a thread does that holds a processor.
 
 use super::context::{Context, Counts};
-use super::{Engine, admission, attempt, away, finish, is_turn_of_others, processor_id, queue};
+use super::{Engine, admission, attempt, away, finish, is_turn_of_others, overdue, processor_id, queue};
 use crate::board::{Assignment, NORMAL, Offer};
 use crate::task::kept;
-use crate::task::{GATED, Ran, TaskRef};
+use crate::task::{CANCELLED, GATED, Ran, TaskRef};
 use poniard_model::Cause;
 use poniard_trace::{Event, note};
 
@@ -136,6 +136,9 @@ impl Engine {
         if task.flags() & GATED != 0 {
             // Before its end is told: who takes a value over must be its only reader.
             kept::let_go();
+        }
+        if task.flags() & CANCELLED != 0 {
+            overdue::returned(task.id());
         }
         context.leave(&frame);
         context.show(context.running());

@@ -12,6 +12,7 @@ use super::circles::{Circular, Hanging};
 use super::context::{self, Context};
 use super::{Engine, admission, circles, get, queue, turns};
 use crate::crew::THREADS_MAX;
+use crate::task::ticket::ask_for;
 use crate::task::watch::Parked;
 use crate::task::{DETACHED, Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
@@ -70,6 +71,7 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     if task.gate.is_held() && HOLDING.get() > 0 {
         return Err(WaitError::Held);
     }
+    ask_for(task);
     let context = context::get();
     // A body that has outlived its pool still belongs to it, though another one may run by now.
     let engine = context.employer().unwrap_or_else(get);

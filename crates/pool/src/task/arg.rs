@@ -16,6 +16,7 @@ use super::handle::{AnyHandle, Handle};
 use super::kept;
 use super::opened::Spare;
 use super::parcel::{Piece, Pieces, Unmovable, Unpacking};
+use super::ticket::ask_for;
 use super::told::{Part, encoded};
 use super::watch::{Parked, Watcher};
 use super::{Header, KEPT, TAKEN, TaskRef};
@@ -180,7 +181,11 @@ impl Wiring {
         // SAFETY: the caller's promise; the edge stays until the chain hands it out, because the task keeps its
         // arguments until all its edges are back.
         match unsafe { dependents.push(edge, waiter) } {
-            Ok(()) => self.edges += 1,
+            Ok(()) => {
+                self.edges += 1;
+                // The edge hangs: whoever answers finds it.
+                ask_for(input);
+            }
             Err(Ended::Done) => self.meets_kept |= input.flags() & KEPT != 0,
             Err(Ended::Failed) => {
                 if let Some(error) = input.error() {

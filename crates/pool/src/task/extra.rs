@@ -3,6 +3,7 @@
 use super::arg::Wiring;
 use super::handle::AnyHandle;
 use super::lineage::Lineage;
+use super::ticket::Ticket;
 use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
@@ -45,8 +46,8 @@ pub struct Extra {
     pub inherited: Option<Arc<dyn Any + Send + Sync>>,
     /// What is known of the task above; the pool only carries it.
     pub note: Option<Arc<dyn Any + Send + Sync>>,
-    /// What lives as long as the task; the pool only carries it.
-    pub(crate) ticket: Option<Arc<dyn Any + Send + Sync>>,
+    /// What stands behind a task of another process.
+    pub(crate) ticket: Option<Arc<dyn Ticket>>,
     /// Why the task cannot run at all; it fails with this when it is launched.
     pub impossible: Option<String>,
     /// The tasks that it waits for without using their results, until it runs or its arguments are dropped.

@@ -1,6 +1,7 @@
 //! Handles: what a user holds of a task.
 
 use super::TaskRef;
+use super::ticket::ask_for;
 use crate::edge::Ended;
 use poniard_model::{Scope, Site, TaskError, TaskId};
 use std::any::Any;
@@ -51,6 +52,18 @@ impl<T> Handle<T> {
     pub fn is_ended(&self) -> bool {
         self.task.dependents.ended().is_some()
     }
+
+    /// As [`Handle::is_ended`], of whoever waits for that: the result of another process's task is asked for.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.is_ended() || asked(&self.task)
+    }
+}
+
+/// Whether a task has ended, now that it is asked for.
+fn asked(task: &TaskRef) -> bool {
+    ask_for(task);
+    task.dependents.ended().is_some()
 }
 
 impl AnyHandle {
@@ -80,6 +93,11 @@ impl AnyHandle {
     /// Whether the task has ended, well or not.
     pub fn is_ended(&self) -> bool {
         self.0.dependents.ended().is_some()
+    }
+
+    /// As [`Handle::is_ready`].
+    pub fn is_ready(&self) -> bool {
+        self.is_ended() || asked(&self.0)
     }
 
     /// The error of a task that has failed.

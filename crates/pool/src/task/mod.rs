@@ -23,6 +23,7 @@ mod lineage;
 pub(crate) mod opened;
 pub(crate) mod parcel;
 pub(crate) mod passage;
+pub(crate) mod ticket;
 pub(crate) mod told;
 pub(crate) mod traveller;
 pub(crate) mod watch;

@@ -2,6 +2,7 @@
 
 use super::arg::TaskWaiter;
 use super::datum::TaskTurns;
+use super::ticket::ask_for;
 use super::{Header, TaskRef};
 use crate::edge::{Edge, Waiter};
 use crate::turns::Usage;
@@ -120,6 +121,7 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Does `work` when `task` has ended, on whichever thread ends it; at once if it has. It must be short.
     pub(crate) fn hang(task: &TaskRef, work: Box<dyn FnOnce() + Send>) {
+        ask_for(task);
         let watcher = Box::new(Watcher { edge: UnsafeCell::new(Edge::new()), work });
         let watcher = NonNull::from(Box::leak(watcher));
         // SAFETY: just leaked, and not shared yet.

@@ -56,6 +56,11 @@ impl<T> WeakHandle<T> {
     }
 }
 
+/// The marked task of this number, while somebody keeps it.
+pub(crate) fn find(id: TaskId) -> Option<TaskRef> {
+    WeakHandle::<()> { id, result: PhantomData }.upgrade().map(Handle::into_task)
+}
+
 /// Whether a marked task whose last reference seemed to go is to be freed; then nobody finds it any more.
 pub(super) fn leave(task: &TaskRef) -> bool {
     let mut places = places();

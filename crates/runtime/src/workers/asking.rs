@@ -3,7 +3,7 @@
 use super::driver::{Core, Input};
 use super::inbox;
 use crate::message::Message;
-use crate::status::TaskCounts;
+use crate::status::Doing;
 use poniard_model::{TaskId, WorkerId};
 use poniard_sched::{PeerStatus, Why};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(crate) struct Question(pub(super) Box<dyn FnOnce(&mut Core) + Send>);
 /// The last question to everybody, and who has answered it what.
 struct Round {
     number: u64,
-    answers: BTreeMap<WorkerId, TaskCounts>,
+    answers: BTreeMap<WorkerId, Doing>,
 }
 
 static ROUND: (Mutex<Round>, Condvar) =
@@ -41,7 +41,7 @@ pub fn explain(task: TaskId) -> Option<Why> {
 }
 
 /// What this process knows of the others, with what they say themselves.
-pub(crate) fn peers() -> Vec<(PeerStatus, Option<TaskCounts>)> {
+pub(crate) fn peers() -> Vec<(PeerStatus, Option<Doing>)> {
     // One round at a time: whoever asks meanwhile waits for its turn.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +71,7 @@ pub(crate) fn peers() -> Vec<(PeerStatus, Option<TaskCounts>)> {
 }
 
 /// A worker has answered; to an earlier round nobody listens any more.
-pub(super) fn answered(worker: WorkerId, number: u64, counts: TaskCounts) {
+pub(super) fn answered(worker: WorkerId, number: u64, counts: Doing) {
     let mut round = ROUND.0.lock().unwrap_or_else(PoisonError::into_inner);
     if round.number == number {
         round.answers.insert(worker, counts);

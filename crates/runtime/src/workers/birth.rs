@@ -94,6 +94,7 @@ mod tests {
             worker_timeout: Duration::from_secs(2),
             respawn: 0,
             no_worker_timeout: Duration::from_secs(1),
+            cancel_grace: Duration::from_secs(5),
         };
         let place = Place::Here("/run/poniard".into());
         Birth { number: WorkerId(2), life: 7, token: [9; 32], place, is_elsewhere: false, settings }

@@ -43,6 +43,7 @@ pub(super) struct Welcome {
     /// Where the engine of worker 1 listens.
     pub(super) engine: String,
     pub(super) no_worker_timeout: Duration,
+    pub(super) cancel_grace: Duration,
     pub(super) worker_timeout: Duration,
 }
 
@@ -72,6 +73,7 @@ struct Desk {
     tls: Option<Tls>,
     engine: String,
     no_worker_timeout: Duration,
+    cancel_grace: Duration,
     worker_timeout: Duration,
     roll: Arc<Shared>,
     mail: Weak<Mail>,
@@ -157,6 +159,7 @@ impl Ground {
             tls: self.outside().tls,
             engine,
             no_worker_timeout: settings.no_worker_timeout,
+            cancel_grace: settings.cancel_grace,
             worker_timeout: settings.worker_timeout,
             roll: roll.clone(),
             mail: Arc::downgrade(mail),
@@ -262,6 +265,7 @@ impl Desk {
                 life,
                 engine: self.engine.clone(),
                 no_worker_timeout: self.no_worker_timeout,
+                cancel_grace: self.cancel_grace,
                 worker_timeout: self.worker_timeout,
             };
             postcard::to_allocvec(&welcome).expect("there is memory for a few numbers")

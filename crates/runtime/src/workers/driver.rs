@@ -3,6 +3,9 @@
 mod going;
 mod handles;
 mod home;
+mod stopping;
+#[cfg(test)]
+mod tests;
 
 use super::asking::{self, Question};
 use super::departure::Departure;
@@ -13,7 +16,8 @@ use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
-use crate::status::TaskCounts;
+use crate::settings::Settings;
+use crate::status::Doing;
 use poniard_model::codec::Encoded;
 use poniard_model::{ByOwner, Cause, Numbered, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
@@ -66,7 +70,9 @@ pub(crate) enum Input {
     /// What this worker has lent us is read no more.
     ReadNoMore { owner: WorkerId, lease: u64 },
     /// Somebody here waits for the result of another worker's task, which ends so.
-    Wants(GlobalChunk, Ender),
+    Wants { era: u64, of: GlobalChunk, end: Ender },
+    /// Somebody here wants another worker's task to stop.
+    CancelsThere { era: u64, of: GlobalChunk },
     /// One handle less of another worker's task.
     HandleDropped { era: u64, of: GlobalChunk },
     /// A task of ours has ended whose result another worker wants.
@@ -75,6 +81,8 @@ pub(crate) enum Input {
     EndedHere { task: TaskId, is_done: bool, ran: Duration },
     /// Nobody wants the result of a task of ours.
     Cancel(TaskId),
+    /// A worker leaves, and was asked for what it has made.
+    LeavesUs(WorkerId),
     /// Somebody wants to know something.
     Asked(Question),
 }
@@ -92,6 +100,23 @@ pub(crate) struct Exits {
     pub(crate) stays: fn(WorkerId, u64),
     /// A worker is out of reach for good.
     pub(crate) cut_off: fn(WorkerId),
+    /// A worker has itself ended, because a task that was cancelled does not return.
+    pub(crate) perish: fn(WorkerId),
+}
+
+/// How long what is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For a worker, by a task that fits no other one.
+    pub(crate) no_worker: Duration,
+    /// For a task that was cancelled, while it keeps a processor here.
+    pub(crate) grace: Duration,
+}
+
+impl Patience {
+    pub(crate) fn of(settings: &Settings) -> Patience {
+        Patience { no_worker: settings.no_worker_timeout, grace: settings.cancel_grace }
+    }
 }
 
 /// What the driver's thread knows.
@@ -106,6 +131,8 @@ pub(crate) struct Core {
     trips: Trips,
     /// Tasks of others that are here; `None` for one that could not begin, and whose end is about to be told.
     guests: ByOwner<(Sending, Option<AnyHandle>)>,
+    /// Those that were told to stop, until they have.
+    stopping: BTreeMap<(WorkerId, Sending), AnyHandle>,
     /// Those among them whose owner has to know that they begin, until it does.
     watched: ByOwner<(Sending, Guest)>,
     /// What has ended, until it is sent.
@@ -144,12 +171,15 @@ fn life(worker: WorkerId) -> Life {
 
 impl Core {
     /// Of a process that knows nobody yet.
-    pub(crate) fn new(me: Member, post: Arc<dyn Post>, patience: Duration, exits: Exits) -> Core {
+    pub(crate) fn new(me: Member, post: Arc<dyn Post>, patience: Patience, exits: Exits) -> Core {
+        // Worker 1 is the user's own process: nobody ends it.
+        let grace = (me.worker.id != WorkerId::FIRST).then_some(patience.grace);
         let config = poniard_sched::Config {
             me: life(me.worker.id),
             worker: me.worker.clone(),
             processors: me.processors.clone(),
-            no_worker_timeout: patience,
+            no_worker_timeout: patience.no_worker,
+            grace: grace.filter(|grace| *grace < Duration::MAX),
         };
         let desk = Desk::new(me.worker.id, exits.tell);
         Core {
@@ -160,6 +190,7 @@ impl Core {
             exits,
             trips: Trips::default(),
             guests: ByOwner::default(),
+            stopping: BTreeMap::new(),
             watched: ByOwner::default(),
             outcomes: ByOwner::default(),
             arrived: Numbered::new(),
@@ -235,11 +266,12 @@ impl Core {
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
-            Input::Wants(of, end) => {
-                if self.desk.handles.want(of, end) {
+            Input::Wants { era, of, end } => {
+                if self.desk.handles.want(era, of, end) {
                     self.send_when_met(of.owner, Message::Wants(of));
                 }
             }
+            Input::CancelsThere { era, of } => self.cancel_there(era, of),
             Input::HandleDropped { era, of } => self.desk.handles.dropped(era, of),
             Input::Told { to, of, result } => self.on_told(to, of, result),
             Input::EndedHere { task, is_done, ran } => {
@@ -249,6 +281,10 @@ impl Core {
                 self.tell(Event::Finished { owner, task, ending, ran, kind: ProcessorKind::Cpu });
             }
             Input::Cancel(task) => self.tell(Event::Cancel(task)),
+            Input::LeavesUs(worker) => {
+                let message = poniard_sched::Message::Leaving;
+                self.tell(Event::Message { from: life(worker), message });
+            }
             Input::Asked(Question(look)) => look(self),
         }
     }
@@ -301,12 +337,13 @@ impl Core {
                 let tasks = tasks.into_iter().filter(|task| self.withdraw(owner, *task)).collect();
                 events.push_back(Event::Withdrawn { owner, tasks });
             }
-            Action::Stop { owner, task } => {
-                self.watched.remove((owner, task));
-                if let Some((_, Some(guest))) = self.guests.remove((owner, task)) {
-                    guest.cancel();
-                }
+            Action::Stop { owner, task } => events.extend(self.stop(owner, task)),
+            Action::Look { owner, sending } => {
+                let guest = self.stopping.get(&(owner, sending));
+                let keeps_processor = guest.is_some_and(AnyHandle::keeps_processor);
+                events.push_back(Event::Stuck { owner, sending, keeps_processor });
             }
+            Action::Perish => self.perish(),
             Action::Complete { task, on, attempt, .. } => {
                 events.push_back(Event::Released(task));
                 self.complete(task, on.worker, attempt);
@@ -397,7 +434,7 @@ impl Core {
         let peer = life(from);
         match message {
             Message::Hello(member) => self.meet(from, member),
-            Message::Met(met) => (self.exits.met)(from, met),
+            Message::Met(met) if self.is_first() => (self.exits.met)(from, met),
             Message::Run { number, tasks } => {
                 let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
                 let guest = |run: Run| Guest::arrive(run, from, &mut self.desk);
@@ -423,7 +460,7 @@ impl Core {
                     None
                 };
                 if message == poniard_sched::Message::Leaving {
-                    directory::change(|topology| topology.lose(from, "was removed"));
+                    return self.on_leaves_us(from);
                 }
                 self.tell(Event::Message { from: peer, message });
                 started.into_iter().for_each(|sending| self.post.send(from, Message::Begin(sending)));
@@ -441,23 +478,33 @@ impl Core {
             Message::Over(leases) => self.desk.leases.end(from, &leases),
             Message::Handles(note) => self.desk.handles.told(from, note),
             Message::Wants(of) => self.on_wanted(from, of),
+            Message::Cancel(of) => self.on_cancelled(from, of),
             Message::Result(of, outcome) => self.on_result(from, of, outcome),
             Message::Asks(number) => {
-                self.post.send(from, Message::Answers(number, TaskCounts::here()));
+                self.post.send(from, Message::Answers(number, Doing::here()));
             }
             Message::Answers(FAREWELL, _) => self.heard_farewell(from),
             Message::Answers(number, counts) => asking::answered(from, number, counts),
+            // Worker 1 alone has others end; one may have itself ended.
             Message::Leave if from == WorkerId::FIRST => match self.desk.handles.lent_data() {
                 0 => self.tell(Event::Leave),
                 data => self.post.send(from, Message::Stays(data)),
             },
             Message::Stays(data) => (self.exits.stays)(from, data),
-            Message::Leave => {}
-            Message::Stop => {
+            Message::Stop if from == WorkerId::FIRST => {
                 self.post.deliver();
                 (self.exits.stop)(from);
             }
+            Message::Perish if self.is_first() => (self.exits.perish)(from),
+            Message::Met(_) | Message::Leave | Message::Stop | Message::Perish => {
+                eprintln!("{} does not let {from} say who meets, leaves or ends", self.me.worker.id);
+            }
         }
+    }
+
+    /// Whether this is worker 1.
+    fn is_first(&self) -> bool {
+        self.me.worker.id == WorkerId::FIRST
     }
 
     /// A worker has said who it is.
@@ -479,7 +526,7 @@ impl Core {
         }
         self.share();
         self.tell(Event::Joined { life: life(from), worker, processors });
-        if self.me.worker.id == WorkerId::FIRST {
+        if self.is_first() {
             (self.exits.met)(WorkerId::FIRST, self.met.clone());
         } else if self.met.contains(&WorkerId::FIRST) {
             self.post.send(WorkerId::FIRST, Message::Met(self.met.clone()));
@@ -547,6 +594,9 @@ impl Core {
     }
 
     fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
+        if self.stopping.remove(&(owner, sending)).is_some() {
+            self.tell(Event::Stopped { owner, sending });
+        }
         let key = (owner, sending.task);
         // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
         if self.guests.get(key).is_none_or(|(current, _)| *current != sending) {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The socket of worker 1.
-const FIRST: &str = "w1";
+pub(super) const FIRST: &str = "w1";
 
 /// Where worker 1 listens for other servers.
 #[derive(Clone, Debug)]

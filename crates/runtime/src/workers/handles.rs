@@ -5,13 +5,13 @@ use crate::message::{HandleTold, KindTold};
 use poniard_model::codec::Thing;
 use poniard_model::{Cause, ChunkId, TaskId, WorkerId};
 use poniard_pool::travel::{
-    Border, DatumStranger, DatumTraveller, Ender, Origin, Stranger, Traveller, Whereabouts, forget_strangers,
-    lose_data, lose_datum, origin_of,
+    Border, DatumStranger, DatumTraveller, Ender, Origin, Stranger, Traveller, Whereabouts, ask_all_of,
+    forget_strangers, lose_data, lose_datum, origin_of,
 };
 use poniard_store::refs::{Action, GlobalChunk, Note, Refs};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What this process knows of such handles.
 pub(crate) struct Handles {
@@ -26,19 +26,37 @@ pub(crate) struct Handles {
     border: Arc<dyn Border>,
     /// This cluster, among those that the process has had: handles of an earlier one are nothing to it.
     era: u64,
+    going: Going,
 }
 
 /// Tells the driver of handles.
 struct Told {
     tell: fn(Input),
     era: u64,
+    going: Going,
+}
+
+/// Workers that leave, or are gone. What they have made is asked for while it can be had, and handles of it that are sent on from
+/// here are those of tasks of this process.
+type Going = Arc<Mutex<BTreeSet<WorkerId>>>;
+
+fn is_going(going: &Going, worker: WorkerId) -> bool {
+    going.lock().unwrap_or_else(PoisonError::into_inner).contains(&worker)
 }
 
 static ERAS: AtomicU64 = AtomicU64::new(0);
 
 impl Border for Told {
     fn wants(&self, origin: Origin, end: Ender) {
-        (self.tell)(Input::Wants(of(origin), end));
+        (self.tell)(Input::Wants { era: self.era, of: of(origin), end });
+    }
+
+    fn cancels(&self, origin: Origin) {
+        (self.tell)(Input::CancelsThere { era: self.era, of: of(origin) });
+    }
+
+    fn is_urgent(&self, owner: WorkerId) -> bool {
+        is_going(&self.going, owner)
     }
 
     fn dropped(&self, origin: Origin) {
@@ -57,14 +75,16 @@ fn origin(of: GlobalChunk) -> Origin {
 impl Handles {
     pub(crate) fn new(me: WorkerId, tell: fn(Input)) -> Handles {
         let era = ERAS.fetch_add(1, Ordering::Relaxed);
+        let going = Going::default();
         Handles {
             me,
             refs: Refs::new(me),
             kept: HashMap::new(),
             enders: HashMap::new(),
             notes: Vec::new(),
-            border: Arc::new(Told { tell, era }),
+            border: Arc::new(Told { tell, era, going: going.clone() }),
             era,
+            going,
         }
     }
 
@@ -80,7 +100,9 @@ impl Handles {
     pub(crate) fn send_one(&mut self, thing: &Thing, to: WorkerId) -> HandleTold {
         let (lives, kind) = if let Some(traveller) = thing.downcast_ref::<Traveller>() {
             let task = traveller.task().id();
-            let lives = origin_of(task).map_or(Whereabouts::Here(task), Whereabouts::There);
+            // Whose owner goes has the value here alone, or why there is none: whoever gets the handle asks this process.
+            let origin = origin_of(task).filter(|origin| !is_going(&self.going, origin.owner));
+            let lives = origin.map_or(Whereabouts::Here(task), Whereabouts::There);
             (lives, KindTold::Task(traveller.task().name().to_string()))
         } else if let Some(datum) = thing.downcast_ref::<DatumTraveller>() {
             (datum.lives(), KindTold::Datum)
@@ -139,7 +161,11 @@ impl Handles {
     }
 
     /// Somebody here waits for the result. Gives whether its owner is to be asked.
-    pub(crate) fn want(&mut self, of: GlobalChunk, end: Ender) -> bool {
+    pub(crate) fn want(&mut self, era: u64, of: GlobalChunk, end: Ender) -> bool {
+        if era != self.era {
+            end.end(Err(stopped()));
+            return false;
+        }
         if self.refs.is_lost(of) {
             end.end(Err(lost(of)));
             return false;
@@ -148,19 +174,30 @@ impl Handles {
         true
     }
 
-    /// The task of this process whose result another worker wants.
-    pub(crate) fn wanted(&self, of: GlobalChunk) -> Option<Arc<Traveller>> {
-        self.kept.get(&of.chunk).cloned()?.downcast().ok()
-    }
-
     /// How many data of this process others have handles of.
     pub(crate) fn lent_data(&self) -> u64 {
         self.kept.values().filter(|thing| thing.is::<DatumTraveller>()).count() as u64
     }
 
-    /// What ends the task here of which the result has come.
-    pub(crate) fn ender(&mut self, of: GlobalChunk) -> Option<Ender> {
-        self.enders.remove(&of)
+    /// Whether the owner of a task can be told that nobody wants it any more.
+    pub(crate) fn may_cancel(&self, era: u64, of: GlobalChunk) -> bool {
+        era == self.era && !self.refs.is_lost(of)
+    }
+
+    /// The task of this process about which another worker says something, if that has a handle of it.
+    pub(crate) fn meant(&self, by: WorkerId, of: GlobalChunk) -> Option<Arc<Traveller>> {
+        if self.refs.is_with(of, by) { self.kept.get(&of.chunk).cloned()?.downcast().ok() } else { None }
+    }
+
+    /// What ends the task here of which the result has come: its owner's word, and nobody else's.
+    pub(crate) fn ender(&mut self, from: WorkerId, of: GlobalChunk) -> Option<Ender> {
+        if of.owner == from { self.enders.remove(&of) } else { None }
+    }
+
+    /// A worker leaves: what it has made, and is known here by handles, is asked for while it is there.
+    pub(crate) fn leaves(&mut self, worker: WorkerId) {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).insert(worker);
+        ask_all_of(worker);
     }
 
     /// A worker says who has handles.
@@ -173,6 +210,7 @@ impl Handles {
     /// A worker is gone, with its tasks, its data and its handles: this became of it.
     pub(crate) fn lose(&mut self, worker: WorkerId, how: &str) {
         lose_data(worker, how);
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).insert(worker);
         let mut actions = Vec::new();
         self.refs.gone(worker, &mut actions);
         self.notes.retain(|(to, _)| *to != worker);
@@ -187,7 +225,7 @@ impl Handles {
     /// What waits for a result fails: nobody is there any more.
     pub(crate) fn end(&mut self) {
         for (_, end) in self.enders.drain() {
-            end.end(Err(Cause::scheduling("cannot be had: the cluster was stopped")));
+            end.end(Err(stopped()));
         }
         self.kept.clear();
         forget_strangers();
@@ -205,6 +243,11 @@ impl Handles {
             }
         }
     }
+}
+
+/// Nobody is there to be asked.
+pub(crate) fn stopped() -> Cause {
+    Cause::scheduling("cannot be had: the cluster was stopped")
 }
 
 fn lost(of: GlobalChunk) -> Cause {

@@ -1,6 +1,7 @@
 //! The driver's thread, and what it is told by others.
 
 use super::driver::{Core, Input};
+use super::handles::stopped;
 use crate::directory;
 use poniard_model::Cause;
 use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
@@ -91,7 +92,11 @@ pub(crate) fn tell_all(inputs: impl IntoIterator<Item = Input>) {
 
 /// Nobody is there to be told.
 fn refuse(input: Input) {
-    let Input::Leaves(away) = input else { return };
+    let away = match input {
+        Input::Leaves(away) => away,
+        Input::Wants { end, .. } => return end.end(Err(stopped())),
+        _ => return,
+    };
     let topology = directory::lock().clone().unwrap_or_default();
     let why = away.scope().and_then(|scope| scope.why_empty(&topology));
     let why = why.unwrap_or_else(|| "cannot run: the cluster was stopped".to_owned());

@@ -96,7 +96,7 @@ fn speak(stream: &TcpStream, connection: &Connection) -> Result<(Vec<u8>, Box<dy
 fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
     let welcome: Welcome = postcard::from_bytes(welcome)
         .map_err(|error| format!("worker 1 says what cannot be read: {error}"))?;
-    let Welcome { number, life, engine, no_worker_timeout, worker_timeout } = welcome;
+    let Welcome { number, life, engine, no_worker_timeout, cancel_grace, worker_timeout } = welcome;
     let of_worker_1 = Settings {
         threads: 1,
         labels: Vec::new(),
@@ -107,6 +107,7 @@ fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
         worker_timeout,
         respawn: 0,
         no_worker_timeout,
+        cancel_grace,
     };
     let settings = settings_beside(of_worker_1)?;
     let place = Place::Server { engine, tls: connection.tls };

@@ -2,8 +2,8 @@
 
 use super::birth::{Birth, Place};
 use super::door::{Door, Ground};
-use super::driver::{Core, Input};
-use super::engine::Reach;
+use super::driver::{Core, Input, Patience};
+use super::engine::{FIRST, Reach};
 use super::inbox;
 use super::life::member;
 use super::mail::Mail;
@@ -16,14 +16,16 @@ use crate::settings::Settings;
 use poniard_fabric::Timing;
 use poniard_fabric::entropy::entropy;
 use poniard_model::WorkerId;
+use poniard_store::own_user;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What is said to worker 1 alone.
 const OF_WORKER_1: [&str; 5] =
@@ -69,7 +71,7 @@ impl Workers {
         let shared = Shared::new(settings.respawn);
         let mail = Mail::new();
         let me = member(WorkerId::FIRST, &settings);
-        let core = Core::new(me, mail.clone(), settings.no_worker_timeout, EXITS);
+        let core = Core::new(me, mail.clone(), Patience::of(&settings), EXITS);
         inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
         let reach = Reach { folder: &folder.0, has_socket, outside: ground.as_ref().map(Ground::outside) };
         let found = mail.found(reach, token, life, Timing::with_limit(settings.worker_timeout));
@@ -105,7 +107,7 @@ impl Workers {
     pub(super) fn add(self: &Arc<Self>, count: usize) -> Result<Vec<WorkerId>, LaunchError> {
         let mut begun = Vec::new();
         for _ in 0..count {
-            begun.push(self.start()?);
+            begun.push(self.start(None)?);
         }
         let deadline = Instant::now() + JOINING;
         let mut state = self.shared.lock();
@@ -130,9 +132,10 @@ impl Workers {
         }
     }
 
-    /// Starts one process.
-    fn start(self: &Arc<Self>) -> Result<WorkerId, LaunchError> {
+    /// Starts one process, where one was that it replaces.
+    fn start(self: &Arc<Self>, instead_of: Option<WorkerId>) -> Result<WorkerId, LaunchError> {
         let number = self.shared.number();
+        let place = self.shared.lock().place(number, instead_of);
         {
             let mut state = self.shared.lock();
             if state.is_over {
@@ -140,15 +143,15 @@ impl Workers {
             }
             state.starting += 1;
         }
-        let started = self.start_as(number);
+        let started = self.start_as(number, place);
         self.shared.lock().starting -= 1;
         self.shared.changed.notify_all();
         started.map(|()| number)
     }
 
-    fn start_as(self: &Arc<Self>, number: WorkerId) -> Result<(), LaunchError> {
+    fn start_as(self: &Arc<Self>, number: WorkerId, place: WorkerId) -> Result<(), LaunchError> {
         let life = life()?;
-        let host = self.ground.as_ref().and_then(|ground| ground.host(number));
+        let host = self.ground.as_ref().and_then(|ground| ground.host(place));
         let command = match host {
             Some((ssh, host)) => elsewhere(ssh, host)?,
             None => again(),
@@ -192,7 +195,7 @@ impl Workers {
                 mail.dismiss(number);
             }
             match verdict {
-                Verdict::Replace { after } => replace(&workers, &shared, after),
+                Verdict::Replace { after } => replace(&workers, &shared, number, after),
                 Verdict::GiveUp(why) => eprintln!("{why}"),
                 Verdict::Leave => {}
             }
@@ -222,13 +225,13 @@ impl Workers {
 }
 
 /// Starts a worker in place of one that has ended, after some time, unless all of them end.
-fn replace(workers: &Weak<Workers>, shared: &Shared, after: Duration) {
+fn replace(workers: &Weak<Workers>, shared: &Shared, ended: WorkerId, after: Duration) {
     let is_over = |state: &mut State| !state.is_over;
     let state = shared.lock();
     let waited = shared.changed.wait_timeout_while(state, after, is_over);
     let is_over = waited.unwrap_or_else(PoisonError::into_inner).0.is_over;
     let Some(workers) = workers.upgrade().filter(|_| !is_over) else { return };
-    match workers.start() {
+    match workers.start(Some(ended)) {
         Ok(number) => drop(shared.lock().replacing.insert(number)),
         Err(error) => eprintln!("a worker that has ended is not replaced: {error}"),
     }
@@ -284,6 +287,7 @@ impl Folder {
     fn new() -> Result<Folder, LaunchError> {
         let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
         let parent = parent.unwrap_or_else(|| PathBuf::from("/tmp"));
+        sweep(&parent);
         let name = format!("poniard-{}-{:08x}", std::process::id(), life()? as u32);
         let folder = parent.join(name);
         let made = DirBuilder::new().mode(0o700).create(&folder);
@@ -296,6 +300,29 @@ impl Folder {
     }
 }
 
+/// A folder of a cluster of which every process was killed at once: nobody was left to remove it. Named by whom it was made.
+fn sweep(parent: &Path) {
+    let is_dead = |process: &str| !process.is_empty() && !Path::new("/proc").join(process).exists();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let words: Vec<&str> = name.split('-').collect();
+        let ["poniard", process, life] = words[..] else { continue };
+        let is_name = process.bytes().all(|byte| byte.is_ascii_digit()) && life.len() == 8;
+        let is_ours = entry.metadata().is_ok_and(|there| there.is_dir() && there.uid() == own_user());
+        // Where processes are numbered anew (in a container) its worker 1 may live all the same: then it listens.
+        let listens = || UnixStream::connect(entry.path().join(FIRST)).is_ok();
+        let is_new = || entry.metadata().is_ok_and(|there| there.modified().is_ok_and(is_recent));
+        if is_name && is_ours && is_dead(process) && !listens() && !is_new() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether its maker may be about to listen there.
+fn is_recent(time: SystemTime) -> bool {
+    time.elapsed().is_ok_and(|age| age < Duration::from_secs(2))
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         self.remove();
@@ -305,6 +332,36 @@ impl Drop for Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_killed_processes_have_left_is_swept_away_and_no_other() {
+        let parent = std::env::temp_dir().join(format!("poniard-sweep-{}", std::process::id()));
+        fs::create_dir(&parent).unwrap();
+        // Numbers of processes end far below.
+        let dead = [parent.join("poniard-999999999-0123abcd"), parent.join("poniard-999999998-0123abcd")];
+        let kept = [
+            parent.join(format!("poniard-{}-0123abcd", std::process::id())),
+            parent.join("poniard-999999997-0123abcd"),
+            parent.join("poniard-x-0123abcd"),
+            parent.join("other-999999999-0123abcd"),
+        ];
+        dead.iter().chain(&kept).for_each(|folder| fs::create_dir(folder).unwrap());
+        fs::write(dead[1].join("secret-1-1"), "x").unwrap();
+        let old = fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(60));
+        // One of the kept is new, and may have its socket in a moment.
+        for folder in dead.iter().chain(&kept[2..]).chain(&kept[..1]) {
+            fs::File::open(folder).unwrap().set_times(old).unwrap();
+        }
+        // And one is of a process that this one cannot see.
+        let lives = parent.join("poniard-999999996-0123abcd");
+        fs::create_dir(&lives).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(lives.join(FIRST)).unwrap();
+        fs::File::open(&lives).unwrap().set_times(old).unwrap();
+        sweep(&parent);
+        assert!(!dead.iter().any(|folder| folder.exists()));
+        assert!(kept.iter().all(|folder| folder.exists()) && lives.exists());
+        fs::remove_dir_all(&parent).unwrap();
+    }
 
     #[test]
     fn a_command_for_another_server_keeps_each_word_one_word() {

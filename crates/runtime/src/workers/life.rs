@@ -1,13 +1,14 @@
 //! The life of a worker process, from before `main` to its end.
 
 use super::birth::{Birth, Place};
-use super::driver::{Core, Exits};
+use super::driver::{Core, Exits, Patience};
 use super::inbox;
 use super::join::join;
 use super::mail::Mail;
 use crate::environment::settings_beside;
 use crate::message::Member;
 use crate::settings::Settings;
+use crate::status::set_grace;
 use crate::{MemoryConfig, directory, memory};
 use poniard_model::{ProcessorKind, Topology, Worker, WorkerId};
 use poniard_store::{Arena, ArenaConfig, Backing, Buf, BufMut, SharedPlace};
@@ -27,7 +28,8 @@ const SAMPLE_BYTES: usize = 2048;
 const ORPHANED: i32 = 3;
 
 /// What the driver of a worker calls.
-const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop, stays: |_, _| (), cut_off };
+const EXITS: Exits =
+    Exits { tell: inbox::tell, met: |_, _| (), stop, stays: |_, _| (), cut_off, perish: |_| () };
 
 /// Whether this worker was told to end.
 static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
@@ -119,7 +121,9 @@ fn live(birth: Birth) -> Result<(), String> {
     poniard_pool::set_me(birth.number);
     let member = begin(birth.number, &birth.settings)?;
     let mail = Mail::new();
-    let core = Core::new(member, mail.clone(), birth.settings.no_worker_timeout, EXITS);
+    set_grace(birth.settings.cancel_grace);
+    let patience = Patience::of(&birth.settings);
+    let core = Core::new(member, mail.clone(), patience, EXITS);
     inbox::start(core).map_err(|error| format!("cannot start a thread: {error}"))?;
     mail.join(&birth)?;
     let (stopped, told) = &STOPPED;

@@ -90,7 +90,8 @@ impl Mail {
         timing: Timing,
     ) -> Result<(), String> {
         let identity = Identity { build: Build(build()), token: Token::new(token) };
-        let config = NetworkConfig { me, identity, timing };
+        // Who is lost is replaced under another number.
+        let config = NetworkConfig { me, identity, timing, is_one_life: true };
         let mut network = self.network.write().unwrap_or_else(PoisonError::into_inner);
         *network = Some(Network::start(engine, config, self.clone()).map_err(|error| error.to_string())?);
         Ok(())

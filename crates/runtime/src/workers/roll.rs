@@ -42,9 +42,13 @@ pub(super) struct State {
     pub(super) leaving: BTreeSet<WorkerId>,
     /// Those that were told to leave and do not, until they are told again: so many data live there of which others have handles.
     pub(super) staying: BTreeMap<WorkerId, u64>,
+    /// Those that were ended because of a task that does not return, until they have.
+    perishing: BTreeSet<WorkerId>,
     /// Those that replace others, until they have ended.
     pub(super) replacing: BTreeSet<WorkerId>,
     respawns: Respawns,
+    /// Of each that replaces another: in whose place it is, as the hosts were given in turn at first.
+    places: BTreeMap<WorkerId, WorkerId>,
     /// All of them end.
     pub(super) is_over: bool,
 }
@@ -145,6 +149,14 @@ impl State {
         others.into_iter().all(|other| knows(&worker, other) && knows(other, &worker))
     }
 
+    /// In whose place a worker is started: that of the one that it replaces, or its own.
+    pub(super) fn place(&mut self, number: WorkerId, instead_of: Option<WorkerId>) -> WorkerId {
+        let Some(before) = instead_of else { return number };
+        let place = self.places.remove(&before).unwrap_or(before);
+        self.places.insert(number, place);
+        place
+    }
+
     /// A process has ended. Gives how, in words, and what is to be done about it.
     pub(super) fn on_end(&mut self, now: Duration, number: WorkerId, how: String) -> (String, Verdict) {
         let process = self.running.remove(&number);
@@ -158,9 +170,14 @@ impl State {
         // How it ended is not known of one that was not started here.
         let in_order = was_leaving && (is_elsewhere || how == ENDED_WELL);
         let is_ours = self.is_over || in_order || !(had_joined || replaces);
-        let verdict = match is_ours || is_elsewhere {
-            true => Verdict::Leave,
-            false => self.respawns.on_end(now, number, had_joined, &how),
+        let perished = self.perishing.remove(&number);
+        let how = if perished { PERISHED.to_owned() } else { how };
+        let verdict = match (is_ours || is_elsewhere, perished) {
+            (true, _) => Verdict::Leave,
+            // Whatever the user wants of workers that are lost: this one was taken away.
+            (false, true) if was_leaving => Verdict::Leave,
+            (false, true) => Verdict::Replace { after: Duration::ZERO },
+            (false, false) => self.respawns.on_end(now, number, had_joined, &how),
         };
         let told = match &verdict {
             Verdict::GiveUp(why) => format!("{how}; {why}"),
@@ -178,7 +195,7 @@ impl State {
 static REGISTER: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 
 /// What the driver of worker 1 calls. Nobody else ends it.
-pub(super) const EXITS: Exits = Exits { tell: inbox::tell, met, stop: |_| (), stays, cut_off };
+pub(super) const EXITS: Exits = Exits { tell: inbox::tell, met, stop: |_| (), stays, cut_off, perish };
 
 /// A worker has met these.
 fn met(worker: WorkerId, others: Vec<WorkerId>) {
@@ -208,8 +225,22 @@ fn cut_off(worker: WorkerId) {
     process.inspect(|process| process.kill());
 }
 
+/// A worker has a task that was cancelled and does not return: it is ended, and another one takes its place.
+fn perish(worker: WorkerId) {
+    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    let Some(shared) = shared else { return };
+    let mut state = shared.lock();
+    if let Some(process) = state.running.get(&worker).cloned() {
+        state.perishing.insert(worker);
+        drop(state);
+        process.kill();
+    }
+}
+
 /// How a process ends that was told to.
 const ENDED_WELL: &str = "its process ended with exit status 0";
+/// How one ended that was ended for the sake of one task.
+const PERISHED: &str = "its process was ended, for a task that was cancelled there did not return";
 
 /// How a process ended.
 pub(super) fn describe(status: ExitStatus) -> String {
@@ -255,3 +286,18 @@ impl fmt::Display for LaunchError {
 }
 
 impl std::error::Error for LaunchError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_replaces_another_is_in_its_place_and_so_is_who_replaces_that() {
+        let mut state = State::default();
+        assert_eq!(state.place(WorkerId(3), None), WorkerId(3));
+        assert_eq!(state.place(WorkerId(6), Some(WorkerId(3))), WorkerId(3));
+        assert_eq!(state.place(WorkerId(9), Some(WorkerId(6))), WorkerId(3));
+        assert_eq!(state.place(WorkerId(10), Some(WorkerId(2))), WorkerId(2));
+        assert_eq!(state.places.len(), 2, "those that are gone are forgotten");
+    }
+}

@@ -3,6 +3,7 @@
 use super::Scheduler;
 use super::balance::Taking;
 use super::result::LINEAGE_MAX;
+use crate::message::Sending;
 use crate::task::{State, Task};
 use poniard_model::{TaskId, WorkerId};
 use std::collections::BTreeMap;
@@ -92,6 +93,11 @@ impl Scheduler {
         let is_owed =
             |who: &WorkerId| self.peers.get(who).is_some_and(|peer| peer.is_leaving && !peer.sent.is_empty());
         assert!(self.unparted.iter().all(is_owed), "who leaves is told at once that nothing is there");
+        let is_ended = |(owner, sending): &(WorkerId, Sending)| {
+            let held = self.held.get((*owner, sending.task));
+            held.is_none_or(|held| held.sending != sending.number)
+        };
+        assert!(self.stopped.keys().all(is_ended), "what was told to stop is nobody's");
         assert!(self.held.owners().all(|owner| self.peers.contains_key(&owner)), "owners are alive");
         assert!(self.needs.iter().all(|(owner, _)| self.peers.contains_key(owner)), "owners are alive");
     }

@@ -73,10 +73,17 @@ impl Scheduler {
         self.send(owner, Message::Returned(returned), out);
     }
 
-    pub(super) fn on_cancel_here(&mut self, owner: WorkerId, sending: Sending, out: &mut Vec<Action>) {
+    pub(super) fn on_cancel_here(
+        &mut self,
+        now: Duration,
+        owner: WorkerId,
+        sending: Sending,
+        out: &mut Vec<Action>,
+    ) {
         let held = self.held.get((owner, sending.task));
         if held.is_some_and(|held| held.sending == sending.number) {
             self.held.remove((owner, sending.task));
+            self.watch_stopped(now, owner, sending);
             out.push(Action::Stop { owner, task: sending.task });
         }
     }

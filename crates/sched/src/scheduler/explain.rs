@@ -98,6 +98,8 @@ pub struct PeerStatus {
     pub idle: u32,
     /// It takes nothing more.
     pub is_leaving: bool,
+    /// Its process is about to be ended on purpose.
+    pub is_perishing: bool,
 }
 
 impl Scheduler {
@@ -142,6 +144,7 @@ impl Scheduler {
             results: peer.results.len(),
             idle: peer.hunger.map_or(0, |hunger| hunger.processors),
             is_leaving: peer.is_leaving,
+            is_perishing: peer.is_perishing,
         });
         Status {
             peers: peers.collect(),

@@ -32,7 +32,11 @@ impl Scheduler {
         self.give_up_needs_of(life.worker, out);
         // All of them are off the books before the first is placed again: those that are left share them out.
         let orphans: Vec<TaskId> = peer.sent.into_values().collect();
-        orphans.iter().for_each(|id| self.orphan(*id, Death { of: life, signal }));
+        let death = Death { of: life, signal };
+        orphans.iter().for_each(|id| match peer.is_perishing && !cfg!(poniard_bug_perished_blamed) {
+            true => self.orphan_of_none(*id),
+            false => self.orphan(*id, death),
+        });
         for id in orphans {
             self.run_again(now, id, out);
         }
@@ -55,6 +59,13 @@ impl Scheduler {
             task.deaths.push(death);
         }
         task.is_in_doubt |= !counts;
+        task.state = State::Waiting { missing: 0 };
+    }
+
+    /// A task was with a worker that was ended for another one's sake: that says nothing of it.
+    fn orphan_of_none(&mut self, id: TaskId) {
+        let task = self.tasks.get_mut(&id).expect("who was sent is in the table");
+        task.attempt += 1;
         task.state = State::Waiting { missing: 0 };
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub(super) bytes: u64,
     /// Its result travels with the report.
     pub(super) rides: bool,
+    /// Once it runs it does not look whether it was cancelled.
+    pub(super) is_deaf: bool,
     /// Its worker dies of it.
     pub(super) kills: bool,
     /// The user holds on to its result to the end, and looks at it then.
@@ -37,6 +39,7 @@ impl Job {
             pinned: None,
             bytes: 8,
             rides: true,
+            is_deaf: false,
             kills: false,
             is_kept: false,
             fork: None,
@@ -68,6 +71,8 @@ pub(super) struct Truth {
     pub(super) starts: u32,
     /// Who died while it was there: running, queued or on its way.
     pub(super) deaths: u32,
+    /// How often its worker was ended for another task's sake while it was there, and its owner knew.
+    pub(super) spared: u32,
     /// How often its result was lost with its last copy.
     pub(super) losses: u32,
     /// Who has a copy that the owner has accepted.
@@ -92,6 +97,7 @@ impl Truth {
             readers: Vec::new(),
             starts: 0,
             deaths: 0,
+            spared: 0,
             losses: 0,
             copies: BTreeSet::new(),
             reports: BTreeSet::new(),

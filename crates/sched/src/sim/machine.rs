@@ -3,6 +3,7 @@
 use super::job::Key;
 use crate::action::Take;
 use crate::life::Life;
+use crate::message::Sending;
 use crate::scheduler::{Config, Scheduler};
 use poniard_model::{TaskId, WorkerId};
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +21,8 @@ pub(super) struct Running {
     pub(super) since: u64,
     /// Tells this run from another one of the same task.
     pub(super) run: u64,
+    /// Since when it should stop, and does not.
+    pub(super) is_stopped: Option<u64>,
     /// Tasks of its own that it waits for; it holds no processor meanwhile.
     pub(super) children: usize,
 }
@@ -52,6 +55,8 @@ pub(super) struct Machine {
     pub(super) deferred: Vec<super::world::Happening>,
     /// Which life of an owner a task came from.
     pub(super) owners: BTreeMap<WorkerId, Life>,
+    /// The sending of each task of others that came.
+    pub(super) sendings: BTreeMap<Key, Sending>,
     pub(super) next_task: u64,
     /// Nanoseconds that its processors were busy.
     pub(super) busy_ns: u64,
@@ -77,6 +82,7 @@ impl Machine {
             may_depart: false,
             deferred: Vec::new(),
             owners: BTreeMap::new(),
+            sendings: BTreeMap::new(),
             next_task: 1 << 32,
             busy_ns: 0,
             first_run: None,

@@ -75,7 +75,7 @@ impl World {
         let key = (at, task);
         let truth = &self.truths[&key];
         assert!(truth.starts <= attempt, "{key:?} began {} times, {attempt} were told", truth.starts);
-        let most = 1 + truth.deaths + truth.losses;
+        let most = 1 + truth.deaths + truth.spared + truth.losses;
         assert!(attempt <= most, "{key:?} took {attempt} attempts, and {most} had a reason");
         let outcome = match ending {
             Ending::Made { rest, .. } => {

@@ -55,6 +55,7 @@ impl World {
                 self.assert_has_not_parted(at, &order);
                 let Some(machine) = self.machine(at) else { return };
                 let key = machine.key(owner, order.sending.task);
+                machine.sendings.insert(key, order.sending);
                 machine.told_idle = None;
                 self.gather(at, key, events);
             }
@@ -90,10 +91,13 @@ impl World {
                 let machine = self.machine(at).expect("it acts");
                 let key = machine.key(owner, task);
                 machine.unqueue(&key);
-                if machine.running.remove(&key).is_some_and(|running| running.children == 0) {
-                    machine.busy -= 1;
-                }
+                self.stop(at, key, events);
             }
+            Action::Look { owner, sending } => {
+                let keeps_processor = self.is_stuck(at, owner, sending);
+                events.push_back(Event::Stuck { owner, sending, keeps_processor });
+            }
+            Action::Perish => self.perish(at),
             Action::Complete { task, ending, on, attempt } => {
                 self.completed(at, task, ending, on, attempt, events);
             }
@@ -314,7 +318,7 @@ impl World {
         let machine = self.machine(at).expect("it has processors");
         machine.busy += 1;
         machine.first_run.get_or_insert(now);
-        machine.running.insert(key, Running { since: now, run, children: 0 });
+        machine.running.insert(key, Running { since: now, run, is_stopped: None, children: 0 });
         if key.0 != at {
             events.push_back(Event::Started { owner: key.0.worker, task: key.1 });
         }
@@ -325,8 +329,10 @@ impl World {
         let now = self.now;
         let job = self.truths[&key].job.clone();
         let Some(machine) = self.machine(at) else { return };
-        if machine.running.get(&key).is_none_or(|running| running.run != run) {
-            return;
+        match machine.running.get(&key).filter(|running| running.run == run) {
+            None => return,
+            Some(Running { is_stopped: Some(_), .. }) => return self.return_late(at, key),
+            Some(_) => {}
         }
         if job.kills {
             return self.kill(at.worker, 11);

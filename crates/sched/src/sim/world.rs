@@ -3,6 +3,7 @@
 use super::job::{Job, Key, Outcome, Truth};
 use super::machine::Machine;
 use super::random::Random;
+use super::with_grace;
 use crate::event::Event;
 use crate::life::Life;
 use crate::message::Message;
@@ -67,6 +68,11 @@ pub(super) enum Happening {
         who: Life,
     },
     Cancel {
+        owner: Life,
+        task: TaskId,
+    },
+    /// Once it runs elsewhere.
+    CancelDeaf {
         owner: Life,
         task: TaskId,
     },
@@ -150,6 +156,10 @@ pub(super) struct World {
     pub(super) leaving: BTreeSet<Life>,
     /// Workers that left in order.
     pub(super) departed: u64,
+    /// Lives with a task that was told to stop and kept its processor for too long.
+    pub(super) stuck: BTreeSet<Life>,
+    /// Workers that were ended for that.
+    pub(super) perished: u64,
     pub(super) unended: usize,
     /// Results that the user looks at in the end and has not seen.
     pub(super) fetching: BTreeSet<Key>,
@@ -177,6 +187,8 @@ impl World {
             over: BTreeSet::new(),
             leaving: BTreeSet::new(),
             departed: 0,
+            stuck: BTreeSet::new(),
+            perished: 0,
             unended: 0,
             fetching: BTreeSet::new(),
             events: 0,
@@ -287,12 +299,13 @@ impl World {
                 // A life that has left in order is not lived again.
                 if !self.machines.contains_key(&life.worker) && !self.over.contains(&life) {
                     let node = if life.worker.0.is_multiple_of(2) { "b" } else { "a" };
-                    self.join(Config::new(life, node.into(), threads));
+                    self.join(with_grace(Config::new(life, node.into(), threads)));
                 }
             }
             Happening::Leave { worker } => self.leave(worker),
             Happening::TryDepart { who } => self.try_depart(who),
             Happening::Cancel { owner, task } => self.cancel(owner, task),
+            Happening::CancelDeaf { owner, task } => self.cancel_deaf(owner, task),
             Happening::TryRelease { owner, task } => self.try_release(owner, task),
             Happening::Copied { owner, task, to } => self.copied(owner, task, to),
             Happening::Watch => self.watch(),
@@ -319,13 +332,15 @@ impl World {
 
     /// An owner is about to hear that a life is over: what it had sent there was with one who died.
     fn count_deaths(&mut self, at: Life, who: Life) {
+        let is_on_purpose = self.knows_end_of(at, who);
         let time = self.time();
         let Some(machine) = self.machines.get(&at.worker).filter(|machine| machine.life == at) else {
             return;
         };
         for ((_, task), truth) in self.truths.range_mut((at, TaskId(0))..=(at, TaskId(u64::MAX))) {
             let why = machine.scheduler.explain(time, *task);
-            truth.deaths += u32::from(matches!(why, crate::Why::Away { on, .. } if on == who));
+            let was_there = u32::from(matches!(why, crate::Why::Away { on, .. } if on == who));
+            *(if is_on_purpose { &mut truth.spared } else { &mut truth.deaths }) += was_there;
         }
     }
 
@@ -393,7 +408,7 @@ impl World {
         deferred.into_iter().for_each(|what| self.happen(what));
     }
 
-    fn cancel(&mut self, owner: Life, task: TaskId) {
+    pub(super) fn cancel(&mut self, owner: Life, task: TaskId) {
         let Some(truth) = self.truths.get_mut(&(owner, task)) else { return };
         if truth.outcome.is_some() || self.machine(owner).is_none() {
             return;

@@ -95,6 +95,13 @@ impl Refs {
         self.chunks.get(&chunk).is_some_and(|count| count.is_lost)
     }
 
+    /// Whether a worker has a handle of a chunk of this process, or one is on its way there from here.
+    pub fn is_with(&self, chunk: GlobalChunk, worker: WorkerId) -> bool {
+        let holds = || self.chunks.get(&chunk).is_some_and(|count| count.holders.contains(&worker));
+        let gets = || self.grants.values().any(|grant| *grant == (chunk, worker));
+        chunk.owner == self.me && (holds() || gets())
+    }
+
     /// A chunk was made here, with its first handle.
     ///
     /// # Panics
@@ -169,8 +176,19 @@ impl Refs {
         }
     }
 
-    /// A note came. Those of a worker that is gone must not be told any more.
+    /// A note came. Those of a worker that is gone must not be told any more; and what is not the sender's to say is not heard.
     pub fn told(&mut self, from: WorkerId, note: Note, out: &mut Vec<Action>) {
+        let is_theirs_to_say = match note {
+            Note::Hold(chunk, _) | Note::Release(chunk) => chunk.owner == self.me,
+            Note::Gone(chunk) => chunk.owner == from,
+            Note::Redeemed(grant) => {
+                let granted = self.grants.get(&grant.number);
+                grant.from == self.me && granted.is_none_or(|(chunk, _)| chunk.owner == from)
+            }
+        };
+        if !is_theirs_to_say {
+            return;
+        }
         match note {
             Note::Hold(chunk, grant) => match self.chunks.get_mut(&chunk).filter(|count| !count.is_lost) {
                 Some(count) => {

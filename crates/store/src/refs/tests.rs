@@ -302,3 +302,30 @@ fn what_is_lent_is_kept_until_nobody_else_needs_it() {
     owner.gone(WorkerId(2), &mut out);
     assert_eq!(out, [Action::Free(ChunkId(6))]);
 }
+
+#[test]
+fn n07_what_is_not_a_workers_to_say_changes_nothing() {
+    let (me, owner, rogue) = (WorkerId(1), WorkerId(2), WorkerId(3));
+    let mut refs = Refs::new(me);
+    let mut out = Vec::new();
+    let theirs = GlobalChunk { owner, chunk: ChunkId(7) };
+    refs.received(theirs, Grant { from: owner, number: 1 }, &mut out);
+    let grant = refs.sent(theirs, WorkerId(4));
+    refs.dropped(theirs, &mut out);
+    out.clear();
+    // Neither the end of the owner's chunk, nor the arrival of what was sent to another.
+    refs.told(rogue, Note::Gone(theirs), &mut out);
+    refs.told(rogue, Note::Redeemed(grant), &mut out);
+    // Nor handles of a chunk that is another's.
+    refs.told(rogue, Note::Hold(theirs, Grant { from: rogue, number: 1 }), &mut out);
+    refs.told(rogue, Note::Release(theirs), &mut out);
+    assert_eq!((out.as_slice(), refs.is_lost(theirs)), (&[][..], false));
+    assert!(!refs.is_with(theirs, rogue), "it is not ours to give");
+    refs.told(owner, Note::Redeemed(grant), &mut out);
+    assert_eq!(out, [Action::Tell(owner, Note::Release(theirs))]);
+    // Of our own: who has none releases none.
+    let (mine, _) = refs.lent(ChunkId(9), WorkerId(4));
+    out.clear();
+    refs.told(rogue, Note::Release(mine), &mut out);
+    assert!(out.is_empty() && refs.is_with(mine, WorkerId(4)) && !refs.is_with(mine, rogue));
+}

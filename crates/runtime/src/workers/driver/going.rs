@@ -1,6 +1,6 @@
 //! Those that go: other workers, and this process.
 
-use super::{Core, FAREWELL, life};
+use super::{Core, FAREWELL, Input, life};
 use crate::directory;
 use crate::message::Message;
 use crate::status::TaskCounts;
@@ -24,6 +24,14 @@ impl Core {
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });
         self.heard_farewell(worker);
+    }
+
+    /// A worker leaves. What it has made, and is known here by handles, is asked for before it hears that nothing of ours is there:
+    /// so it stays until it has answered.
+    pub(super) fn on_leaves_us(&mut self, worker: WorkerId) {
+        directory::change(|topology| topology.lose(worker, "was removed"));
+        self.desk.handles.leaves(worker);
+        (self.exits.tell)(Input::LeavesUs(worker));
     }
 
     /// Nothing of others is here any more: goes on with leaving.

@@ -11,10 +11,26 @@ use std::time::Duration;
 impl Core {
     /// A worker wants the result of a task of ours, of which it has a handle.
     pub(super) fn on_wanted(&mut self, by: WorkerId, of: GlobalChunk) {
-        // It has a handle, so the task is kept: unless it was of a worker that is gone.
-        let Some(task) = self.desk.handles.wanted(of) else { return };
+        let Some(task) = self.desk.handles.meant(by, of) else {
+            let why = TaskError::without_task(Cause::scheduling(format!("{by} has no handle of it")));
+            return self.on_told(by, of, Err(why));
+        };
         let tell = self.exits.tell;
         task.tell(Box::new(move |result| tell(Input::Told { to: by, of, result })));
+    }
+
+    /// Somebody here wants another worker's task to stop.
+    pub(super) fn cancel_there(&mut self, era: u64, of: GlobalChunk) {
+        if self.desk.handles.may_cancel(era, of) {
+            self.send_when_met(of.owner, Message::Cancel(of));
+        }
+    }
+
+    /// A worker that has a handle of a task of ours wants it to stop.
+    pub(super) fn on_cancelled(&mut self, by: WorkerId, of: GlobalChunk) {
+        if let Some(task) = self.desk.handles.meant(by, of) {
+            task.task().cancel();
+        }
     }
 
     pub(super) fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
@@ -34,7 +50,7 @@ impl Core {
         // What cannot be read any more is lost with its worker, of which we are told as well.
         let Some(outcome) = self.open(outcome, from) else { return };
         let build = self.builds.get(&from).copied();
-        let Some(end) = self.desk.handles.ender(of) else { return };
+        let Some(end) = self.desk.handles.ender(from, of) else { return };
         end.end(match outcome {
             Ended::Made(value) => Ok(value),
             Ended::Stays(why) => Err(Cause::scheduling(why)),

@@ -1,4 +1,4 @@
-//! Tasks of this process that end elsewhere, and those that come back to run here.
+//! Tasks of this process that come home: to run here after all, or with how they ended elsewhere.
 
 use super::{Core, Input};
 use crate::workers::guests::Ended;
