@@ -14,6 +14,9 @@ impl Cluster {
     /// A task that may run on this worker alone stays if it was there already; one that becomes ready later fails, as with
     /// a worker that was lost ([`LocalCluster::no_worker_timeout`](crate::LocalCluster::no_worker_timeout)).
     ///
+    /// A worker on which a [`Mutable`](crate::Mutable) or a piece of a [`Shard`](crate::Shard) lives is not removed while others have
+    /// handles of it: the value would be lost.
+    ///
     /// ```no_run
     /// use poniard::prelude::*;
     /// let cluster = Cluster::local().workers(2).start()?;
@@ -24,7 +27,8 @@ impl Cluster {
     ///
     /// # Errors
     /// When it is this process, there is no such worker, or there is none any more; when it is lost before it has left; when its
-    /// tasks take longer. Then it leaves all the same, and may be removed once more in order to wait on.
+    /// tasks take longer. Then it leaves all the same, and may be removed once more in order to wait on. When data live there of which
+    /// others have handles: then it stays.
     pub fn remove_worker(&self, worker: impl Into<WorkerId>) -> Result<(), TaskError> {
         self.remove_worker_within(worker, DRAINING)
     }

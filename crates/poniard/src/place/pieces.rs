@@ -25,8 +25,11 @@ pub(crate) struct Growth {
     /// Whether they can be made on other workers than the shard's maker.
     pub(crate) is_made_anywhere: bool,
     /// Makes one, or finds it if it was made meanwhile, and waits for it.
-    pub(crate) make: Box<dyn Fn(Home) -> Result<Box<dyn AnyDatum>, TaskError> + Send + Sync>,
+    pub(crate) make: MakePiece,
 }
+
+/// Makes the piece of a home, whatever its type.
+pub(crate) type MakePiece = Box<dyn Fn(Home) -> Result<Box<dyn AnyDatum>, TaskError> + Send + Sync>;
 
 /// Whose a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -400,7 +400,8 @@ fn a_task_that_is_over_there_keeps_its_turn_until_its_function_returns() {
         waits.cancel();
         assert!(waits.fetch().unwrap_err().is_cancelled());
         std::fs::write(&end, "").unwrap();
-        (first.fetch().unwrap(), last.fetch().unwrap());
+        first.fetch().unwrap();
+        last.fetch().unwrap();
         assert_eq!(m.fetch().unwrap(), [1, 3]);
     });
 }
