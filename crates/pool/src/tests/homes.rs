@@ -33,8 +33,16 @@ impl Border for Counter {
         panic!("a datum has no result");
     }
 
+    fn cancels(&self, _: Origin) {
+        panic!("nobody cancels a datum");
+    }
+
     fn dropped(&self, _: Origin) {
         self.0.fetch_add(1, SeqCst);
+    }
+
+    fn is_urgent(&self, _: WorkerId) -> bool {
+        false
     }
 }
 

@@ -3,14 +3,14 @@
 mod going;
 mod handles;
 mod home;
-mod stopping;
+mod hosting;
 #[cfg(test)]
 mod tests;
 
 use super::asking::{self, Question};
 use super::departure::Departure;
 use super::desk::Desk;
-use super::guests::{self, Ended, Guest};
+use super::guests::{Ended, Guest};
 use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
@@ -582,44 +582,5 @@ impl Core {
         self.is_near =
             !self.met.is_empty() && self.met.iter().all(|worker| self.desk.leases.is_shared_with(*worker));
         travel::lend_large(self.is_near);
-    }
-
-    /// Runs a task of another worker.
-    fn host(&mut self, owner: WorkerId, sending: Sending, guest: Guest) {
-        let tell = self.exits.tell;
-        let Some(build) = self.builds.get(&owner).copied() else { return };
-        let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
-        let guest = guests::launch(build, guest, reply);
-        self.guests.insert((owner, sending.task), (sending, guest));
-    }
-
-    fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
-        if self.stopping.remove(&(owner, sending)).is_some() {
-            self.tell(Event::Stopped { owner, sending });
-        }
-        let key = (owner, sending.task);
-        // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
-        if self.guests.get(key).is_none_or(|(current, _)| *current != sending) {
-            return;
-        }
-        self.guests.remove(key);
-        let ending = match &outcome {
-            Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
-            Ended::Stays(_) | Ended::Failed(..) => Ending::Failed,
-        };
-        self.outcomes.insert(key, outcome);
-        let (task, kind) = (sending.task, ProcessorKind::Cpu);
-        self.tell(Event::Finished { owner, task, ending, ran, kind });
-        self.outcomes.remove(key);
-    }
-
-    fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
-        let key = (owner, task);
-        if self.watched.remove(key).is_some() {
-            return true;
-        }
-        let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
-        let is_out = guest.is_some_and(AnyHandle::withdraw);
-        is_out && self.guests.remove(key).is_some()
     }
 }

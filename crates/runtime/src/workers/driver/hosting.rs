@@ -1,0 +1,81 @@
+//! Guests: their begin and their end, those that are told to stop, and what is done about those that do not.
+
+use super::{Core, Input};
+use crate::message::Message;
+use crate::workers::guests::{self, Ended, Guest};
+use poniard_model::{ProcessorKind, TaskId, WorkerId};
+use poniard_pool::AnyHandle;
+use poniard_sched::{Ending, Event, Rest, Sending};
+use std::time::Duration;
+
+impl Core {
+    /// Runs a task of another worker.
+    pub(super) fn host(&mut self, owner: WorkerId, sending: Sending, guest: Guest) {
+        let tell = self.exits.tell;
+        let Some(build) = self.builds.get(&owner).copied() else { return };
+        let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
+        let guest = guests::launch(build, guest, reply);
+        self.guests.insert((owner, sending.task), (sending, guest));
+    }
+
+    pub(super) fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
+        if self.stopping.remove(&(owner, sending)).is_some() {
+            self.tell(Event::Stopped { owner, sending });
+        }
+        let key = (owner, sending.task);
+        // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
+        if self.guests.get(key).is_none_or(|(current, _)| *current != sending) {
+            return;
+        }
+        self.guests.remove(key);
+        let ending = match &outcome {
+            Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
+            Ended::Stays(_) | Ended::Failed(..) => Ending::Failed,
+        };
+        self.outcomes.insert(key, outcome);
+        let (task, kind) = (sending.task, ProcessorKind::Cpu);
+        self.tell(Event::Finished { owner, task, ending, ran, kind });
+        self.outcomes.remove(key);
+    }
+
+    pub(super) fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
+        let key = (owner, task);
+        if self.watched.remove(key).is_some() {
+            return true;
+        }
+        let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
+        let is_out = guest.is_some_and(AnyHandle::withdraw);
+        is_out && self.guests.remove(key).is_some()
+    }
+
+    /// Tells a guest to stop; says so at once if it has not begun.
+    pub(super) fn stop(&mut self, owner: WorkerId, task: TaskId) -> Option<Event> {
+        if owner == self.me.worker.id {
+            return None;
+        }
+        let key = (owner, task);
+        if let Some((sending, _)) = self.watched.remove(key) {
+            return Some(Event::Stopped { owner, sending });
+        }
+        let (sending, guest) = self.guests.remove(key)?;
+        // One that could not begin has ended, and that is about to be told.
+        let Some(guest) = guest else { return Some(Event::Stopped { owner, sending }) };
+        // Its end, which may come at once, finds it here.
+        self.stopping.insert((owner, sending), guest.clone());
+        guest.cancel();
+        None
+    }
+
+    /// Has worker 1 end this process: a guest keeps a processor long after it was cancelled.
+    pub(super) fn perish(&mut self) {
+        let stuck = |(_, guest): &(&(WorkerId, Sending), &AnyHandle)| guest.keeps_processor();
+        for ((owner, sending), guest) in self.stopping.iter().filter(stuck) {
+            let (me, name, site) = (self.me.worker.id, guest.name(), guest.site());
+            let task = sending.task;
+            eprintln!(
+                "{me} is ended: {owner}'s task `{name}` ({task}, {site}) was cancelled, and does not return"
+            );
+        }
+        self.post.send(WorkerId::FIRST, Message::Perish);
+    }
+}
