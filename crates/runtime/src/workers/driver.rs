@@ -7,7 +7,7 @@ use super::asking::{self, Question};
 use super::departure::Departure;
 use super::desk::Desk;
 use super::guests::{self, Ended, Guest};
-use super::post::Post;
+use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
@@ -94,7 +94,7 @@ pub(crate) struct Core {
     pub(super) scheduler: Scheduler,
     me: Member,
     pub(super) began: Instant,
-    pub(super) post: Arc<dyn Post>,
+    pub(super) post: Outgoing,
     exits: Exits,
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
@@ -145,7 +145,7 @@ impl Core {
             scheduler: Scheduler::new(config),
             me,
             began: Instant::now(),
-            post,
+            post: Outgoing::new(post),
             exits,
             trips: Trips::default(),
             guests: HashMap::new(),
@@ -192,6 +192,11 @@ impl Core {
                 travel::want_work(true);
             }
         }
+    }
+
+    /// What was said in this round goes.
+    pub(crate) fn deliver(&mut self) {
+        self.post.deliver();
     }
 
     pub(crate) fn on(&mut self, input: Input) {
@@ -416,7 +421,10 @@ impl Core {
             Message::Answers(number, counts) => asking::answered(from, number, counts),
             Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
             Message::Leave => {}
-            Message::Stop => (self.exits.stop)(from),
+            Message::Stop => {
+                self.post.deliver();
+                (self.exits.stop)(from);
+            }
         }
     }
 
