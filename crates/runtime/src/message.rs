@@ -3,8 +3,8 @@
 use crate::status::TaskCounts;
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
-use poniard_store::{Buf, SharedPlace};
 use poniard_store::refs::{GlobalChunk, Grant, Note};
+use poniard_store::{Buf, SharedPlace};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -181,7 +181,15 @@ impl Bytes {
         })
     }
 
-    /// Puts those buffers in, by their leases.
+    /// The leases of those that are in the memory of this host.
+    pub(crate) fn lent(&self) -> impl Iterator<Item = u64> {
+        self.buffers.iter().filter_map(|buffer| match buffer {
+            BufferTold::Lent { lease, .. } => Some(*lease),
+            BufferTold::Here(_) | BufferTold::Afar { .. } | BufferTold::Pulled(_) => None,
+        })
+    }
+
+    /// Puts in the buffers that were afar, by their leases.
     pub(crate) fn fill(&mut self, pulled: &HashMap<u64, Result<Buf, String>>) {
         for buffer in &mut self.buffers {
             if let BufferTold::Afar { lease, .. } = buffer {
@@ -198,8 +206,11 @@ impl Bytes {
 impl Run {
     /// The values among its arguments.
     pub(crate) fn values(&mut self) -> Vec<&mut Bytes> {
-        let value = |piece| if let PieceTold::Value(value) = piece { Some(value) } else { None };
-        self.pieces.iter_mut().filter_map(value).collect()
+        let values = self.pieces.iter_mut().filter_map(|piece| match piece {
+            PieceTold::Value(value) => Some(value),
+            PieceTold::Count(_) => None,
+        });
+        values.collect()
     }
 }
 

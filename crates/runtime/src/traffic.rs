@@ -18,7 +18,7 @@ static COPIED: AtomicU64 = AtomicU64::new(0);
 static LENT: AtomicU64 = AtomicU64::new(0);
 static STREAMED: AtomicU64 = AtomicU64::new(0);
 
-/// Counted since the process began.
+/// How many bytes of values this process, be it a worker's, has given to other workers since it began.
 pub fn traffic() -> Traffic {
     Traffic {
         copied_bytes: COPIED.load(Relaxed),

@@ -2,6 +2,7 @@
 //! network namespaces.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod by_hand;
 mod hosts;
 mod obeys;

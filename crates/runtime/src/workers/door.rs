@@ -4,6 +4,7 @@
 
 use super::connection::{Connection, Written};
 use super::engine::Outside;
+use super::lines::Site;
 use super::mail::Mail;
 use super::meeting::{Listen, Meeting};
 use super::process::Process;
@@ -96,6 +97,16 @@ impl Ground {
         Outside { address: self.engine, tls }
     }
 
+    /// Where a worker of this server listens for those of others that read what it has lent.
+    pub(super) fn site(&self, worker: WorkerId) -> Site {
+        let Listen { address, told, .. } = &self.meeting.listen;
+        let tls = self
+            .tls
+            .as_ref()
+            .map(|(first, others)| if worker == WorkerId::FIRST { first.clone() } else { others.clone() });
+        Site { address: address.ip(), told: Some(told.clone()), tls }
+    }
+
     /// What another server calls the engine of worker 1, and what it shows there.
     pub(super) fn engine(&self) -> (String, Option<Tls>) {
         (self.meeting.listen.told(self.engine.port()), self.tls.as_ref().map(|(_, others)| others.clone()))
@@ -135,8 +146,7 @@ impl Ground {
         };
         let me = WorkerId::FIRST.to_string();
         let reception = Reception::open(listener, me, token, self.outside().tls, desk);
-        let reception =
-            reception.map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
+        let reception = reception.map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
         Ok(Some(Door { _reception: reception, _file: file }))
     }
 

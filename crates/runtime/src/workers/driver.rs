@@ -2,16 +2,18 @@
 
 mod going;
 mod handles;
+pub(super) mod lines;
 
 use super::asking::{self, Question};
 use super::departure::Departure;
 use super::desk::Desk;
 use super::guests::{self, Ended, Guest};
+use super::lines::Told;
 use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
+use crate::message::{BufferTold, Bytes, Member, Message, Outcome};
 use crate::status::TaskCounts;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
@@ -20,6 +22,7 @@ use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
+use poniard_store::{Arena, Backing};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -71,6 +74,8 @@ pub(crate) enum Input {
     EndedHere { task: TaskId, is_done: bool, ran: Duration },
     /// Nobody wants the result of a task of ours.
     Cancel(TaskId),
+    /// A line to another host has something to tell.
+    Line(Told),
     /// Somebody wants to know something.
     Asked(Question),
 }
@@ -107,6 +112,8 @@ pub(crate) struct Core {
     /// What came with the message that is being worked off.
     arrived: HashMap<TaskId, Guest>,
     came_home: Option<Ended>,
+    /// Tasks of others whose arguments are not here.
+    far: lines::Far,
     /// The memory of this host that workers read of each other.
     desk: Desk,
     /// Whether all workers are of this host, and read each other's memory.
@@ -153,6 +160,7 @@ impl Core {
             outcomes: HashMap::new(),
             arrived: HashMap::new(),
             came_home: None,
+            far: lines::Far::default(),
             desk,
             is_near: false,
             builds: HashMap::new(),
@@ -170,7 +178,10 @@ impl Core {
     pub(crate) fn rest(&self) -> Option<Duration> {
         let unmet = self.unmet.values().map(|(since, _)| *since + ACQUAINTANCE_MAX).min();
         let departs_at = self.departure.as_ref().map(|departure| departure.at);
-        let at = [self.wakes_at, self.wants_again_at, departs_at, unmet].into_iter().flatten().min()?;
+        let at = [self.wakes_at, self.wants_again_at, departs_at, unmet, self.lines_at()]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
@@ -231,6 +242,7 @@ impl Core {
                 self.tell(Event::Finished { owner, task, ending, ran, kind: ProcessorKind::Cpu });
             }
             Input::Cancel(task) => self.tell(Event::Cancel(task)),
+            Input::Line(told) => self.on_line(told),
             Input::Asked(Question(look)) => look(self),
         }
     }
@@ -263,16 +275,7 @@ impl Core {
     fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
             Action::Send { to, message } => self.send(to.worker, message),
-            Action::Start { owner, order } => {
-                let Some(guest) = self.arrived.remove(&order.sending.task) else { return };
-                if order.is_watched {
-                    // It may take this process with it: its owner has to know before that it began.
-                    self.watched.insert((owner, order.sending.task), (order.sending, guest));
-                    events.push_back(Event::Started { owner, task: order.sending.task });
-                } else {
-                    self.host(owner, order.sending, guest);
-                }
-            }
+            Action::Start { owner, order } => self.start(owner, order, events),
             Action::RunHere { task, attempt } => self.run_here(task, attempt),
             Action::GiveBack(tasks) => {
                 tasks.into_iter().filter_map(|task| self.trips.end(task)).for_each(Away::stay);
@@ -283,6 +286,7 @@ impl Core {
                 events.push_back(Event::Withdrawn { owner, tasks });
             }
             Action::Stop { owner, task } => {
+                self.withdraw_far(owner, task);
                 self.watched.remove(&(owner, task));
                 if let Some((_, Some(guest))) = self.guests.remove(&(owner, task)) {
                     guest.cancel();
@@ -367,18 +371,17 @@ impl Core {
     }
 
     fn on_heard(&mut self, from: WorkerId, message: Message) {
+        let Some(message) = self.with_values(from, message) else { return };
         let peer = life(from);
         match message {
             Message::Hello(member) => self.meet(from, member),
             Message::Met(met) => (self.exits.met)(from, met),
             Message::Run { number, tasks } => {
                 let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-                let guest = |run: Run| Guest::arrive(run, from, &mut self.desk);
-                self.arrived =
-                    runs.into_iter().filter_map(guest).map(|guest| (guest.task(), guest)).collect();
+                self.arrive(from, runs);
                 let message = poniard_sched::Message::Run { number, orders };
                 self.tell(Event::Message { from: peer, message });
-                self.arrived.clear();
+                self.arrived(from);
             }
             Message::Done(report, outcome) => {
                 // What cannot be read any more is lost with its worker, of which we are told as well.
@@ -408,9 +411,12 @@ impl Core {
             }
             Message::Sees => {
                 self.desk.leases.let_read(from);
+                Arena::global().set_backing(Backing::Memfd);
                 self.share();
             }
             Message::Over(leases) => self.desk.leases.end(from, &leases),
+            Message::Unreached(leases) => self.on_unreached(from, &leases),
+            Message::Carried(lease, bytes) => self.on_carried(from, lease, bytes),
             Message::Handles(note) => self.desk.handles.told(from, note),
             Message::Wants(of) => self.on_wanted(from, of),
             Message::Result(of, outcome) => self.on_result(from, of, outcome),
@@ -438,8 +444,9 @@ impl Core {
         for message in self.unmet.remove(&from).map(|(_, messages)| messages).unwrap_or_default() {
             self.post.send(from, message);
         }
-        let Member { worker, processors, sample: (sample, place) } = member;
-        if let Some(place) = place {
+        let Member { worker, processors, sample: (sample, place), line } = member;
+        self.meet_line(from, line);
+        if let Some(place) = place.filter(|_| worker.node == self.me.worker.node) {
             let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
             if self.desk.leases.look(from, there, &sample) {
                 self.post.send(from, Message::Sees);
@@ -533,7 +540,7 @@ impl Core {
 
     fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
         let key = (owner, task);
-        if self.watched.remove(&key).is_some() {
+        if self.withdraw_far(owner, task) || self.watched.remove(&key).is_some() {
             return true;
         }
         let guest = self.guests.get(&key).and_then(|(_, guest)| guest.as_ref());

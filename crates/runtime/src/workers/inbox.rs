@@ -32,6 +32,7 @@ fn lock() -> MutexGuard<'static, Option<Inbox>> {
 /// When the system gives no thread.
 pub(crate) fn start(core: Core) -> std::io::Result<()> {
     set_carrier(&Border);
+    let is_one_host = !core.has_lines();
     let mut inbox = lock();
     debug_assert!(inbox.is_none(), "there is one cluster at a time");
     *inbox = Some(Inbox::default());
@@ -44,8 +45,10 @@ pub(crate) fn start(core: Core) -> std::io::Result<()> {
         }
     }
     drop(inbox);
-    // So that the others can read blocks where they are.
-    Arena::global().set_backing(Backing::Memfd);
+    // So that the others can read blocks where they are. Where there are other hosts they may all be there, and huge pages are better.
+    if is_one_host {
+        Arena::global().set_backing(Backing::Memfd);
+    }
     tell_idle();
     Ok(())
 }

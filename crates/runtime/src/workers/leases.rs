@@ -109,7 +109,8 @@ impl Leases {
                 }
                 BufferTold::Pulled(pulled) => Arc::new(pulled.map_err(io::Error::other)?),
                 BufferTold::Afar { len, .. } => {
-                    let what = format!("cannot read {len} bytes of {from}: there are no lines between hosts here");
+                    let what =
+                        format!("cannot read {len} bytes of {from}: there are no lines between hosts here");
                     return Err(io::Error::other(what));
                 }
             })

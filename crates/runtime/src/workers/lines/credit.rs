@@ -83,7 +83,10 @@ mod tests {
                         here.push(sizes[pull as usize]);
                         order.push(pull);
                         let sum: u64 = here.iter().sum();
-                        assert!(sum <= limit || here.iter().filter(|bytes| **bytes > 0).count() == 1, "seed {seed}");
+                        assert!(
+                            sum <= limit || here.iter().filter(|bytes| **bytes > 0).count() == 1,
+                            "seed {seed}"
+                        );
                     }
                     None => {
                         assert!(!here.is_empty(), "seed {seed}: one is let in in any case");

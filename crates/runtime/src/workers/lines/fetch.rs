@@ -83,7 +83,11 @@ impl Parcel {
 
     /// The leases of its buffers and their lengths, as often as they are told.
     fn wants(&mut self) -> Vec<Want> {
-        self.values().into_iter().flat_map(|value| value.afar()).map(|(lease, len)| Want { lease, len }).collect()
+        self.values()
+            .into_iter()
+            .flat_map(|value| value.afar())
+            .map(|(lease, len)| Want { lease, len })
+            .collect()
     }
 }
 
@@ -248,7 +252,12 @@ impl Fetches {
             self.credit.forget(number);
         }
         let is_coming = |buffer: &Buffer| matches!(buffer.state, State::Coming(_));
-        let coming: Vec<_> = self.buffers.iter().filter(|(key, buffer)| key.0 == giver && is_coming(buffer)).map(|(key, _)| *key).collect();
+        let coming: Vec<_> = self
+            .buffers
+            .iter()
+            .filter(|(key, buffer)| key.0 == giver && is_coming(buffer))
+            .map(|(key, _)| *key)
+            .collect();
         coming.into_iter().for_each(|key| self.end(now, key));
         self.over.retain(|(owner, _)| *owner != giver);
     }

@@ -116,12 +116,7 @@ impl Open {
 impl Host for Service {
     type Guest = ();
 
-    fn admit(
-        &self,
-        _: &TcpStream,
-        line: &mut Greeted,
-        identity: &Identity,
-    ) -> Result<(), AdmissionError> {
+    fn admit(&self, _: &TcpStream, line: &mut Greeted, identity: &Identity) -> Result<(), AdmissionError> {
         // That it is this worker: two hosts may have the same address, as loopback is.
         admit(line, identity, entropy()?, || self.me.0.to_le_bytes().to_vec())
     }

@@ -55,7 +55,9 @@ impl Lent {
     /// A buffer that was lent; else the reason why there is none, in words.
     pub(super) fn bytes(&self, reader: WorkerId, lease: u64) -> Result<Arc<dyn SharedBytes>, String> {
         let readers = self.lock();
-        let Some(of_reader) = readers.get(&reader) else { return Err(format!("{reader} is not known there")) };
+        let Some(of_reader) = readers.get(&reader) else {
+            return Err(format!("{reader} is not known there"));
+        };
         match of_reader.leases.get(&lease) {
             Some(lease) => Ok(lease.bytes.clone()),
             None => Err(format!("nothing is lent to {reader} under number {lease}")),

@@ -19,7 +19,7 @@ use lent::Lent;
 use poniard_fabric::Timing;
 use poniard_model::WorkerId;
 use poniard_model::codec::SharedBytes;
-use poniard_store::Buf;
+use poniard_store::{Arena, ArenaConfig, Buf};
 use pull::Limits;
 use reader::Readers;
 use std::collections::BTreeSet;
@@ -30,6 +30,9 @@ use std::time::Duration;
 pub(crate) const LINE_BYTES_MIN: usize = 64 << 10;
 /// What may be here of others at a time, whatever the budget is.
 const CREDIT_MIN: u64 = 64 << 20;
+/// The part of the budget that memory of freed slots may have: what comes next from another host comes into it, which is faster than the
+/// network, and fresh memory is not.
+const WARM_PART: u64 = 8;
 /// How long a worker may be out of reach that never was in it, before what it has lent is sent by messages.
 const PATIENCE_FIRST: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,7 @@ pub(crate) enum Told {
 }
 
 /// A buffer that was lent to this process.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Want {
     lease: u64,
     len: usize,
@@ -90,6 +93,8 @@ impl Lines {
             patience_first: PATIENCE_FIRST.min(worker_timeout),
         };
         let (listener, address, tls) = site.listen()?;
+        let warm = usize::try_from(budget / WARM_PART).unwrap_or(usize::MAX);
+        Arena::global().set_warm_bytes_max(warm.max(ArenaConfig::default().warm_bytes_max));
         let lent = Arc::<Lent>::default();
         let giver = Giver::open(listener, me, token, tls.clone(), lent.clone(), worker_timeout);
         let giver = giver.map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -141,7 +146,8 @@ impl Lines {
     pub(crate) fn cut(&mut self, reader: WorkerId, leases: &[u64]) -> Vec<(u64, Vec<u8>)> {
         self.read_by.remove(&reader);
         let bytes = |lease: &u64| {
-            let bytes = self.lent.bytes(reader, *lease).map_or_else(|_| Vec::new(), |bytes| bytes.bytes().to_vec());
+            let bytes =
+                self.lent.bytes(reader, *lease).map_or_else(|_| Vec::new(), |bytes| bytes.bytes().to_vec());
             self.lent.sent(reader, *lease);
             (*lease, bytes)
         };
@@ -205,6 +211,12 @@ impl Lines {
     /// When something has to be done.
     pub(crate) fn at(&self) -> Option<Duration> {
         self.fetches.at()
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        Arena::global().set_warm_bytes_max(ArenaConfig::default().warm_bytes_max);
     }
 }
 

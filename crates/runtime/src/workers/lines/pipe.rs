@@ -66,7 +66,7 @@ impl Pipe {
             true => Ok(()),
             false => Err(Unconnected::Stranger(format!("at {address} is another worker"))),
         };
-        let mut nonce = || entropy().map_err(unreachable);
+        let nonce = || entropy().map_err(unreachable);
         match tls {
             None => {
                 greeted(&apply(&mut talk, identity, nonce()?).map_err(refused)?)?;

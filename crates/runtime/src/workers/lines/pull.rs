@@ -131,8 +131,7 @@ impl Pull {
 
     fn again(&mut self, now: Duration, why: String) -> Step {
         let since = *self.trouble_since.get_or_insert(now);
-        let patience =
-            if self.was_connected { self.limits.patience } else { self.limits.patience_first };
+        let patience = if self.was_connected { self.limits.patience } else { self.limits.patience_first };
         if now.saturating_sub(since) >= patience {
             return Step::GiveUp(why);
         }
