@@ -2,7 +2,7 @@
 
 mod going;
 mod handles;
-pub(super) mod lines;
+mod lines;
 
 use super::asking::{self, Question};
 use super::departure::Departure;

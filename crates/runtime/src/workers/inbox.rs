@@ -1,6 +1,7 @@
 //! The driver's thread, and what it is told by others.
 
 use super::driver::{Core, Input};
+use super::lines::Told;
 use crate::directory;
 use poniard_model::Cause;
 use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
@@ -90,6 +91,11 @@ pub(crate) fn tell_all(inputs: impl IntoIterator<Item = Input>) {
             inputs.into_iter().for_each(refuse);
         }
     }
+}
+
+/// Tells the driver of a line.
+pub(crate) fn tell_of_line(told: Told) {
+    tell(Input::Line(told));
 }
 
 /// Nobody is there to be told.

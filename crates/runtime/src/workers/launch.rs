@@ -71,7 +71,14 @@ impl Workers {
         let me = member(WorkerId::FIRST, &settings);
         let lines = ground.as_ref().and_then(|ground| {
             let site = Ok(ground.site(WorkerId::FIRST));
-            Core::lines(site, WorkerId::FIRST, token, settings.worker_timeout, settings.budget)
+            Core::lines(
+                site,
+                WorkerId::FIRST,
+                token,
+                settings.worker_timeout,
+                settings.budget,
+                inbox::tell_of_line,
+            )
         });
         let core = Core::new(me, mail.clone(), settings.no_worker_timeout, EXITS).with_lines(lines);
         inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;

@@ -122,7 +122,7 @@ fn live(birth: Birth) -> Result<(), String> {
     let mail = Mail::new();
     let lines = site(&birth).and_then(|site| {
         let Settings { worker_timeout, budget, .. } = birth.settings;
-        Core::lines(site, birth.number, birth.token, worker_timeout, budget)
+        Core::lines(site, birth.number, birth.token, worker_timeout, budget, inbox::tell_of_line)
     });
     let core = Core::new(member, mail.clone(), birth.settings.no_worker_timeout, EXITS).with_lines(lines);
     inbox::start(core).map_err(|error| format!("cannot start a thread: {error}"))?;

@@ -1,10 +1,9 @@
 //! Messages whose values are with their senders, on other hosts: they are opened when the values are here.
 
-use super::{Core, Input};
+use super::Core;
 use crate::message::{Message, Run};
 use crate::traffic;
 use crate::workers::guests::Guest;
-use crate::workers::inbox;
 use crate::workers::lines::{Lines, Parcel, Site, Told};
 use poniard_model::{TaskId, WorkerId};
 use poniard_sched::{Event, Order, Sending};
@@ -19,11 +18,6 @@ pub(super) struct Far {
     arrived: HashMap<TaskId, Run>,
     /// Those that wait for their arguments, and under which number.
     coming: HashMap<(WorkerId, TaskId), (Sending, u64)>,
-}
-
-/// Tells the driver of lines.
-pub(crate) fn tell(told: Told) {
-    inbox::tell(Input::Line(told));
 }
 
 impl Core {
@@ -41,6 +35,7 @@ impl Core {
         token: [u8; 32],
         worker_timeout: Duration,
         budget: u64,
+        tell: fn(Told),
     ) -> Option<Lines> {
         let lines = site.and_then(|site| Lines::start(site, me, token, worker_timeout, budget, tell));
         lines.inspect_err(|why| eprintln!("{me} gives large values through worker 1 alone: {why}")).ok()

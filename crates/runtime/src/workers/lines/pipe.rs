@@ -7,17 +7,30 @@ use poniard_fabric::admission::{AdmissionError, apply};
 use poniard_fabric::entropy::entropy;
 use poniard_fabric::tls::{Accepted, Connected, Tls};
 use poniard_model::WorkerId;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::ops::Range;
 use std::time::Duration;
 
 /// A line, from either end.
 #[derive(Debug)]
 pub(super) enum Pipe {
     Open(TcpStream),
-    Accepted(Box<Accepted<TcpStream>>),
-    Connected(Box<Connected<TcpStream>>),
+    Accepted(Box<Accepted<Wide>>),
+    Connected(Box<Connected<Wide>>),
 }
+
+/// A connection that is read in large parts: TLS asks for 4 KiB at a time, and a question to the kernel costs as much as that.
+#[derive(Debug)]
+pub(super) struct Wide {
+    stream: TcpStream,
+    bytes: Box<[u8]>,
+    /// What was read and not taken.
+    left: Range<usize>,
+}
+
+/// So much is read at a time: it fits a processor's cache, beside what is decrypted.
+const WIDE_BYTES: usize = 128 << 10;
 
 /// Why there is no line to a worker.
 #[derive(Debug)]
@@ -35,7 +48,7 @@ impl Pipe {
             Greeted::Open(talk) => Pipe::Open(talk.into_stream()?),
             Greeted::Tls(line) => {
                 let Accepted { conn, sock } = *line;
-                Pipe::Accepted(Box::new(Accepted::new(conn, sock.into_stream()?)))
+                Pipe::Accepted(Box::new(Accepted::new(conn, Wide::new(sock.into_stream()?))))
             }
         })
     }
@@ -78,7 +91,7 @@ impl Pipe {
                 greeted(&apply(&mut line, identity, nonce()?).map_err(refused)?)?;
                 let Connected { conn, sock } = line;
                 let sock = sock.into_stream().map_err(unreachable)?;
-                Ok(Pipe::Connected(Box::new(Connected::new(conn, sock))))
+                Ok(Pipe::Connected(Box::new(Connected::new(conn, Wide::new(sock)))))
             }
         }
     }
@@ -87,8 +100,8 @@ impl Pipe {
     pub(super) fn stream(&self) -> &TcpStream {
         match self {
             Pipe::Open(stream) => stream,
-            Pipe::Accepted(line) => &line.sock,
-            Pipe::Connected(line) => &line.sock,
+            Pipe::Accepted(line) => &line.sock.stream,
+            Pipe::Connected(line) => &line.sock.stream,
         }
     }
 }
@@ -103,6 +116,37 @@ fn first_of(address: &str, patience: Duration) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+impl Wide {
+    fn new(stream: TcpStream) -> Wide {
+        Wide { stream, bytes: vec![0; WIDE_BYTES].into(), left: 0..0 }
+    }
+}
+
+impl Read for Wide {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.left.is_empty() {
+            self.left = 0..self.stream.read(&mut self.bytes)?;
+        }
+        let taken = (&self.bytes[self.left.clone()]).read(bytes)?;
+        self.left.start += taken;
+        Ok(taken)
+    }
+}
+
+impl Write for Wide {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 impl Read for Pipe {
