@@ -10,6 +10,7 @@
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
 //!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers), `depth` (how far values may nest) and `footprint` (how much
 //!   memory a value holds).
+//! * `numbered`: maps by the numbers of tasks.
 //! * [`failure`]: why a task has no result.
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod failure;
 mod footprint;
 pub mod ids;
 mod luggage;
+mod numbered;
 pub mod options;
 mod payload;
 mod plain;
@@ -32,6 +34,7 @@ pub use codec::{Codec, CodecError};
 pub use depth::stack_ends_at;
 pub use failure::{Cause, CauseTold, FailedTask, RemoteError, TaskError};
 pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
+pub use numbered::{ByOwner, Numbered};
 pub use options::{Occupancy, Retries, Storage, TaskOptions};
 pub use scope::{Narrow, Scope};
 pub use site::Site;

@@ -16,7 +16,7 @@ use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome};
 use crate::status::TaskCounts;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
+use poniard_model::{ByOwner, Cause, Numbered, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
@@ -31,6 +31,9 @@ use std::time::{Duration, Instant};
 /// When the pool said that it has work and then had none that can leave: how long it is not asked again, at first and at most.
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
+
+/// Tasks that are placed together: more gain nothing, and the first would wait for the last.
+const READY_MAX: usize = 128;
 
 /// How long a worker that others speak of may take to be met; then it is taken for gone.
 const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
@@ -104,16 +107,21 @@ pub(crate) struct Core {
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
     /// Tasks of others that are here; `None` for one that could not begin, and whose end is about to be told.
-    guests: HashMap<(WorkerId, TaskId), (Sending, Option<AnyHandle>)>,
+    guests: ByOwner<(Sending, Option<AnyHandle>)>,
     /// Those among them whose owner has to know that they begin, until it does.
-    watched: HashMap<(WorkerId, TaskId), (Sending, Guest)>,
+    watched: ByOwner<(Sending, Guest)>,
     /// What has ended, until it is sent.
-    outcomes: HashMap<(WorkerId, TaskId), Ended>,
+    outcomes: ByOwner<Ended>,
     /// What came with the message that is being worked off.
-    arrived: HashMap<TaskId, Guest>,
+    arrived: Numbered<TaskId, Guest>,
+    /// What the scheduler is told and what it says, empty between two inputs.
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
     came_home: Option<Ended>,
     /// Tasks of others whose arguments are not here.
     far: lines::Far,
+    /// Tasks of ours that are to be placed, together.
+    ready: Vec<Spec>,
     /// The memory of this host that workers read of each other.
     desk: Desk,
     /// Whether all workers are of this host, and read each other's memory.
@@ -155,12 +163,15 @@ impl Core {
             post: Outgoing::new(post),
             exits,
             trips: Trips::default(),
-            guests: HashMap::new(),
-            watched: HashMap::new(),
-            outcomes: HashMap::new(),
-            arrived: HashMap::new(),
+            guests: ByOwner::default(),
+            watched: ByOwner::default(),
+            outcomes: ByOwner::default(),
+            arrived: Numbered::new(),
+            events: VecDeque::new(),
+            actions: Vec::new(),
             came_home: None,
             far: lines::Far::default(),
+            ready: Vec::new(),
             desk,
             is_near: false,
             builds: HashMap::new(),
@@ -205,12 +216,16 @@ impl Core {
         }
     }
 
-    /// What was said in this round goes.
+    /// The round is over: what was said in it goes.
     pub(crate) fn deliver(&mut self) {
+        self.place();
         self.post.deliver();
     }
 
     pub(crate) fn on(&mut self, input: Input) {
+        if !matches!(input, Input::Leaves(_)) || self.ready.len() >= READY_MAX {
+            self.place();
+        }
         match input {
             Input::Leaves(away) => self.on_leaves(away),
             Input::Idle(processors) => self.tell(Event::Idle { processors }),
@@ -262,14 +277,15 @@ impl Core {
 
     /// Tells the scheduler, and does what it says, until it says no more.
     fn tell(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
+        let (mut events, mut actions) = (std::mem::take(&mut self.events), std::mem::take(&mut self.actions));
+        events.push_back(event);
         while let Some(event) = events.pop_front() {
-            let mut actions = Vec::new();
             self.scheduler.on_event(self.began.elapsed(), event, &mut actions);
-            for action in actions {
+            for action in actions.drain(..) {
                 self.act(action, &mut events);
             }
         }
+        (self.events, self.actions) = (events, actions);
     }
 
     fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
@@ -287,8 +303,8 @@ impl Core {
             }
             Action::Stop { owner, task } => {
                 self.withdraw_far(owner, task);
-                self.watched.remove(&(owner, task));
-                if let Some((_, Some(guest))) = self.guests.remove(&(owner, task)) {
+                self.watched.remove((owner, task));
+                if let Some((_, Some(guest))) = self.guests.remove((owner, task)) {
                     guest.cancel();
                 }
             }
@@ -312,8 +328,16 @@ impl Core {
             return drop(away);
         }
         match self.begin(away) {
-            Ok(spec) => self.tell(Event::Ready { spec, queued: travel::ready() }),
+            Ok(spec) => self.ready.push(spec),
             Err((away, why)) => away.fail_for_good(self.me.worker.id, Cause::scheduling(why)),
+        }
+    }
+
+    /// Has those placed that are ready.
+    fn place(&mut self) {
+        if !self.ready.is_empty() {
+            let specs = std::mem::take(&mut self.ready);
+            self.tell(Event::Ready { specs, queued: travel::ready() });
         }
     }
 
@@ -405,7 +429,7 @@ impl Core {
             }
             Message::Begin(sending) => {
                 let key = (from, sending.task);
-                if let Some((_, guest)) = self.watched.remove(&key).filter(|(waits, _)| *waits == sending) {
+                if let Some((_, guest)) = self.watched.remove(key).filter(|(waits, _)| *waits == sending) {
                     self.host(from, sending, guest);
                 }
             }
@@ -477,7 +501,7 @@ impl Core {
                 };
                 Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
             }
-            Said::Done(report) => match self.outcomes.remove(&(to, report.sending.task)) {
+            Said::Done(report) => match self.outcomes.remove((to, report.sending.task)) {
                 Some(outcome) => Message::Done(report, self.pack(outcome, to)),
                 None => return,
             },
@@ -524,10 +548,10 @@ impl Core {
     fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
         let key = (owner, sending.task);
         // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
-        if self.guests.get(&key).is_none_or(|(current, _)| *current != sending) {
+        if self.guests.get(key).is_none_or(|(current, _)| *current != sending) {
             return;
         }
-        self.guests.remove(&key);
+        self.guests.remove(key);
         let ending = match &outcome {
             Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
             Ended::Stays(_) | Ended::Failed(_) => Ending::Failed,
@@ -535,17 +559,17 @@ impl Core {
         self.outcomes.insert(key, outcome);
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
         self.tell(Event::Finished { owner, task, ending, ran, kind });
-        self.outcomes.remove(&key);
+        self.outcomes.remove(key);
     }
 
     fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
         let key = (owner, task);
-        if self.withdraw_far(owner, task) || self.watched.remove(&key).is_some() {
+        if self.withdraw_far(owner, task) || self.watched.remove(key).is_some() {
             return true;
         }
-        let guest = self.guests.get(&key).and_then(|(_, guest)| guest.as_ref());
+        let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
         let is_out = guest.is_some_and(AnyHandle::withdraw);
-        is_out && self.guests.remove(&key).is_some()
+        is_out && self.guests.remove(key).is_some()
     }
 
     /// Runs a task of ours in the pool after all.

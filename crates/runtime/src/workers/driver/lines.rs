@@ -5,7 +5,7 @@ use crate::message::{Message, Run};
 use crate::traffic;
 use crate::workers::guests::Guest;
 use crate::workers::lines::{Lines, Parcel, Site, Told};
-use poniard_model::{TaskId, WorkerId};
+use poniard_model::{Numbered, TaskId, WorkerId};
 use poniard_sched::{Event, Order, Sending};
 use poniard_store::Buf;
 use std::collections::{HashMap, VecDeque};
@@ -71,7 +71,7 @@ impl Core {
 
     /// The scheduler has been told of them: what it does not start is nobody's.
     pub(super) fn arrived(&mut self, from: WorkerId) {
-        self.arrived.clear();
+        self.arrived = Numbered::new();
         for (_, mut run) in std::mem::take(&mut self.far.arrived) {
             let afar: Vec<u64> =
                 run.values().iter().flat_map(|value| value.afar()).map(|(lease, _)| lease).collect();
@@ -88,7 +88,7 @@ impl Core {
             let sending = order.sending;
             let number = lines.fetch(self.began.elapsed(), owner, Parcel::Guest(order, run));
             self.far.coming.insert((owner, task), (sending, number));
-        } else if let Some(guest) = self.arrived.remove(&task) {
+        } else if let Some(guest) = self.arrived.remove(task) {
             self.begin_guest(owner, &order, guest, events);
         }
     }
