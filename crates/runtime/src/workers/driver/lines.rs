@@ -88,7 +88,7 @@ impl Core {
             let sending = order.sending;
             let number = lines.fetch(self.began.elapsed(), owner, Parcel::Guest(order, run));
             self.far.coming.insert((owner, task), (sending, number));
-        } else if let Some(guest) = self.arrived.remove(task) {
+        } else if let Some(guest) = self.arrived.remove(&task) {
             self.begin_guest(owner, &order, guest, events);
         }
     }
