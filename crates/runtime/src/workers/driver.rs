@@ -1,13 +1,14 @@
 //! What one process does with what crosses its border: one thread asks the scheduler, and does what it says, in order.
 
 mod going;
+mod guest;
 mod handles;
 mod lines;
 
 use super::asking::{self, Question};
 use super::departure::Departure;
 use super::desk::Desk;
-use super::guests::{self, Ended, Guest};
+use super::guests::{Ended, Guest};
 use super::lines::Told;
 use super::post::{Outgoing, Post};
 use super::trips::Trips;
@@ -536,15 +537,6 @@ impl Core {
         travel::lend_large(self.is_near);
     }
 
-    /// Runs a task of another worker.
-    fn host(&mut self, owner: WorkerId, sending: Sending, guest: Guest) {
-        let tell = self.exits.tell;
-        let Some(build) = self.builds.get(&owner).copied() else { return };
-        let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
-        let guest = guests::launch(build, guest, reply);
-        self.guests.insert((owner, sending.task), (sending, guest));
-    }
-
     fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
         let key = (owner, sending.task);
         // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
@@ -560,16 +552,6 @@ impl Core {
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
         self.tell(Event::Finished { owner, task, ending, ran, kind });
         self.outcomes.remove(key);
-    }
-
-    fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
-        let key = (owner, task);
-        if self.withdraw_far(owner, task) || self.watched.remove(key).is_some() {
-            return true;
-        }
-        let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
-        let is_out = guest.is_some_and(AnyHandle::withdraw);
-        is_out && self.guests.remove(key).is_some()
     }
 
     /// Runs a task of ours in the pool after all.

@@ -6,7 +6,7 @@ use crate::traffic;
 use crate::workers::guests::Guest;
 use crate::workers::lines::{Lines, Parcel, Site, Told};
 use poniard_model::{Numbered, TaskId, WorkerId};
-use poniard_sched::{Event, Order, Sending};
+use poniard_sched::{Order, Sending};
 use poniard_store::Buf;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -204,16 +204,5 @@ impl Core {
         let mut events = VecDeque::new();
         self.begin_guest(owner, &order, guest, &mut events);
         events.into_iter().for_each(|event| self.tell(event));
-    }
-
-    fn begin_guest(&mut self, owner: WorkerId, order: &Order, guest: Guest, events: &mut VecDeque<Event>) {
-        let sending = order.sending;
-        if order.is_watched {
-            // It may take this process with it: its owner has to know before that it began.
-            self.watched.insert((owner, sending.task), (sending, guest));
-            events.push_back(Event::Started { owner, task: sending.task });
-        } else {
-            self.host(owner, sending, guest);
-        }
     }
 }
