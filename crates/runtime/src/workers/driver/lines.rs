@@ -6,7 +6,7 @@ use crate::traffic;
 use crate::workers::guests::Guest;
 use crate::workers::lines::{Lines, Parcel, Site, Told};
 use poniard_model::{Numbered, TaskId, WorkerId};
-use poniard_sched::{Order, Sending};
+use poniard_sched::{Event, Order, Sending};
 use poniard_store::Buf;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
