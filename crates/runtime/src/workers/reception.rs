@@ -1,7 +1,7 @@
 //! A port at which strangers are heard: who proves to belong to the cluster is let in, everybody else is turned away in words.
 //!
 //! A stranger has [`TALK`] to prove himself, at most [`STRANGERS_MAX`] are heard at a time, and what is told of those who are turned
-//! away is at most [`LINES_MAX`] lines in a minute.
+//! away is at most [`LINES_MAX`] lines in a minute, at all ports of a process.
 
 use super::talk::{self, Spoken, TALK, Talk};
 use crate::code::build;
@@ -66,17 +66,19 @@ struct Desk<H> {
     tls: Option<Tls>,
     strangers: AtomicUsize,
     is_closed: Arc<AtomicBool>,
-    told: Mutex<Told>,
     host: H,
 }
 
 /// What was told in this minute of those who were turned away.
 #[derive(Debug)]
 struct Told {
-    since: Instant,
+    since: Option<Instant>,
     lines: usize,
     untold: usize,
 }
+
+/// That of all ports of this process.
+static TOLD: Mutex<Told> = Mutex::new(Told { since: None, lines: 0, untold: 0 });
 
 /// Who a process of the cluster with this token is.
 pub(super) fn identity(token: [u8; 32]) -> Identity {
@@ -103,7 +105,6 @@ impl Reception {
             tls,
             strangers: AtomicUsize::new(0),
             is_closed: is_closed.clone(),
-            told: Mutex::new(Told { since: Instant::now(), lines: 0, untold: 0 }),
             host,
         });
         let keeper = thread::Builder::new().name("door".to_owned()).spawn(move || desk.keep(&listener))?;
@@ -181,9 +182,9 @@ impl<H: Host> Desk<H> {
 
     /// Says in a line that somebody was turned away, unless enough was said of that.
     fn complain(&self, stream: &TcpStream, why: impl Display) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.since.elapsed() > Duration::from_secs(60) {
-            (told.since, told.lines) = (Instant::now(), 0);
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.since.is_none_or(|since| since.elapsed() > Duration::from_secs(60)) {
+            (told.since, told.lines) = (Some(Instant::now()), 0);
         }
         if told.lines >= LINES_MAX {
             told.untold += 1;
