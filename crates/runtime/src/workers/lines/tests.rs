@@ -278,7 +278,7 @@ fn arguments_are_kept_until_nobody_reads_them_and_come_once_for_all_who_read_the
         buf
     };
     let now = Duration::from_secs(1);
-    let mut fetches = Fetches::new(10, tell);
+    let mut fetches = Fetches::new(100, tell);
     let first = fetches.begin(now, A, guest(1));
     let second = fetches.begin(now, A, guest(2));
     assert_eq!(fetches.go_on(now).0.len(), 1, "once for both");
