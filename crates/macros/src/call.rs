@@ -59,30 +59,38 @@ impl Parse for Spawn {
 }
 
 /// Whether `name = ..` or `=>` comes next.
-fn is_capture(input: ParseStream<'_>) -> bool {
+pub(crate) fn is_capture(input: ParseStream<'_>) -> bool {
     input.peek(Token![=>]) || (input.peek(Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]))
 }
 
 /// `x = &p, k = k => body`
-fn body_with_captures(input: ParseStream<'_>, is_async: bool, captures: bool) -> Result<Spawn> {
+fn body_with_captures(input: ParseStream<'_>, is_async: bool, has_more: bool) -> Result<Spawn> {
     let (mut parameters, mut arguments) = (Vec::new(), Vec::new());
-    while !input.peek(Token![=>]) {
-        let Named { name, value } = input.parse().map_err(|error| {
-            let hint = "captures are declared as `name = value, .. => body`";
-            Error::new(error.span(), format!("{error}; {hint}"))
-        })?;
+    for Named { name, value } in captures(input, "body")? {
         parameters.push(syn::parse_quote!(#name));
         arguments.push(value);
+    }
+    let (body, tried) = without_try(input.parse()?);
+    let work = Work::Body { parameters, arguments, body, is_closure: false };
+    Ok(Spawn { work, tried, is_async, captures: has_more, options: options(input, CALL)? })
+}
+
+/// `x = &p, k = k =>`, before `what`.
+pub(crate) fn captures(input: ParseStream<'_>, what: &str) -> Result<Vec<Named>> {
+    let mut captures: Vec<Named> = Vec::new();
+    while !input.peek(Token![=>]) {
+        captures.push(input.parse().map_err(|error| {
+            let hint = format!("captures are declared as `name = value, .. => {what}`");
+            Error::new(error.span(), format!("{error}; {hint}"))
+        })?);
         if !input.peek(Token![=>]) && input.parse::<Token![,]>().is_err() {
-            return Err(
-                input.error("expected `,` or `=>`: captures are declared as `name = value, .. => body`")
-            );
+            return Err(input.error(format!(
+                "expected `,` or `=>`: captures are declared as `name = value, .. => {what}`"
+            )));
         }
     }
     input.parse::<Token![=>]>()?;
-    let (body, tried) = without_try(input.parse()?);
-    let work = Work::Body { parameters, arguments, body, is_closure: false };
-    Ok(Spawn { work, tried, is_async, captures, options: options(input, CALL)? })
+    Ok(captures)
 }
 
 impl Parse for Named {

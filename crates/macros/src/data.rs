@@ -1,6 +1,6 @@
 //! `mutable!` and `shard!`: data that tasks change in place.
 
-use crate::call::{Named, options};
+use crate::call::{Named, captures, is_capture, options};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
@@ -30,24 +30,33 @@ const SHARD: Kind = Kind {
 };
 
 pub(crate) fn mutable(input: TokenStream) -> Result<TokenStream> {
-    let Data { value, options } = parse(input, &MUTABLE)?;
-    if options.is_empty() {
+    let data = parse(input, &MUTABLE)?;
+    if let Data { captures: None, value, options } = &data
+        && options.is_empty()
+    {
         return Ok(quote!(::poniard::Mutable::new(#value)));
     }
-    let calls = calls(&options);
-    Ok(made(&value, &quote!(::poniard::__private::MutableSpec), &calls, "mutable"))
+    Ok(made(&data, &quote!(::poniard::__private::MutableSpec), "mutable"))
 }
 
 pub(crate) fn shard(input: TokenStream) -> Result<TokenStream> {
-    let Data { value, options } = parse(input, &SHARD)?;
-    Ok(made(&value, &quote!(::poniard::__private::ShardSpec), &calls(&options), "shard"))
+    Ok(made(&parse(input, &SHARD)?, &quote!(::poniard::__private::ShardSpec), "shard"))
 }
 
 /// The value is made by a closure, in a task elsewhere.
-fn made(value: &Expr, spec: &TokenStream, calls: &[TokenStream], name: &str) -> TokenStream {
+fn made(Data { captures, value, options }: &Data, spec: &TokenStream, name: &str) -> TokenStream {
+    let calls = calls(options);
+    let make = match captures {
+        None => quote!(make(move || #value)),
+        Some(captures) => {
+            let (names, values): (Vec<&Ident>, Vec<&Expr>) =
+                captures.iter().map(|Named { name, value }| (name, value)).unzip();
+            quote!(make_of((#(#values,)*), |(#(#names,)*)| #value))
+        }
+    };
     quote! {{
         static SITE: ::poniard::__private::Site = ::poniard::__private::Site::new(#name, file!(), line!());
-        #spec::new(&SITE) #(#calls)*.make(move || #value)
+        #spec::new(&SITE) #(#calls)*.#make
     }}
 }
 
@@ -56,15 +65,17 @@ fn calls(options: &[Named]) -> Vec<TokenStream> {
     options.iter().map(call).collect()
 }
 
-/// The expression and what follows it.
+/// The expression, what it uses that was declared before it, and what follows it.
 struct Data {
+    captures: Option<Vec<Named>>,
     value: Expr,
     options: Vec<Named>,
 }
 
 impl Parse for Data {
     fn parse(input: ParseStream<'_>) -> Result<Data> {
-        Ok(Data { value: input.parse()?, options: options(input, "the expression")? })
+        let captures = if is_capture(input) { Some(captures(input, "expression")?) } else { None };
+        Ok(Data { captures, value: input.parse()?, options: options(input, "the expression")? })
     }
 }
 

@@ -45,8 +45,9 @@ pub fn lazy(input: TokenStream) -> TokenStream {
 
 /// Makes a value that tasks change in place: `mutable!(expression)`, a `Mutable`.
 ///
-/// The expression is evaluated once, here. With `scope = s`, `worker = 1` or `processor = p` it is evaluated in a task there,
-/// which is waited for, and tasks that use the value run there; a failure is the error of the tasks that use it.
+/// The expression is evaluated once, here. With `scope = s`, `worker = 2` or `processor = p` it is evaluated in a task there,
+/// which is waited for, and tasks that use the value run there; a failure is the error of the tasks that use it. On another worker
+/// it has what is declared before it: `mutable!(n = n => vec![0; n], worker = 2)`.
 #[proc_macro]
 pub fn mutable(input: TokenStream) -> TokenStream {
     data::mutable(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()
@@ -56,7 +57,7 @@ pub fn mutable(input: TokenStream) -> TokenStream {
 ///
 /// The expression is evaluated once for each piece, in a task where the piece lives. `per_thread = true` makes a piece for each
 /// processor; `workers = [1, 2]`, `procs = [p, q]` and `scope = s` tell which of them have one. A failure is the error of the
-/// tasks that use the shard.
+/// tasks that use the shard. What the expression uses is declared before it where workers are several: `shard!(n = n => vec![0; n])`.
 #[proc_macro]
 pub fn shard(input: TokenStream) -> TokenStream {
     data::shard(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()

@@ -55,6 +55,7 @@ enum Kind {
     TimedOut { limit: Duration },
     Scheduling(String),
     WorkerLost { workers: Vec<WorkerId>, how: String },
+    StateLost { worker: WorkerId, how: String },
     Halted,
 }
 
@@ -101,6 +102,11 @@ impl Cause {
     /// The workers that ran the task, one after the other, are gone; `how` tells what became of the last one.
     pub fn worker_lost(workers: Vec<WorkerId>, how: impl Into<String>) -> Cause {
         Cause(Kind::WorkerLost { workers, how: how.into() })
+    }
+
+    /// Data that lived on a worker, and nowhere else, are gone with it; `how` tells what became of it.
+    pub fn state_lost(worker: WorkerId, how: impl Into<String>) -> Cause {
+        Cause(Kind::StateLost { worker, how: how.into() })
     }
 
     /// The runtime was halted.
@@ -160,9 +166,14 @@ impl TaskError {
         matches!(self.root().0.cause.0, Kind::Halted)
     }
 
-    /// Whether the root task was lost with its worker, as often as it is run again for that.
+    /// Whether the root task was lost with its worker, as often as it is run again for that; or with the data that it uses.
     pub fn is_worker_lost(&self) -> bool {
-        matches!(self.root().0.cause.0, Kind::WorkerLost { .. })
+        matches!(self.root().0.cause.0, Kind::WorkerLost { .. } | Kind::StateLost { .. })
+    }
+
+    /// Whether the root task needs data changed in place that are gone with the worker on which they lived.
+    pub fn is_state_lost(&self) -> bool {
+        matches!(self.root().0.cause.0, Kind::StateLost { .. })
     }
 
     /// Whether the root task could not be placed, or could not be waited for.
@@ -203,6 +214,12 @@ impl fmt::Display for TaskError {
             Kind::WorkerLost { workers, how } => {
                 let workers: Vec<String> = workers.iter().map(ToString::to_string).collect();
                 write!(f, " was lost with {}: {}", workers.join(", "), OneLine(how))
+            }
+            Kind::StateLost { worker, how } if task.is_none() => {
+                write!(f, "its data were lost with {worker}: {}", OneLine(how))
+            }
+            Kind::StateLost { worker, how } => {
+                write!(f, " needs data that were lost with {worker}: {}", OneLine(how))
             }
             Kind::Halted => write!(f, " has no result, because the runtime was halted"),
         }
@@ -257,6 +274,7 @@ impl fmt::Debug for Cause {
             Kind::TimedOut { .. } => "TimedOut",
             Kind::Scheduling(_) => "Scheduling",
             Kind::WorkerLost { .. } => "WorkerLost",
+            Kind::StateLost { .. } => "StateLost",
             Kind::Halted => "Halted",
         })
     }

@@ -3,6 +3,8 @@
 //! A scope is an expression, not a list: it is asked of each processor when a task becomes ready,
 //! so a scope can be written before the processors that it names exist.
 
+mod wire;
+
 use crate::ids::{ProcessorId, WorkerId};
 use crate::topology::{Processor, Topology, Worker};
 use std::fmt;

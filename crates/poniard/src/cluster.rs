@@ -356,6 +356,11 @@ impl Drop for Cluster {
     }
 }
 
+/// Whether there is one worker process.
+pub(crate) fn is_alone() -> bool {
+    lock().as_ref().is_none_or(|topology| topology.workers.len() == 1)
+}
+
 /// The processors of the runtime, which is started if none runs; or why it cannot be.
 pub(crate) fn topology() -> Result<Arc<Topology>, String> {
     if let Some(topology) = lock().clone() {

@@ -1,34 +1,28 @@
 //! Handles that cross to other processes, inside the values that hold them.
 //!
 //! There such a handle is one of a task that nothing runs there: it ends when the owner of the real one has told how that ended.
-//! A handle of the same task that comes again is the same handle, as long as there is one.
+//! A handle of the same task that comes again is the same handle, as long as there is one. Data cross in the same way: what stands
+//! for them there is `task/foreign`.
 
+use crate::border::{Border, Ender, Origin};
+use crate::engine::context;
 use crate::engine::promise::{Completion, promise_with};
 use crate::spawn::spawn_with;
 use crate::task::arg::{Dep, Value};
+use crate::task::datum::Datum;
 use crate::task::extra::Extra;
+use crate::task::foreign;
 use crate::task::handle::Handle;
 use crate::task::parcel::product;
+use crate::task::passage::DatumTraveller;
 use crate::task::traveller::{Told, Traveller};
 use crate::task::weak::WeakHandle;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, WorkerId};
+use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// A task, whichever process speaks of it: its owner, and its number there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
-    /// The worker that has spawned it.
-    pub owner: WorkerId,
-    /// Its number there.
-    pub task: TaskId,
-}
-
-/// Ends a task of another process with its result, or with the reason why there is none.
-pub struct Ender(Box<dyn FnOnce(Result<Encoded, Cause>) + Send>);
 
 /// A handle that has come from another process: whoever reads it knows its type.
 pub struct Stranger {
@@ -36,14 +30,6 @@ pub struct Stranger {
     name: Arc<str>,
     /// Until it is met, and goes with the handle.
     ticket: Mutex<Option<Ticket>>,
-}
-
-/// What is told of handles of other processes' tasks.
-pub trait Border: Send + Sync {
-    /// Somebody here has a handle of this task: `end` takes its result.
-    fn wants(&self, origin: Origin, end: Ender);
-    /// There is one of the handles less that came.
-    fn dropped(&self, origin: Origin);
 }
 
 /// One handle that came; its drop tells that it is gone.
@@ -76,6 +62,14 @@ pub fn origin_of(task: TaskId) -> Option<Origin> {
 /// What comes from now on are handles of others than came before: the processes of before are gone.
 pub fn forget_strangers() {
     *lock() = None;
+    foreign::forget();
+}
+
+impl<T: Send + Sync + 'static> Datum<T> {
+    /// This datum, to travel beside the bytes of the value that holds it.
+    pub fn traveller(&self) -> DatumTraveller {
+        DatumTraveller::of(self, || context::get().number())
+    }
 }
 
 impl<T: Data> Handle<T> {
@@ -150,7 +144,7 @@ impl Stranger {
         known.origins.insert(handle.id(), self.origin);
         known.handles.insert(self.origin, (handle.id(), Box::new(handle.downgrade())));
         drop(locked);
-        border.wants(self.origin, Ender(Box::new(move |told| end(completion, told))));
+        border.wants(self.origin, Ender::new(move |told| end(completion, told)));
         Some(handle)
     }
 }
@@ -178,19 +172,6 @@ impl Drop for Ticket {
             }
         }
         self.border.dropped(self.origin);
-    }
-}
-
-impl Ender {
-    /// Ends the task.
-    pub fn end(self, result: Result<Encoded, Cause>) {
-        (self.0)(result);
-    }
-}
-
-impl fmt::Debug for Ender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ender")
     }
 }
 

@@ -1,13 +1,15 @@
 //! How a thread that is no task takes a turn at a datum: a task takes it, and leaves it to the thread.
 
 use crate::engine::turns::Holds;
+use crate::me::me;
 use crate::spawn::spawn_detached;
-use crate::task::access::{Access, Datum};
+use crate::task::access::Access;
 use crate::task::arg::Arg;
+use crate::task::datum::Datum;
 use crate::task::extra::Extra;
 use crate::task::opened::Opened;
 use crate::turns::Usage;
-use poniard_model::{Pinned, Site, TaskError};
+use poniard_model::{Cause, Pinned, Site, TaskError};
 use std::sync::{Mutex, PoisonError};
 
 /// What a task took from its arguments, for the thread that waits for it.
@@ -17,7 +19,7 @@ impl<T: Send + Sync + 'static> Datum<T> {
     /// Waits for the tasks that were spawned before and change the value, and shows it to `read`, on this thread.
     ///
     /// # Errors
-    /// When there is no value, or when it can never be this thread's turn: it waits for itself.
+    /// When there is no value or it lives in another process, or when it can never be this thread's turn: it waits for itself.
     pub fn read<R>(&self, site: &'static Site, read: impl FnOnce(&T) -> R) -> Result<R, TaskError> {
         let mut opened = self.wait::<false>(site)?;
         let _holds = Holds::begin(self.turns(), Usage::Shared);
@@ -43,6 +45,12 @@ impl<T: Send + Sync + 'static> Datum<T> {
     {
         if let Some(error) = self.error() {
             return Err(error.clone());
+        }
+        if let Some(home) = self.home_elsewhere() {
+            return Err(TaskError::without_task(Cause::scheduling(format!(
+                "the value lives on {home} and cannot be borrowed on {}: `fetch` a copy, or spawn a task that uses it there",
+                me()
+            ))));
         }
         let task = spawn_detached::<(Access<T, ALONE>,), Passed<T, ALONE>>(
             (Access::to(self.clone()),),

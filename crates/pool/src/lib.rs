@@ -10,7 +10,7 @@
 //! * `image`: where code lies, for other processes of the same build.
 //! * `epoch`: which tasks a halt has ended.
 //! * `engine`: puts these to work: spawn, run, finish, wait, cancel, halt.
-//! * `abroad`: handles that cross to other processes.
+//! * `border`, `abroad`: handles that cross to other processes.
 //! * `spawn`, `borrow`: tasks, and turns at data without a task.
 //!
 //! This is one of the two crates with `unsafe`; what it exports is safe, except to implement [`Arg`].
@@ -19,6 +19,7 @@
 mod abroad;
 mod bell;
 mod board;
+mod border;
 mod borrow;
 mod crew;
 mod deque;
@@ -41,11 +42,14 @@ mod turns;
 
 /// Tasks that run in another process, and those that come from one.
 pub mod travel {
-    pub use crate::abroad::{Border, Ender, Origin, Stranger, forget_strangers, origin_of};
+    pub use crate::abroad::{Stranger, forget_strangers, origin_of};
+    pub use crate::border::{Border, Ender, Origin};
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
     pub use crate::engine::lend::{lend_large, ready, take, tell_idle, want_work};
+    pub use crate::task::foreign::{lose_data, lose_datum};
     pub use crate::task::parcel::{Entry, Parcel, Piece, Unmovable};
+    pub use crate::task::passage::{DatumStranger, DatumTraveller, Whereabouts};
     pub use crate::task::traveller::{Told, Traveller};
 }
 
@@ -78,8 +82,10 @@ pub use spawn::{Held, hold, hold_detached, put, spawn, spawn_detached, spawn_wit
 pub use task::Function;
 #[doc(hidden)]
 pub use task::access::AccessTo;
-pub use task::access::{Access, AnyDatum, Datum, Lent, Lives, Read, Write, are_placed, lives_of};
-pub use task::arg::{Arg, Code, Dep, Local, Many, Own, Value, Wiring, inputs_of};
+pub use task::access::{Access, Lent, Lives, Read, Write, are_placed, lives_of};
+pub use task::arg::{Arg, Dep, Many, Own, Value, Wiring, inputs_of};
+pub use task::closure::{Calls, Code, Local, has_captures};
+pub use task::datum::{AnyDatum, Datum};
 pub use task::extra::{Demand, Extra, WHOLE};
 pub use task::handle::{AnyHandle, Handle};
 pub use task::hold::{Hold, HoldMany};

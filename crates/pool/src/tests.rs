@@ -9,6 +9,7 @@ mod away;
 mod counted;
 mod ends;
 mod halts;
+mod homes;
 mod kept;
 mod place;
 mod races;

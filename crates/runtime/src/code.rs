@@ -1,7 +1,7 @@
 //! Code that processes of one build share: which build it is, and tasks that another process says where to find.
 
 use crate::message::SiteTold;
-use poniard_model::Site;
+use poniard_model::{Site, TaskError};
 use poniard_pool::AnyHandle;
 use poniard_pool::image;
 use poniard_pool::travel::{Unmovable, Visit, host};
@@ -69,6 +69,13 @@ impl SameBuild {
     pub(crate) fn site(self, offset: u64) -> Option<&'static Site> {
         // SAFETY: the other process is of this build, and has got the offset from `site_offset`.
         unsafe { image::site_at(offset) }
+    }
+
+    /// The filter of retries that the other process means; `None` when no code lies there.
+    pub(crate) fn filter(self, offset: u64) -> Option<fn(&TaskError) -> bool> {
+        let address = image::code_at(offset)?;
+        // SAFETY: the other process is of this build, and has got the offset from such a function.
+        Some(unsafe { std::mem::transmute::<usize, fn(&TaskError) -> bool>(address) })
     }
 
     /// Launches a task that the other process has packed, by the offsets of its entry and its body. The visit's body is set here.

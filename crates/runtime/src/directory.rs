@@ -18,6 +18,14 @@ pub fn of(worker: WorkerId) -> Option<(String, Vec<String>, u32)> {
     Some((known.node.clone(), known.labels.clone(), topology.processors_of(worker).len() as u32))
 }
 
+/// What became of a worker that is gone, as far as that is remembered.
+#[cfg(feature = "cluster")]
+pub(crate) fn fate_of(worker: WorkerId) -> Option<String> {
+    let topology = lock();
+    let gone = topology.as_ref()?.gone.iter().find(|(other, _)| *other == worker)?;
+    Some(gone.1.clone())
+}
+
 /// Changes the topology of the runtime, if one runs.
 #[cfg(feature = "cluster")]
 pub(crate) fn change(work: impl FnOnce(&mut Topology)) {

@@ -7,6 +7,7 @@ use poniard_store::refs::{GlobalChunk, Grant, Note};
 use poniard_store::{Buf, SharedPlace};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Something that a worker says to another.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub(crate) enum Message {
     Answers(u64, TaskCounts),
     /// To a worker: take nothing more, and end when what is there has ended.
     Leave,
+    /// The answer, if it does not leave: so many data live there of which others have handles.
+    Stays(u64),
     /// To a worker: end, in order.
     Stop,
 }
@@ -59,7 +62,8 @@ pub(crate) enum Outcome<V = Bytes> {
     Made(V),
     /// Its value cannot leave the worker that made it, for this reason.
     Stays(String),
-    Failed(CauseTold),
+    /// Why, and in which attempt.
+    Failed(CauseTold, u32),
 }
 
 impl<V> Outcome<V> {
@@ -68,7 +72,7 @@ impl<V> Outcome<V> {
         Ok(match self {
             Outcome::Made(value) => Outcome::Made(change(value)?),
             Outcome::Stays(why) => Outcome::Stays(why),
-            Outcome::Failed(told) => Outcome::Failed(told),
+            Outcome::Failed(told, attempt) => Outcome::Failed(told, attempt),
         })
     }
 }
@@ -95,6 +99,8 @@ pub(crate) struct Run {
     pub(crate) site: SiteTold,
     /// What it asked for.
     pub(crate) demand: DemandTold,
+    /// Where it uses data that live there, all its attempts are made there.
+    pub(crate) attempts: AttemptsTold,
     /// Its arguments.
     pub(crate) pieces: Vec<PieceTold>,
 }
@@ -121,11 +127,30 @@ pub(crate) struct DemandTold {
     pub(crate) nanoseconds: u64,
 }
 
+/// How often a task is tried where it runs, and how long each attempt may take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AttemptsTold {
+    pub(crate) retries: Option<RetriesTold>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// [`Retries`](poniard_model::Retries), with the offset of the filter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RetriesTold {
+    pub(crate) max: u32,
+    pub(crate) on_error: bool,
+    pub(crate) backoff: Duration,
+    pub(crate) backoff_max: Duration,
+    pub(crate) filter: Option<u64>,
+}
+
 /// A part of a task's arguments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum PieceTold {
     Value(Bytes),
     Count(u32),
+    /// A datum of the receiver's.
+    Datum(HandleTold),
 }
 
 /// A value: its head and its buffers.
@@ -136,13 +161,21 @@ pub(crate) struct Bytes {
     handles: Vec<HandleTold>,
 }
 
-/// A handle of a task, in a value.
+/// A handle, in a value or among arguments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct HandleTold {
     pub(crate) of: GlobalChunk,
     pub(crate) grant: Grant,
-    /// The task's name.
-    pub(crate) name: String,
+    pub(crate) kind: KindTold,
+}
+
+/// What it is a handle of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum KindTold {
+    /// A task with this name.
+    Task(String),
+    /// A datum, which stays where it is.
+    Datum,
 }
 
 /// A buffer of a value.
@@ -234,6 +267,7 @@ impl Message {
             | Message::Asks(_)
             | Message::Answers(..)
             | Message::Leave
+            | Message::Stays(_)
             | Message::Stop => Vec::new(),
         }
     }

@@ -36,6 +36,10 @@ enum KindTold {
         workers: Vec<WorkerId>,
         how: String,
     },
+    StateLost {
+        worker: WorkerId,
+        how: String,
+    },
     Halted,
 }
 
@@ -103,6 +107,7 @@ fn tell_cause(kind: &Kind, number: &dyn Fn(&'static Site) -> Option<u64>, depth:
         Kind::WorkerLost { workers, how } => {
             KindTold::WorkerLost { workers: workers.clone(), how: how.clone() }
         }
+        Kind::StateLost { worker, how } => KindTold::StateLost { worker: *worker, how: how.clone() },
         Kind::Halted => KindTold::Halted,
     }
 }
@@ -128,6 +133,7 @@ fn hear_cause(told: KindTold, site: &dyn Fn(u64) -> Option<&'static Site>) -> Ki
         KindTold::TimedOut(limit) => Kind::TimedOut { limit },
         KindTold::Scheduling(reason) => Kind::Scheduling(reason),
         KindTold::WorkerLost { workers, how } => Kind::WorkerLost { workers, how },
+        KindTold::StateLost { worker, how } => Kind::StateLost { worker, how },
         KindTold::Halted => Kind::Halted,
     }
 }
@@ -193,6 +199,7 @@ mod tests {
             Cause::timed_out(Duration::from_secs(1)),
             Cause::scheduling("nothing fits"),
             Cause::worker_lost(vec![WorkerId(2), WorkerId(3)], "killed by signal 9"),
+            Cause::state_lost(WorkerId(2), "it was killed by signal 9"),
             Cause::halted(),
         ];
         for cause in causes {

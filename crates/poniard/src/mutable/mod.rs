@@ -3,11 +3,11 @@
 mod spec;
 
 pub use spec::MutableSpec;
-pub(crate) use spec::made_in;
+pub(crate) use spec::{Making, spawn_at};
 
 use crate::function::{IntoArgument, OneAlone, OneResult, site};
-use crate::{cluster, passenger};
-use poniard_model::{Cause, Scope, TaskError};
+use crate::{cluster, options, passenger};
+use poniard_model::{Cause, Data, Scope, TaskError, TaskOptions};
 use poniard_pool::{Datum, Read, Write};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -39,6 +39,12 @@ use std::panic::Location;
 /// keeps its turn from the first attempt to the last, and each attempt finds what the one before has left. A lazy task, or
 /// one of a `spawn_bulk`, takes its place in the order when it is launched.
 ///
+/// A value lives in one process, and tasks that use it run there, whoever spawns them. A handle goes to other workers, inside
+/// arguments, results and other handles, and is of the same value there. The tasks that one process spawns have their turns in the
+/// order of their spawns; between them come those of others. A value that others have handles of keeps its worker from being removed;
+/// when the worker is lost, so is the value, and what needs it fails ([`TaskError::is_state_lost`]). A value lives until its last handle is
+/// gone, wherever that is.
+///
 /// It is an error of the task, when it is fetched, to give the same value twice to one function, unless both only read; and it
 /// is an error to wait inside for a task whose turn comes after that of the task that waits.
 pub struct Mutable<T>(Datum<T>);
@@ -53,6 +59,10 @@ impl<T: Send + Sync + 'static> Mutable<T> {
         Mutable(datum)
     }
 
+    pub(crate) fn datum(&self) -> &Datum<T> {
+        &self.0
+    }
+
     /// Access to read.
     #[inline]
     pub(crate) fn read(&self) -> Read<T> {
@@ -65,21 +75,30 @@ impl<T: Send + Sync + 'static> Mutable<T> {
         Write::to(self.0.clone())
     }
 
-    /// Waits for the tasks spawned so far that change the value, and copies it.
+    /// Waits for the tasks spawned so far that change the value, and copies it, from another worker if it lives there.
     ///
     /// # Errors
-    /// When the value could not be made, or when this waits for itself: inside a task whose own turn comes first, or inside
-    /// [`Mutable::with_mut`].
+    /// When the value could not be made or is lost with its worker, or when this waits for itself: inside a task whose own turn comes
+    /// first, or inside [`Mutable::with_mut`].
     #[track_caller]
     pub fn fetch(&self) -> Result<T, TaskError>
     where
-        T: Clone,
+        T: Data + Clone,
     {
-        self.with(T::clone)
+        let caller = Location::caller();
+        if self.0.home_elsewhere().is_none() {
+            return self.shown(T::clone, caller);
+        }
+        started()?;
+        let site = site::<Mutable<T>>(caller);
+        let extra = options::resolve(TaskOptions::default(), &[], TaskOptions::default(), Some(self.scope()));
+        poniard_pool::spawn_with((self.read(),), |(value,): (&T,)| Ok(value.clone()), site, extra).cloned()
     }
 
     /// Waits for the tasks spawned so far that change the value, and shows it to `read`, on this thread. Tasks that change it
     /// and are spawned later wait until `read` returns.
+    ///
+    /// The value has to live in this process.
     ///
     /// ```
     /// use poniard::prelude::*;
@@ -89,15 +108,23 @@ impl<T: Send + Sync + 'static> Mutable<T> {
     /// ```
     ///
     /// # Errors
-    /// As for [`Mutable::fetch`].
+    /// As for [`Mutable::fetch`], and when the value lives on another worker.
     #[track_caller]
     pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> Result<R, TaskError> {
+        self.shown(read, Location::caller())
+    }
+
+    fn shown<R>(
+        &self,
+        read: impl FnOnce(&T) -> R,
+        caller: &'static Location<'static>,
+    ) -> Result<R, TaskError> {
         started()?;
-        self.0.read(site::<Mutable<T>>(Location::caller()), read)
+        self.0.read(site::<Mutable<T>>(caller), read)
     }
 
     /// Waits for the tasks spawned so far that use the value, and gives it to `write`, on this thread. Tasks that are spawned
-    /// later and use it wait until `write` returns.
+    /// later and use it wait until `write` returns. The value has to live in this process.
     ///
     /// ```
     /// use poniard::prelude::*;
@@ -108,7 +135,7 @@ impl<T: Send + Sync + 'static> Mutable<T> {
     /// ```
     ///
     /// # Errors
-    /// As for [`Mutable::fetch`].
+    /// As for [`Mutable::with`].
     #[track_caller]
     pub fn with_mut<R>(&mut self, write: impl FnOnce(&mut T) -> R) -> Result<R, TaskError> {
         started()?;
@@ -164,15 +191,16 @@ impl<T> fmt::Debug for Mutable<T> {
     }
 }
 
-/// A handle travels beside the bytes of the value that holds it; other formats than Poniard's own cannot carry it.
+/// A handle travels beside the bytes of the value that holds it, and the value of the mutable stays where it is; other formats than
+/// Poniard's own cannot carry it.
 impl<T: Send + Sync + 'static> Serialize for Mutable<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        passenger::write(self, serializer)
+        passenger::write_datum(&self.0, serializer)
     }
 }
 
 impl<'de, T: Send + Sync + 'static> Deserialize<'de> for Mutable<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mutable<T>, D::Error> {
-        passenger::read(deserializer)
+        passenger::read_datum(deserializer).map(Mutable)
     }
 }

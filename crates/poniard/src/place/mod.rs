@@ -2,11 +2,12 @@
 
 mod pieces;
 
-pub(crate) use pieces::{Home, Pieces};
+pub(crate) use pieces::{Growth, Home, Pieces};
 
 use crate::cluster;
 use crate::options;
 use crate::reach::reaches;
+use pieces::Piece;
 use poniard_model::{ProcessorId, Scope, TaskOptions, Topology};
 use poniard_pool::{AnyHandle, Lives};
 use std::sync::Arc;
@@ -26,8 +27,7 @@ pub(crate) fn place(
             shards.push(shard);
             continue;
         }
-        let home = datum.place().and_then(|place| place.downcast_ref::<Scope>().cloned());
-        let home = home.unwrap_or_else(|| Scope::worker(poniard_pool::me()));
+        let home = home_of(datum)?;
         if !homes.contains(&home) {
             homes.push(home);
         }
@@ -51,6 +51,20 @@ pub(crate) fn place(
     let chosen = choose(&shards, &all, &topology, data)?;
     let reaches = reaches.into_iter().map(|(_, scope)| scope);
     Ok(homes.into_iter().chain(chosen).chain(reaches).reduce(both))
+}
+
+/// Where a datum lives: what its maker has asked for, as far as that is one worker.
+fn home_of(datum: &Lives) -> Result<Scope, String> {
+    let here = Scope::worker(poniard_pool::me());
+    let asked = datum.place().and_then(|place| place.downcast_ref::<Scope>().cloned());
+    let Some(asked) = asked.filter(|asked| *asked != here) else { return Ok(here) };
+    // What lives elsewhere says which worker that is. What was made here may fit others as well, which have come since.
+    let me = poniard_pool::me();
+    let topology = cluster::topology()?;
+    let fitting = asked.processors(&topology);
+    let is_here = |processor: &ProcessorId| processor.worker == me;
+    let is_mixed = fitting.iter().any(is_here) && !fitting.iter().all(is_here);
+    Ok(if is_mixed { asked & here } else { asked })
 }
 
 /// The pieces from which this datum is chosen, if it is a shard's.
@@ -83,10 +97,11 @@ fn choose(
     let Some(first) = shards.first() else { return Ok(None) };
     let processors = topology.processors.iter().filter(|processor| scope.contains(processor, topology));
     // Processors with the same pieces are as good as each other.
-    let mut groups: Vec<(Vec<usize>, Vec<ProcessorId>)> = Vec::new();
+    let mut groups: Vec<(Vec<Piece>, Vec<ProcessorId>)> = Vec::new();
     let mut without: Vec<ProcessorId> = Vec::new();
     for processor in processors {
-        let pieces: Option<Vec<usize>> = shards.iter().map(|shard| shard.piece_of(processor)).collect();
+        let pieces: Option<Vec<Piece>> =
+            shards.iter().map(|shard| shard.piece_of(processor, topology)).collect();
         let Some(pieces) = pieces else {
             without.push(processor.id);
             continue;
@@ -105,14 +120,18 @@ fn choose(
     let is_everywhere = count == 1 && without.is_empty();
     // Of equally busy ones each in its turn.
     groups.rotate_left(first.next() % count);
-    let users = |pieces: &[usize]| -> usize {
+    let users = |pieces: &[Piece]| -> usize {
         pieces.iter().zip(shards).map(|(piece, shard)| shard.users(*piece)).sum()
     };
     let least = groups.into_iter().min_by_key(|(pieces, _)| users(pieces));
     let (pieces, processors) = least.expect("there is one, see above");
     let chosen = shards.iter().zip(pieces);
     for (datum, (shard, piece)) in data.iter().filter(|datum| pieces_of(datum).is_some()).zip(chosen) {
-        datum.choose(shard.datum(piece));
+        datum.choose(
+            &*shard
+                .datum(piece)
+                .map_err(|error| format!("uses a shard, of which a piece is due: {error}"))?,
+        );
     }
     let exactly = processors.into_iter().map(Scope::exact).reduce(|left, right| left | right);
     Ok(exactly.filter(|_| !is_everywhere))

@@ -22,18 +22,7 @@ fn a22_mutable_data_stay_and_a_scope_elsewhere_is_an_error() {
 }
 
 #[test]
-fn data_on_another_worker_are_refused_in_words() {
-    alone(1, || {
-        let _cluster = cluster(1);
-        let mut there = mutable!(0_u32, worker = 2);
-        let error = spawn!(count(&mut there)).fetch().unwrap_err();
-        assert!(error.is_scheduling(), "{error}");
-        assert!(error.to_string().contains("worker 2"), "{error}");
-    });
-}
-
-#[test]
-fn shards_have_their_pieces_here() {
+fn a_shard_of_this_worker_alone_has_its_piece_here() {
     alone(2, || {
         let _cluster = cluster(1);
         fn same(x: &WorkerId) -> WorkerId {

@@ -126,32 +126,3 @@ fn a_handle_of_a_lost_worker_fails_and_what_was_fetched_stays() {
         assert_eq!(quick.fetch().unwrap(), 4);
     });
 }
-
-#[test]
-fn what_is_no_task_cannot_cross_and_says_so() {
-    alone(1, || {
-        fn opened(_: (Mutable<i64>,)) -> i64 {
-            0
-        }
-        let _cluster = cluster(1);
-        let datum = mutable!(3_i64);
-        let error = spawn!(opened((datum,)), scope = Scope::worker(2)).fetch().unwrap_err();
-        assert!(error.is_scheduling() && error.to_string().contains("handle"), "{error}");
-    });
-}
-
-#[test]
-fn a_result_that_cannot_cross_is_an_error_of_who_has_its_handle() {
-    alone(1, || {
-        fn datum() -> (Mutable<i64>,) {
-            (mutable!(3_i64),)
-        }
-        fn made() -> DTask<(Mutable<i64>,)> {
-            spawn!(datum(), scope = Scope::worker(my_id()))
-        }
-        let _cluster = cluster(1);
-        let task = spawn!(made(), scope = Scope::worker(2)).fetch().unwrap();
-        let error = task.fetch_ref().unwrap_err();
-        assert!(error.is_scheduling() && error.to_string().contains("holds handles"), "{error}");
-    });
-}

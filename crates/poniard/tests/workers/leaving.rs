@@ -3,16 +3,16 @@
 use super::*;
 
 /// A folder of this test alone, which goes with it.
-struct Files(std::path::PathBuf);
+pub(super) struct Files(pub(super) std::path::PathBuf);
 
 impl Files {
-    fn new() -> Files {
+    pub(super) fn new() -> Files {
         let folder = std::env::temp_dir().join(format!("poniard-leaving-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Files(folder)
     }
 
-    fn name(&self, file: &str) -> String {
+    pub(super) fn name(&self, file: &str) -> String {
         self.0.join(file).to_string_lossy().into_owned()
     }
 }

@@ -17,9 +17,11 @@ mod handles;
 mod lasting;
 mod leaving;
 mod lost;
+mod mutables;
 mod on;
 mod running;
 mod scopes;
+mod shards;
 mod sharing;
 mod status;
 

@@ -19,7 +19,9 @@ pub(super) fn begin(engine: &'static Engine, task: &TaskRef) {
     if extra.is_guest {
         extra.begun.get_or_init(Instant::now);
     }
-    let Some(limit) = extra.timeout else { return };
+    // Where the data are that it uses, its turn has not come yet: the time of its attempts is taken there.
+    let limit = extra.timeout.filter(|_| !task.is_tried_at_home_of_data());
+    let Some(limit) = limit else { return };
     let context = context::current();
     let let_go: Box<dyn FnOnce() + Send> = Box::new(move || {
         if let Some(context) = context {

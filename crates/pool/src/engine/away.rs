@@ -174,6 +174,12 @@ impl Away {
         self.task().extra().expect("who goes away has an extra")
     }
 
+    /// Whether it uses data where it goes. Then all its attempts are made there, so that none comes between them; and the time limit
+    /// of each is kept there.
+    pub fn is_tried_there(&self) -> bool {
+        self.task().is_tried_at_home_of_data()
+    }
+
     /// Which attempt it is, from 1.
     pub fn attempt(&self) -> u32 {
         self.task().attempt()
@@ -207,7 +213,7 @@ impl Away {
             let has_more = extra.retries.as_ref().is_some_and(|retries| self.attempt() <= retries.max);
             has_more && !extra.is_resolved()
         };
-        if !may_retry(self.extra()) {
+        if self.is_tried_there() || !may_retry(self.extra()) {
             return self.fail_for_good(worker, cause);
         }
         if let Some(task) = self.task.take() {

@@ -18,8 +18,9 @@
 use super::admission::Parking;
 use super::again;
 use crate::edge::{Chain, Ended, Waiter};
-use crate::task::access::{AccessTo, TaskTurns};
+use crate::task::access::AccessTo;
 use crate::task::arg::TaskWaiter;
+use crate::task::datum::TaskTurns;
 use crate::task::watch::Parked;
 use crate::task::{Header, TaskRef};
 use crate::turns::Usage;

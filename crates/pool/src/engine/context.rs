@@ -245,6 +245,12 @@ impl Context {
         TaskId(next)
     }
 
+    /// A number of this process that is no task's, nor ever will be.
+    pub(crate) fn number(&self) -> TaskId {
+        // Not one of this thread's own: those count as tasks that were launched.
+        TaskId(NEXT_ID.fetch_add(1, Ordering::Relaxed))
+    }
+
     #[cold]
     fn more_ids(&self) -> TaskId {
         let first = NEXT_ID.fetch_add(IDS, Ordering::Relaxed);

@@ -8,8 +8,9 @@
 use super::{circles, context};
 use super::{finish, queue};
 use crate::task::TaskRef;
-use crate::task::access::{InLine, TaskTurns, is_ending};
+use crate::task::access::is_ending;
 use crate::task::arg::Wiring;
+use crate::task::datum::{InLine, TaskTurns};
 use crate::turns::Usage;
 use poniard_model::Cause;
 use std::cell::{Cell, RefCell};

@@ -11,30 +11,17 @@
 //! function has really returned, or when it is certain that it never starts. So no failure, cancel, halt or time limit lets two
 //! functions at the same datum.
 
+use super::TaskRef;
 use super::arg::{Arg, Wiring};
-use super::{Header, TaskRef};
-use crate::panics;
-use crate::turns::{Turns, Usage};
-use poniard_model::TaskError;
+use super::datum::{AnyDatum, Datum, TaskTurns, leave};
+use super::parcel::{Pieces, Unmovable, Unpacking};
+use crate::turns::Usage;
 use std::any::Any;
-use std::cell::{Cell, OnceCell, UnsafeCell};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// A task in the queue of a datum. Until its turn has come, the queue has an edge of it, which keeps it alive.
-#[derive(Clone, Copy)]
-pub(crate) struct InLine {
-    pub(crate) task: NonNull<Header>,
-    /// Gives the task a turn that has ended.
-    pub(crate) pass_on: fn(&TaskTurns, InLine),
-}
-
-// SAFETY: a header is atomics; the address alone gives nobody a reference.
-unsafe impl Send for InLine {}
-
-pub(crate) type TaskTurns = Turns<InLine>;
 
 thread_local! {
     /// Whether this thread drops the arguments of a task whose body has returned.
@@ -51,101 +38,6 @@ pub(super) fn ending(drop_arguments: impl FnOnce()) {
 /// Whether this thread drops the arguments of a task whose body has returned.
 pub(crate) fn is_ending() -> bool {
     ENDING.get()
-}
-
-/// Ends a turn, and tells those whose turn has come.
-fn leave(turns: &TaskTurns, usage: Usage) {
-    if let Some(first) = turns.leave(usage) {
-        (first.pass_on)(turns, first);
-    }
-}
-
-/// A value that tasks change in place. Clones are the same value.
-pub struct Datum<T>(Arc<Inner<T>>);
-
-struct Inner<T> {
-    turns: TaskTurns,
-    /// What its owner has to say of the place where it lives; the pool only carries it.
-    lives: Option<Arc<dyn Any + Send + Sync>>,
-    content: Content<T>,
-}
-
-enum Content<T> {
-    Value(UnsafeCell<T>),
-    /// Why there is no value.
-    Failed(TaskError),
-    /// It was dropped, and this is about to be.
-    Dropped,
-}
-
-// SAFETY: the value is shared only among those that hold turns to read, which needs `Sync`, and moves between those that hold
-// one to write, which needs `Send`.
-unsafe impl<T: Send + Sync> Send for Inner<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Inner<T> {}
-
-impl<T> Drop for Inner<T> {
-    fn drop(&mut self) {
-        let content = std::mem::replace(&mut self.content, Content::Dropped);
-        // A destructor of the user's must not take the thread down that happens to run it.
-        panics::contain(|| drop(content));
-    }
-}
-
-impl<T: Send + Sync + 'static> Datum<T> {
-    /// A datum with this value. `lives` is what its owner has to say of its place.
-    pub fn new(value: T, lives: Option<Arc<dyn Any + Send + Sync>>) -> Datum<T> {
-        Datum(Arc::new(Inner { turns: Turns::new(), lives, content: Content::Value(UnsafeCell::new(value)) }))
-    }
-
-    /// A datum whose value could not be made: every task that uses it fails because of `error`.
-    pub fn failed(error: TaskError) -> Datum<T> {
-        Datum(Arc::new(Inner { turns: Turns::new(), lives: None, content: Content::Failed(error) }))
-    }
-
-    /// Why there is no value, if there is none.
-    pub fn error(&self) -> Option<&TaskError> {
-        if let Content::Failed(error) = &self.0.content { Some(error) } else { None }
-    }
-
-    /// What its owner has to say of the place where it lives.
-    pub fn lives(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.0.lives.as_ref()
-    }
-
-    /// Whether both are the same value.
-    pub fn is_same(&self, other: &Datum<T>) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// How many tasks use it or wait for it.
-    pub fn users(&self) -> usize {
-        self.0.turns.len()
-    }
-
-    pub(crate) fn turns(&self) -> &TaskTurns {
-        &self.0.turns
-    }
-
-    /// Where the value lies.
-    fn place(&self) -> *mut T {
-        match &self.0.content {
-            Content::Value(value) => value.get(),
-            Content::Failed(_) | Content::Dropped => unreachable!("a task that runs has data with values"),
-        }
-    }
-}
-
-/// A datum whose type is forgotten: [`Lives::choose`] remembers it.
-pub trait AnyDatum: Any + Send + Sync {
-    /// How many tasks use it or wait for it.
-    fn users(&self) -> usize;
-}
-
-impl<T: Send + Sync + 'static> AnyDatum for Datum<T> {
-    fn users(&self) -> usize {
-        Datum::users(self)
-    }
 }
 
 /// The argument that gives a task access to a datum: alone with it if `ALONE`.
@@ -252,9 +144,12 @@ impl<T: Send + Sync + 'static, const ALONE: bool> Access<T, ALONE> {
     fn wire(&self, wiring: &mut Wiring) {
         match self.datum() {
             None => wiring.refuse("uses a datum that was not chosen".to_owned()),
-            Some(datum) => match datum.error() {
-                Some(error) => wiring.fail(error),
-                None => wiring.accesses.add(Entrance {
+            Some(datum) => match (datum.error(), datum.home_elsewhere()) {
+                (Some(error), _) => wiring.fail(error),
+                (None, Some(home)) if !wiring.goes_away() => {
+                    wiring.refuse(format!("uses a mutable that lives on {home}, and runs here"));
+                }
+                (None, _) => wiring.accesses.add(Entrance {
                     turns: NonNull::from(datum.turns()),
                     turn: NonNull::from(&self.turn),
                     usage: Self::USAGE,
@@ -328,6 +223,12 @@ unsafe impl<T: Send + Sync + 'static> Arg for Access<T, true> {
         Some(self.again())
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        pieces.datum(self.chosen())
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        pieces.datum().map(Access::to)
+    }
     unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
         // SAFETY: the caller's promise.
         unsafe { this.as_ref() }.visited(visit);
@@ -356,6 +257,12 @@ unsafe impl<T: Send + Sync + 'static> Arg for Access<T, false> {
         Some(self.again())
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
+    unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
+        pieces.datum(self.chosen())
+    }
+    fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
+        pieces.datum().map(Access::to)
+    }
     unsafe fn accesses(this: NonNull<Self>, visit: &mut dyn FnMut(&AccessTo<'_>)) {
         // SAFETY: the caller's promise.
         unsafe { this.as_ref() }.visited(visit);
@@ -480,13 +387,6 @@ unsafe impl<H: Clone + Send + Sync + 'static> Arg for Lent<H> {
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
 }
 
-impl<T> Clone for Datum<T> {
-    #[inline]
-    fn clone(&self) -> Datum<T> {
-        Datum(self.0.clone())
-    }
-}
-
 impl<T> Clone for Target<T> {
     fn clone(&self) -> Target<T> {
         match self {
@@ -499,12 +399,6 @@ impl<T> Clone for Target<T> {
 impl fmt::Debug for Lives {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lives").field("is_chosen", &self.choice.is_some()).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Datum<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datum").field("turns", &self.0.turns).finish_non_exhaustive()
     }
 }
 

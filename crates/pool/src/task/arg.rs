@@ -7,7 +7,7 @@
 //! | [`Own<T>`] | a task | `T`: moved out of its last reference, else cloned |
 //! | [`Many<T>`] | tasks | `&[&T]` |
 //! | [`Hold<T, H>`], [`HoldMany<T, H>`] | tasks | the handles themselves, once the tasks have ended |
-//! | [`Local<F>`], [`Code<F>`] | a closure | the closure |
+//! | [`Local<F>`](super::closure::Local), [`Code<F>`](super::closure::Code), [`Calls<F>`](super::closure::Calls) | a closure | the closure |
 //! | [`Read<T>`](super::access::Read), [`Write<T>`](super::access::Write) | a datum | `&T`, `&mut T` |
 //! | a tuple of arguments | | the tuple of what they receive |
 
@@ -163,6 +163,12 @@ impl Wiring {
         self.refused = Some(reason);
     }
 
+    /// Whether the task runs in another process.
+    pub(crate) fn goes_away(&self) -> bool {
+        // SAFETY: the task is alive while it is wired.
+        unsafe { self.task.as_ref() }.is_away()
+    }
+
     /// Hangs the task on `input` by `edge`.
     ///
     /// # Safety
@@ -227,42 +233,6 @@ unsafe impl<T: Data> Arg for Value<T> {
     }
     fn unpack(pieces: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
         pieces.value().map(Value::new)
-    }
-}
-
-/// A closure with captures; it runs once, in this process.
-#[derive(Debug)]
-pub struct Local<F>(ManuallyDrop<F>);
-
-impl<F> Local<F> {
-    /// The argument that gives `closure` to the function.
-    #[inline]
-    pub fn new(closure: F) -> Local<F> {
-        Local(ManuallyDrop::new(closure))
-    }
-}
-
-// SAFETY: the closure moves out once; there are no edges.
-unsafe impl<F: Send + 'static> Arg for Local<F> {
-    type Out<'a> = F;
-    const WAITS: bool = false;
-    #[inline]
-    unsafe fn wire(_: NonNull<Self>, _: &mut Wiring) {}
-    #[inline]
-    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
-        // SAFETY: once only, by the caller's promise.
-        ManuallyDrop::into_inner(unsafe { this.read() }.0)
-    }
-    unsafe fn discard(this: NonNull<Self>) {
-        // SAFETY: as for `open`.
-        drop(unsafe { Self::open(this) });
-    }
-    fn spare(&self) -> Option<Self> {
-        None
-    }
-    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
-    unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
-        Err(Unmovable::argument("a closure with captures"))
     }
 }
 
@@ -482,51 +452,6 @@ unsafe impl<T: Data> Arg for Many<T> {
         let count = pieces.count()?;
         let handles: Result<Vec<Handle<T>>, Unmovable> = (0..count).map(|_| pieces.result()).collect();
         Ok(Many::new(handles?))
-    }
-}
-
-/// A function object that may be called again.
-#[derive(Debug)]
-pub struct Code<F>(pub(super) F);
-
-impl<F: Clone> Code<F> {
-    /// The argument that gives a copy of `function` to the task's body.
-    pub fn new(function: F) -> Code<F> {
-        Code(function)
-    }
-}
-
-// SAFETY: there are no edges.
-unsafe impl<F: Clone + Send + 'static> Arg for Code<F> {
-    type Out<'a> = F;
-    const WAITS: bool = false;
-    unsafe fn wire(_: NonNull<Self>, _: &mut Wiring) {}
-    unsafe fn open<'a>(this: NonNull<Self>) -> Self::Out<'a> {
-        // SAFETY: the caller's promise.
-        unsafe { this.as_ref() }.0.clone()
-    }
-    unsafe fn discard(_: NonNull<Self>) {}
-    fn spare(&self) -> Option<Self> {
-        Some(Code(self.0.clone()))
-    }
-    fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
-    fn parts(&self, visit: &mut dyn FnMut(Part)) {
-        let name = std::any::type_name::<F>();
-        visit(if size_of::<F>() == 0 { Part::Code(name) } else { Part::Opaque });
-    }
-    unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
-        match size_of::<F>() {
-            0 => Ok(()),
-            _ => Err(Unmovable::argument("a function that holds values (write the call in `spawn!`)")),
-        }
-    }
-    fn unpack(_: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
-        if size_of::<F>() != 0 {
-            return Err(Unmovable::argument("a function that holds values"));
-        }
-        // SAFETY: it has no bytes, so this reads none and each place is good. The process that has packed the call has one and has
-        // sent a copy of it, as it would have sent one that has bytes.
-        Ok(Code(unsafe { NonNull::<F>::dangling().read() }))
     }
 }
 

@@ -11,7 +11,10 @@
 pub(crate) mod access;
 pub(crate) mod arg;
 mod attempt;
+pub(crate) mod closure;
+pub(crate) mod datum;
 pub(crate) mod extra;
+pub(crate) mod foreign;
 pub(crate) mod handle;
 pub(crate) mod hold;
 mod keep;
@@ -19,6 +22,7 @@ pub(crate) mod kept;
 mod lineage;
 pub(crate) mod opened;
 pub(crate) mod parcel;
+pub(crate) mod passage;
 pub(crate) mod told;
 pub(crate) mod traveller;
 pub(crate) mod watch;
@@ -572,6 +576,12 @@ impl Header {
     /// This task, for an error.
     pub(crate) fn as_failed(&self, attempt: u32) -> FailedTask {
         FailedTask { id: self.id(), name: self.name(), site: self.site, worker: me(), attempt }
+    }
+
+    /// Whether the task goes to data of another process, which it keeps its turn at from its first attempt to its last: then both are
+    /// there.
+    pub(crate) fn is_tried_at_home_of_data(&self) -> bool {
+        self.vtable.accesses.is_some() && self.is_away()
     }
 
     /// Whether the task runs in another process.

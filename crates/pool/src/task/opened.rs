@@ -1,6 +1,7 @@
 //! Arguments that are in no task: copies for another attempt, and those that have moved out with the body.
 
-use super::arg::{Arg, Code};
+use super::arg::Arg;
+use super::closure::Code;
 use super::kept::Pins;
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -5,20 +5,24 @@
 //! can do, to make tasks there and to end them here, it does itself.
 
 use super::arg::Arg;
+use super::datum::Datum;
 use super::extra::Extra;
 use super::handle::Handle;
 use super::kept::Moved;
 use super::opened::Spare;
+use super::passage::{DatumStranger, DatumTraveller};
 use super::traveller::Traveller;
 use super::{Body, Call, Header, Identity, TaskRef};
 use crate::gate::Gate;
+use crate::me::me;
 use crate::{image, panics};
-use poniard_model::codec::Encoded;
+use poniard_model::codec::{Encoded, Thing};
 use poniard_model::{Cause, CodecError, Data, Site};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// A call, packed.
 #[derive(Debug)]
@@ -34,12 +38,13 @@ pub struct Parcel {
 }
 
 /// A part of the arguments.
-#[derive(Debug)]
 pub enum Piece {
     /// A value, or the result of a task.
     Value(Encoded),
     /// So many results follow, which make one argument.
     Count(u32),
+    /// A datum, to which the task goes: a [`DatumTraveller`], or what came of it there.
+    Datum(Thing),
 }
 
 /// Why a call cannot go to another process, or cannot be read there.
@@ -183,6 +188,16 @@ impl Pieces {
     }
 }
 
+impl Pieces {
+    /// A datum of another process, to which the task goes.
+    pub(super) fn datum<T: Send + Sync + 'static>(&mut self, datum: &Datum<T>) -> Result<(), Unmovable> {
+        let traveller = DatumTraveller::going_home(datum);
+        let traveller = traveller.ok_or_else(|| Unmovable::argument("a mutable that lives here"))?;
+        self.0.push(Piece::Datum(Arc::new(traveller)));
+        Ok(())
+    }
+}
+
 /// Gives the parts of arguments back, in their order.
 pub struct Unpacking<'a>(Arrival<'a>);
 
@@ -205,6 +220,22 @@ impl Unpacking<'_> {
         let task = TaskRef::with_value(value, self.0.site, (self.0.identity)());
         (self.0.end)(&task);
         Ok(Handle::from_task(task))
+    }
+
+    /// The next part, which is a datum of this process.
+    pub(super) fn datum<T: Send + Sync + 'static>(&mut self) -> Result<Datum<T>, Unmovable> {
+        let Some(Piece::Datum(thing)) = self.0.pieces.pop_front() else {
+            return Err(Unmovable::other_arguments());
+        };
+        if let Some(stranger) = thing.downcast_ref::<DatumStranger>() {
+            let (owner, me) = (stranger.origin().owner, me());
+            return Err(Unmovable(match owner == me {
+                true => format!("a mutable among its arguments has lived on {me}, and is gone"),
+                false => format!("a mutable among its arguments lives on {owner}, and not on {me}"),
+            }));
+        }
+        let datum = thing.downcast_ref::<DatumTraveller>().and_then(DatumTraveller::datum::<T>);
+        datum.ok_or_else(Unmovable::other_arguments)
     }
 
     /// How many results make the next argument.
@@ -236,9 +267,9 @@ impl TaskRef {
     }
 }
 
-/// Whether all that is beside the bytes can go to another process: handles of tasks can.
+/// Whether all that is beside the bytes can go to another process: handles of tasks and of data can.
 fn can_cross(encoded: &Encoded) -> bool {
-    encoded.things().iter().all(|thing| thing.is::<Traveller>())
+    encoded.things().iter().all(|thing| thing.is::<Traveller>() || thing.is::<DatumTraveller>())
 }
 
 /// A value that goes to another process, as bytes.
@@ -300,6 +331,16 @@ impl fmt::Display for Unmovable {
 }
 
 impl std::error::Error for Unmovable {}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Piece::Value(value) => f.debug_tuple("Value").field(value).finish(),
+            Piece::Count(count) => f.debug_tuple("Count").field(count).finish(),
+            Piece::Datum(_) => f.write_str("Datum"),
+        }
+    }
+}
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

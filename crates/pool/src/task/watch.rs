@@ -1,7 +1,7 @@
 //! Who waits for a task without being one: parked threads, and watchers with something to do.
 
-use super::access::TaskTurns;
 use super::arg::TaskWaiter;
+use super::datum::TaskTurns;
 use super::{Header, TaskRef};
 use crate::edge::{Edge, Waiter};
 use crate::turns::Usage;

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The other process.
-const THERE: WorkerId = WorkerId(2);
+pub(super) const THERE: WorkerId = WorkerId(2);
 
 /// Sends tasks to whoever plays the other process.
 struct Wire(Mutex<Option<Sender<Away>>>);
@@ -35,13 +35,13 @@ static IDLE: AtomicU32 = AtomicU32::new(0);
 static WORK: AtomicU32 = AtomicU32::new(0);
 
 /// The other process, for one test at a time.
-struct There {
-    arrivals: Receiver<Away>,
+pub(super) struct There {
+    pub(super) arrivals: Receiver<Away>,
     _alone: RwLockWriteGuard<'static, ()>,
 }
 
 impl There {
-    fn new() -> There {
+    pub(super) fn new() -> There {
         static WIRE: OnceLock<&'static Wire> = OnceLock::new();
         let wire = WIRE.get_or_init(|| Box::leak(Box::new(Wire(Mutex::new(None)))));
         set_carrier(*wire);
@@ -51,12 +51,12 @@ impl There {
         There { arrivals, _alone: alone }
     }
 
-    fn next(&self) -> Away {
+    pub(super) fn next(&self) -> Away {
         self.arrivals.recv_timeout(PATIENCE).expect("a task is carried here")
     }
 
     /// Runs the next task, and tells of its end.
-    fn run(&self) {
+    pub(super) fn run(&self) {
         host(self.next());
     }
 }
@@ -68,7 +68,7 @@ fn again(encoded: &Encoded) -> Encoded {
 }
 
 /// Runs a task as another process does, and ends it here.
-fn host(mut away: Away) {
+pub(super) fn host(mut away: Away) {
     let parcel = away.take_parcel();
     host_parcel(away, parcel);
 }
@@ -77,6 +77,7 @@ fn host_parcel(away: Away, parcel: Parcel) {
     let arrived = |piece: &Piece| match piece {
         Piece::Value(value) => Piece::Value(again(value)),
         Piece::Count(count) => Piece::Count(*count),
+        Piece::Datum(datum) => Piece::Datum(homes::at_home(datum)),
     };
     let pieces: VecDeque<Piece> = parcel.pieces.iter().map(arrived).collect();
     let entry = image::code_offset(parcel.entry.address()).unwrap();

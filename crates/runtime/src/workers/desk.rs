@@ -37,9 +37,9 @@ impl Desk {
         Ok(self.leases.open(value, from, over)?.with_things(things))
     }
 
-    /// A worker is gone.
-    pub(crate) fn lose(&mut self, worker: WorkerId) {
+    /// A worker is gone: this became of it.
+    pub(crate) fn lose(&mut self, worker: WorkerId, how: &str) {
         self.leases.lose(worker);
-        self.handles.lose(worker);
+        self.handles.lose(worker, how);
     }
 }

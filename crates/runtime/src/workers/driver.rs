@@ -3,6 +3,7 @@
 mod going;
 mod guest;
 mod handles;
+mod home;
 mod lines;
 
 use super::asking::{self, Question};
@@ -93,6 +94,8 @@ pub(crate) struct Exits {
     pub(crate) met: fn(WorkerId, Vec<WorkerId>),
     /// This worker says that this process is to end.
     pub(crate) stop: fn(WorkerId),
+    /// A worker that was told to leave does not: so many data live there of which others have handles.
+    pub(crate) stays: fn(WorkerId, u64),
     /// A worker is out of reach for good.
     pub(crate) cut_off: fn(WorkerId),
 }
@@ -450,7 +453,11 @@ impl Core {
             }
             Message::Answers(FAREWELL, _) => self.heard_farewell(from),
             Message::Answers(number, counts) => asking::answered(from, number, counts),
-            Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
+            Message::Leave if from == WorkerId::FIRST => match self.desk.handles.lent_data() {
+                0 => self.tell(Event::Leave),
+                data => self.post.send(from, Message::Stays(data)),
+            },
+            Message::Stays(data) => (self.exits.stays)(from, data),
             Message::Leave => {}
             Message::Stop => {
                 self.post.deliver();
@@ -525,7 +532,7 @@ impl Core {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 let error = TaskError::without_task(Cause::scheduling(error.to_string()));
-                Some(Ended::Failed(error.told_cause(&poniard_pool::image::site_offset)))
+                Some(Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1))
             }
         }
     }
@@ -546,45 +553,11 @@ impl Core {
         self.guests.remove(key);
         let ending = match &outcome {
             Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
-            Ended::Stays(_) | Ended::Failed(_) => Ending::Failed,
+            Ended::Stays(_) | Ended::Failed(..) => Ending::Failed,
         };
         self.outcomes.insert(key, outcome);
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
         self.tell(Event::Finished { owner, task, ending, ran, kind });
         self.outcomes.remove(key);
-    }
-
-    /// Runs a task of ours in the pool after all.
-    fn run_here(&mut self, task: TaskId, attempt: u32) {
-        let Some(away) = self.trips.end(task) else { return };
-        let (handle, tell) = (away.handle(), self.exits.tell);
-        away.set_attempt(attempt.saturating_sub(1));
-        let (begun, ended) = (Instant::now(), handle.clone());
-        handle.on_end(move || {
-            let is_done = ended.error().is_none();
-            tell(Input::EndedHere { task, is_done, ran: begun.elapsed() });
-        });
-        away.again();
-    }
-
-    /// A task of ours has ended elsewhere.
-    fn complete(&mut self, task: TaskId, on: WorkerId, attempt: u32) {
-        let Some(away) = self.trips.end(task) else { return };
-        away.set_attempt(attempt);
-        match self.came_home.take() {
-            Some(Ended::Made(value)) => away.finish(&value),
-            // It was lent, and nobody knew: it runs again where its result can stay, like others of its kind from now on.
-            Some(Ended::Stays(_)) if away.scope().is_none() => {
-                away.handle().site().must_stay();
-                away.again();
-            }
-            Some(Ended::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
-            Some(Ended::Failed(told)) => {
-                let build = self.builds.get(&on).copied();
-                away.fail(on, told.into_cause(&|number| build.and_then(|build| build.site(number))));
-            }
-            // Cancelled, by whoever has ended it already.
-            None => drop(away),
-        }
     }
 }

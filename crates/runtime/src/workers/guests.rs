@@ -2,9 +2,9 @@
 
 use super::desk::Desk;
 use crate::code::SameBuild;
-use crate::message::{DemandTold, Outcome, PieceTold, Run};
+use crate::message::{AttemptsTold, DemandTold, Outcome, PieceTold, RetriesTold, Run};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, TaskError, WorkerId};
+use poniard_model::{Cause, Retries, TaskError, WorkerId};
 use poniard_pool::travel::{self, Piece, Visit};
 use poniard_pool::{AnyHandle, Demand, Extra, image};
 use std::collections::VecDeque;
@@ -28,6 +28,7 @@ impl Guest {
         let open = |piece| match piece {
             PieceTold::Value(bytes) => desk.open(bytes, from).map(Piece::Value),
             PieceTold::Count(count) => Ok(Piece::Count(count)),
+            PieceTold::Datum(handle) => Ok(Piece::Datum(desk.handles.receive_one(handle))),
         };
         let pieces: io::Result<VecDeque<Piece>> =
             std::mem::take(&mut run.pieces).into_iter().map(open).collect();
@@ -48,7 +49,7 @@ pub(crate) fn launch(
 ) -> Option<AnyHandle> {
     let refuse = |cause: Cause| {
         let error = TaskError::without_task(cause);
-        reply.clone()(Duration::ZERO, Ended::Failed(error.told_cause(&image::site_offset)));
+        reply.clone()(Duration::ZERO, Ended::Failed(error.told_cause(&image::site_offset), 1));
         None
     };
     let Some(site) = build.site_told(run.site) else {
@@ -63,11 +64,19 @@ pub(crate) fn launch(
         let outcome = match outcome {
             travel::Outcome::Made(value) => Ended::Made(value),
             travel::Outcome::Stays(why) => Ended::Stays(why),
-            travel::Outcome::Failed(error) => Ended::Failed(error.told_cause(&image::site_offset)),
+            travel::Outcome::Failed(error) => {
+                let attempt = error.task().map_or(1, |task| task.attempt);
+                Ended::Failed(error.told_cause(&image::site_offset), attempt)
+            }
         };
         told(ran, outcome);
     };
-    let extra = extra_of(run.demand);
+    let mut extra = extra_of(run.demand);
+    extra.timeout = run.attempts.timeout;
+    extra.retries = match run.attempts.retries.map(|told| retries_of(told, build)).transpose() {
+        Ok(retries) => retries,
+        Err(cause) => return refuse(cause),
+    };
     let visit = Visit { body: 0, site, extra, pieces, reply: Box::new(ended) };
     match build.launch(run.entry, run.body, visit) {
         Ok(task) => Some(task),
@@ -87,6 +96,31 @@ pub(crate) fn demand_told(extra: &Extra) -> DemandTold {
         memory,
         nanoseconds: time.as_nanos() as u64,
     }
+}
+
+/// How a task is tried where it goes, if that is decided there.
+///
+/// # Errors
+/// When the filter of its retries cannot be told.
+pub(crate) fn attempts_told(extra: &Extra) -> Result<AttemptsTold, String> {
+    let told = |retries: &Retries| {
+        let Retries { max, on_error, backoff, backoff_max, filter } = retries.clone();
+        let filter = filter.map(|filter| {
+            let offset = image::code_offset(filter as usize);
+            offset.ok_or_else(|| {
+                "the filter of its retries is part of a shared library, not of the executable".to_owned()
+            })
+        });
+        Ok::<_, String>(RetriesTold { max, on_error, backoff, backoff_max, filter: filter.transpose()? })
+    };
+    Ok(AttemptsTold { retries: extra.retries.as_ref().map(told).transpose()?, timeout: extra.timeout })
+}
+
+fn retries_of(told: RetriesTold, build: SameBuild) -> Result<Retries, Cause> {
+    let RetriesTold { max, on_error, backoff, backoff_max, filter } = told;
+    let none = || Cause::scheduling("there is no code where the filter of its retries should be");
+    let filter = filter.map(|offset| build.filter(offset).ok_or_else(none)).transpose()?;
+    Ok(Retries { max, on_error, backoff, backoff_max, filter })
 }
 
 fn extra_of(told: DemandTold) -> Extra {

@@ -1,10 +1,13 @@
-//! Handles of tasks that are in other processes than the task, and the results that are told to them.
+//! Handles of tasks and data that are in other processes than those, and the results that are told to them.
 
 use super::driver::Input;
-use crate::message::HandleTold;
+use crate::message::{HandleTold, KindTold};
 use poniard_model::codec::Thing;
 use poniard_model::{Cause, ChunkId, TaskId, WorkerId};
-use poniard_pool::travel::{Border, Ender, Origin, Stranger, Traveller, forget_strangers, origin_of};
+use poniard_pool::travel::{
+    Border, DatumStranger, DatumTraveller, Ender, Origin, Stranger, Traveller, Whereabouts, forget_strangers,
+    lose_data, lose_datum, origin_of,
+};
 use poniard_store::refs::{Action, GlobalChunk, Note, Refs};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Handles {
     me: WorkerId,
     refs: Refs,
-    /// Handles of tasks of this process, for as long as others have some.
-    kept: HashMap<ChunkId, Arc<Traveller>>,
+    /// Handles of tasks and data of this process, for as long as others have some.
+    kept: HashMap<ChunkId, Thing>,
     /// What ends the tasks of others that are waited for here.
     enders: HashMap<GlobalChunk, Ender>,
     /// Notes to be sent.
@@ -47,6 +50,10 @@ fn of(Origin { owner, task }: Origin) -> GlobalChunk {
     GlobalChunk { owner, chunk: task.into() }
 }
 
+fn origin(of: GlobalChunk) -> Origin {
+    Origin { owner: of.owner, task: TaskId(of.chunk.0) }
+}
+
 impl Handles {
     pub(crate) fn new(me: WorkerId, tell: fn(Input)) -> Handles {
         let era = ERAS.fetch_add(1, Ordering::Relaxed);
@@ -63,20 +70,31 @@ impl Handles {
 
     /// The handles beside a value that goes to another worker.
     pub(crate) fn send(&mut self, things: &[Thing], to: WorkerId) -> Vec<HandleTold> {
-        let travellers = things.iter().filter_map(|thing| thing.clone().downcast::<Traveller>().ok());
-        travellers.map(|traveller| self.send_one(traveller, to)).collect()
+        things.iter().map(|thing| self.send_one(thing, to)).collect()
     }
 
-    fn send_one(&mut self, traveller: Arc<Traveller>, to: WorkerId) -> HandleTold {
-        let (task, name) = (traveller.task().id(), traveller.task().name().to_string());
-        let (of, grant) = match origin_of(task) {
-            Some(origin) => (of(origin), self.refs.sent(of(origin), to)),
-            None => {
-                self.kept.insert(task.into(), traveller);
-                self.refs.lent(task.into(), to)
+    /// One handle that goes to another worker.
+    ///
+    /// # Panics
+    /// When it is none of a task or of a datum: nothing else was packed.
+    pub(crate) fn send_one(&mut self, thing: &Thing, to: WorkerId) -> HandleTold {
+        let (lives, kind) = if let Some(traveller) = thing.downcast_ref::<Traveller>() {
+            let task = traveller.task().id();
+            let lives = origin_of(task).map_or(Whereabouts::Here(task), Whereabouts::There);
+            (lives, KindTold::Task(traveller.task().name().to_string()))
+        } else if let Some(datum) = thing.downcast_ref::<DatumTraveller>() {
+            (datum.lives(), KindTold::Datum)
+        } else {
+            unreachable!("what can cross is a handle of a task or of a datum")
+        };
+        let (of, grant) = match lives {
+            Whereabouts::There(origin) => (of(origin), self.refs.sent(of(origin), to)),
+            Whereabouts::Here(number) => {
+                self.kept.insert(number.into(), thing.clone());
+                self.refs.lent(number.into(), to)
             }
         };
-        HandleTold { of, grant, name }
+        HandleTold { of, grant, kind }
     }
 
     /// The handles beside a value that has come.
@@ -84,7 +102,8 @@ impl Handles {
         handles.into_iter().map(|handle| self.receive_one(handle)).collect()
     }
 
-    fn receive_one(&mut self, HandleTold { of, grant, name }: HandleTold) -> Thing {
+    /// One handle that has come.
+    pub(crate) fn receive_one(&mut self, HandleTold { of, grant, kind }: HandleTold) -> Thing {
         let mut actions = Vec::new();
         // Taken before what is counted may let go of it.
         let own = if of.owner == self.me { self.kept.get(&of.chunk).cloned() } else { None };
@@ -95,8 +114,14 @@ impl Handles {
                 own
             }
             None => {
-                let origin = Origin { owner: of.owner, task: TaskId(of.chunk.0) };
-                Arc::new(Stranger::new(origin, name.into(), self.border.clone()))
+                let border = self.border.clone();
+                match kind {
+                    KindTold::Task(name) => Arc::new(Stranger::new(origin(of), name.into(), border)),
+                    KindTold::Datum if self.refs.is_lost(of) => {
+                        Arc::new(DatumStranger::new(origin(of), border).lost())
+                    }
+                    KindTold::Datum => Arc::new(DatumStranger::new(origin(of), border)),
+                }
             }
         };
         self.act(actions);
@@ -125,7 +150,12 @@ impl Handles {
 
     /// The task of this process whose result another worker wants.
     pub(crate) fn wanted(&self, of: GlobalChunk) -> Option<Arc<Traveller>> {
-        self.kept.get(&of.chunk).cloned()
+        self.kept.get(&of.chunk).cloned()?.downcast().ok()
+    }
+
+    /// How many data of this process others have handles of.
+    pub(crate) fn lent_data(&self) -> u64 {
+        self.kept.values().filter(|thing| thing.is::<DatumTraveller>()).count() as u64
     }
 
     /// What ends the task here of which the result has come.
@@ -140,8 +170,9 @@ impl Handles {
         self.act(actions);
     }
 
-    /// A worker is gone, with its tasks and its handles.
-    pub(crate) fn lose(&mut self, worker: WorkerId) {
+    /// A worker is gone, with its tasks, its data and its handles: this became of it.
+    pub(crate) fn lose(&mut self, worker: WorkerId, how: &str) {
+        lose_data(worker, how);
         let mut actions = Vec::new();
         self.refs.gone(worker, &mut actions);
         self.notes.retain(|(to, _)| *to != worker);
@@ -167,11 +198,10 @@ impl Handles {
             match action {
                 Action::Tell(to, note) => self.notes.push((to, note)),
                 Action::Free(chunk) => drop(self.kept.remove(&chunk)),
-                Action::Lost(chunk) => {
-                    if let Some(end) = self.enders.remove(&chunk) {
-                        end.end(Err(lost(chunk)));
-                    }
-                }
+                Action::Lost(chunk) => match self.enders.remove(&chunk) {
+                    Some(end) => end.end(Err(lost(chunk))),
+                    None => lose_datum(origin(chunk)),
+                },
             }
         }
     }

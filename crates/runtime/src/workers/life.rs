@@ -28,7 +28,7 @@ const SAMPLE_BYTES: usize = 2048;
 const ORPHANED: i32 = 3;
 
 /// What the driver of a worker calls.
-const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop, cut_off };
+const EXITS: Exits = Exits { tell: inbox::tell, met: |_, _| (), stop, stays: |_, _| (), cut_off };
 
 /// Whether this worker was told to end.
 static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());

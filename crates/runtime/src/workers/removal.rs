@@ -7,18 +7,42 @@ use poniard_model::WorkerId;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+/// Between two questions whether a worker leaves whose data others have handles of, and how long it is asked.
+const PAUSE: Duration = Duration::from_millis(20);
+const HANDLES_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A worker does not leave, because it would take data with it.
+fn stays(worker: WorkerId, data: u64) -> LaunchError {
+    LaunchError(format!(
+        "{data} mutables or pieces of shards live there, which would be lost with it: `fetch` what is still needed, and drop \
+         their handles, everywhere, before {worker} is removed"
+    ))
+}
+
 impl Workers {
     /// Has a worker leave, and waits until its process has ended.
     ///
     /// # Errors
-    /// When there is no such worker, it ends otherwise, or not in time; it leaves all the same then.
+    /// When there is no such worker, it ends otherwise, or not in time; it leaves all the same then. When data live there of which others
+    /// have handles: then it stays.
     pub(super) fn remove(&self, worker: WorkerId, limit: Duration) -> Result<(), LaunchError> {
-        let deadline = Instant::now() + limit;
+        let begun = Instant::now();
+        let deadline = begun + limit;
         let mut state = self.shared.lock();
         let mut is_told = false;
         loop {
             if !state.running.contains_key(&worker) {
                 return state.left(worker, is_told);
+            }
+            if let Some(data) = state.staying.remove(&worker) {
+                if begun.elapsed() > HANDLES_PATIENCE.min(limit) {
+                    return Err(stays(worker, data));
+                }
+                // The word that the last handle is gone may be on its way.
+                is_told = false;
+                let waited = self.shared.changed.wait_timeout(state, PAUSE);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
             }
             // Nothing reaches it before.
             if !is_told && state.has_joined(worker) {

@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) ended: BTreeMap<WorkerId, End>,
     /// Those that were told to leave, and run.
     pub(super) leaving: BTreeSet<WorkerId>,
+    /// Those that were told to leave and do not, until they are told again: so many data live there of which others have handles.
+    pub(super) staying: BTreeMap<WorkerId, u64>,
     /// Those that replace others, until they have ended.
     pub(super) replacing: BTreeSet<WorkerId>,
     respawns: Respawns,
@@ -176,13 +178,25 @@ impl State {
 static REGISTER: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 
 /// What the driver of worker 1 calls. Nobody else ends it.
-pub(super) const EXITS: Exits = Exits { tell: inbox::tell, met, stop: |_| (), cut_off };
+pub(super) const EXITS: Exits = Exits { tell: inbox::tell, met, stop: |_| (), stays, cut_off };
 
 /// A worker has met these.
 fn met(worker: WorkerId, others: Vec<WorkerId>) {
     let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     if let Some(shared) = shared {
         shared.lock().met.insert(worker, others.into_iter().collect());
+        shared.changed.notify_all();
+    }
+}
+
+/// A worker does not leave.
+fn stays(worker: WorkerId, data: u64) {
+    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    if let Some(shared) = shared {
+        let mut state = shared.lock();
+        state.leaving.remove(&worker);
+        state.staying.insert(worker, data);
+        drop(state);
         shared.changed.notify_all();
     }
 }

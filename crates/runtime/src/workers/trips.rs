@@ -1,14 +1,15 @@
 //! Tasks of this process that other workers have, or may get.
 
 use super::desk::Desk;
-use super::guests::demand_told;
+use super::guests::{attempts_told, demand_told};
 use super::leases::Leases;
 use crate::code::tell_site;
-use crate::message::{PieceTold, Run, SiteTold};
+use crate::directory;
+use crate::message::{AttemptsTold, PieceTold, Run, SiteTold};
 use poniard_model::{Cause, Numbered, TaskId, Topology, WorkerId};
 use poniard_pool::image;
-use poniard_pool::travel::{Away, Piece};
-use poniard_sched::{Failure, FunctionKey, Input, Reach, Spec};
+use poniard_pool::travel::{Away, DatumTraveller, Piece, Whereabouts};
+use poniard_sched::{Failure, FunctionKey, Input, Life, Reach, Spec};
 
 /// Arguments of fewer bytes cost nothing beside the message that they are in.
 const WEIGHED_BYTES_MIN: u64 = 1 << 10;
@@ -28,6 +29,15 @@ struct Trip {
     to: Option<WorkerId>,
     /// The workers that were lost while they had it.
     lost_with: Vec<WorkerId>,
+}
+
+/// Where the datum lives that is this part of the arguments.
+fn home_of(piece: &Piece) -> Option<WorkerId> {
+    let Piece::Datum(datum) = piece else { return None };
+    match datum.downcast_ref::<DatumTraveller>()?.lives() {
+        Whereabouts::There(origin) => Some(origin.owner),
+        Whereabouts::Here(_) => None,
+    }
 }
 
 impl Trips {
@@ -50,15 +60,29 @@ impl Trips {
         let bytes = |piece: &Piece| match piece {
             Piece::Value(value) if is_near => Leases::copied_bytes(value),
             Piece::Value(value) => value.total_bytes(),
-            Piece::Count(_) => 0,
+            Piece::Count(_) | Piece::Datum(_) => 0,
         };
         let bytes = parcel.pieces.iter().map(bytes).sum::<usize>() as u64;
         if bytes >= WEIGHED_BYTES_MIN {
             let at = vec![poniard_pool::me()];
             spec.inputs.push(Input { result: None, bytes, at, reach: Reach::Anywhere });
         }
+        // When the home of its data is gone, it cannot be run any more.
+        let homes = parcel.pieces.iter().filter_map(home_of);
+        spec.inputs.extend(homes.map(|owner| {
+            let reach = Reach::Pinned(Life { worker: owner, incarnation: 0 });
+            Input { result: None, bytes: 0, at: vec![owner], reach }
+        }));
         let demand = demand_told(away.extra());
-        let run = Run { task, entry, body, site, demand, pieces: Vec::new() };
+        let attempts = match away.is_tried_there() {
+            true => attempts_told(away.extra()),
+            false => Ok(AttemptsTold::default()),
+        };
+        let attempts = match attempts {
+            Ok(attempts) => attempts,
+            Err(why) => return Err((away, why)),
+        };
+        let run = Run { task, entry, body, site, demand, attempts, pieces: Vec::new() };
         let pieces = parcel.pieces;
         self.0.insert(task, Box::new(Trip { away, run, pieces, to: None, lost_with: Vec::new() }));
         Ok(spec)
@@ -78,6 +102,7 @@ impl Trips {
         let told = |piece: &Piece| match piece {
             Piece::Value(value) => PieceTold::Value(desk.pack(value, to)),
             Piece::Count(count) => PieceTold::Count(*count),
+            Piece::Datum(datum) => PieceTold::Datum(desk.handles.send_one(datum, to)),
         };
         run.pieces = pieces.iter().map(told).collect();
         run.demand.fits = away.scope().filter(|scope| !scope.is_worker(to)).and_then(|scope| {
@@ -108,6 +133,10 @@ impl Trips {
         let workers: Vec<WorkerId> = match why {
             Failure::WorkerLost { deaths } => deaths.iter().map(|death| death.of.worker).collect(),
             Failure::NoWorkers { .. } => lost_with,
+            Failure::StateLost { on } => {
+                let how = directory::fate_of(on.worker).unwrap_or_else(|| "it is gone".to_owned());
+                return away.fail_for_good(on.worker, Cause::state_lost(on.worker, how));
+            }
             _ => Vec::new(),
         };
         match workers.last().copied() {

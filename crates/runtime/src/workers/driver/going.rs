@@ -14,12 +14,13 @@ impl Core {
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
             self.unmet.remove(&worker);
-            return self.desk.handles.lose(worker);
+            return self.desk.handles.lose(worker, how);
         }
         self.met.retain(|other| *other != worker);
+        // In this order: who uses data that lived there learns that they are lost, and not that nothing fits.
+        self.desk.lose(worker, how);
         directory::change(|topology| topology.lose(worker, how));
         self.trips.lose(worker);
-        self.desk.lose(worker);
         self.lose_line(worker);
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });

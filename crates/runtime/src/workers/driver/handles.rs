@@ -23,7 +23,7 @@ impl Core {
         }
         let ended = match result {
             Ok(value) => Ended::Made(value),
-            Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset)),
+            Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1),
         };
         let outcome = self.pack(ended, to);
         self.post.send(to, Message::Result(of, outcome));
@@ -38,7 +38,9 @@ impl Core {
         end.end(match outcome {
             Ended::Made(value) => Ok(value),
             Ended::Stays(why) => Err(Cause::scheduling(why)),
-            Ended::Failed(told) => Err(told.into_cause(&|number| build.and_then(|build| build.site(number)))),
+            Ended::Failed(told, _) => {
+                Err(told.into_cause(&|number| build.and_then(|build| build.site(number))))
+            }
         });
     }
 
@@ -58,7 +60,7 @@ impl Core {
             self.unmet.iter().filter(|(_, waiting)| is_late(waiting)).map(|(worker, _)| *worker).collect();
         for worker in late {
             self.unmet.remove(&worker);
-            self.desk.handles.lose(worker);
+            self.desk.handles.lose(worker, "it was gone before it could be met");
         }
     }
 

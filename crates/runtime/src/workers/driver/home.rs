@@ -1,0 +1,45 @@
+//! Tasks of this process that end elsewhere, and those that come back to run here.
+
+use super::{Core, Input};
+use crate::workers::guests::Ended;
+use poniard_model::{Cause, TaskId, WorkerId};
+use std::time::Instant;
+
+impl Core {
+    /// Runs a task of ours in the pool after all.
+    pub(super) fn run_here(&mut self, task: TaskId, attempt: u32) {
+        let Some(away) = self.trips.end(task) else { return };
+        let (handle, tell) = (away.handle(), self.exits.tell);
+        away.set_attempt(attempt.saturating_sub(1));
+        let (begun, ended) = (Instant::now(), handle.clone());
+        handle.on_end(move || {
+            let is_done = ended.error().is_none();
+            tell(Input::EndedHere { task, is_done, ran: begun.elapsed() });
+        });
+        away.again();
+    }
+
+    /// A task of ours has ended elsewhere.
+    pub(super) fn complete(&mut self, task: TaskId, on: WorkerId, attempt: u32) {
+        let Some(away) = self.trips.end(task) else { return };
+        away.set_attempt(attempt);
+        match self.came_home.take() {
+            Some(Ended::Made(value)) => away.finish(&value),
+            // It was lent, and nobody knew: it runs again where its result can stay, like others of its kind from now on.
+            Some(Ended::Stays(_)) if away.scope().is_none() => {
+                away.handle().site().must_stay();
+                away.again();
+            }
+            Some(Ended::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
+            Some(Ended::Failed(told, tried)) => {
+                if away.is_tried_there() {
+                    away.set_attempt(tried);
+                }
+                let build = self.builds.get(&on).copied();
+                away.fail(on, told.into_cause(&|number| build.and_then(|build| build.site(number))));
+            }
+            // Cancelled, by whoever has ended it already.
+            None => drop(away),
+        }
+    }
+}
