@@ -8,6 +8,9 @@
 #       the example `flights` as worker 1 on the first host and a worker on each of the others, joined by `poniard worker
 #       start` over TLS: the table must be the same as without workers
 #
+# They are one machine, on which processes could read each other's memory: PONIARD_NODE names each host, and those of different
+# names do not.
+#
 # Where there is no root, or no `ip`, it prints `SKIP: ` and why, and exits with 77.
 set -euo pipefail
 
@@ -63,10 +66,10 @@ flights() {
     "$flights" --workers 0 --svg "$folder/alone.svg" >"$folder/alone"
     local host pids=()
     for host in 2 3; do
-        ip netns exec "$id$host" "$poniard" worker start --connect "$folder/connection" -- "$flights" &
+        PONIARD_NODE="host$host" ip netns exec "$id$host" "$poniard" worker start --connect "$folder/connection" -- "$flights" &
         pids+=($!)
     done
-    timeout 100 ip netns exec "${id}1" "$poniard" scheduler start --file "$folder/connection" \
+    PONIARD_NODE=host1 timeout 100 ip netns exec "${id}1" "$poniard" scheduler start --file "$folder/connection" \
         --listen 10.77.0.1:7100 --wait 2 -- "$flights" --svg "$folder/together.svg" >"$folder/together"
     # They have ended in order.
     wait "${pids[0]}"

@@ -4,14 +4,16 @@
 //! cluster afterwards, and its certificates are worth nothing anywhere else.
 
 use crate::engine::EngineError;
+use poniard_model::WorkerId;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::client::ClientConnection;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ServerConnection, WebPkiClientVerifier};
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, StreamOwned};
+use rustls::{CipherSuite, ClientConfig, RootCertStore, ServerConfig, StreamOwned};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{Read, Write};
@@ -72,27 +74,43 @@ impl Tls {
     /// When the texts are no certificates.
     pub fn accept<S: Wire>(&self, stream: S) -> Result<Accepted<S>, EngineError> {
         let roots = Arc::new(self.roots().map_err(unusable)?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, default_provider().into());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
         let verifier = verifier.build().map_err(|error| unusable(error.into()))?;
         let (chain, key) = self.shown().map_err(unusable)?;
-        let config = ServerConfig::builder_with_provider(default_provider().into())
+        let config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key));
         let connection = config.and_then(|config| ServerConnection::new(config.into()));
         Ok(StreamOwned::new(connection.map_err(|error| unusable(error.into()))?, stream))
     }
 
-    /// The side of whoever comes.
+    /// The side of whoever comes to worker 1.
     ///
     /// # Errors
     /// When the texts are no certificates.
     pub fn connect<S: Wire>(&self, stream: S) -> Result<Connected<S>, EngineError> {
+        self.connect_to(FIRST, stream)
+    }
+
+    /// The side of whoever comes to this worker.
+    ///
+    /// # Errors
+    /// When the texts are no certificates.
+    pub fn connect_to_worker<S: Wire>(
+        &self,
+        worker: WorkerId,
+        stream: S,
+    ) -> Result<Connected<S>, EngineError> {
+        self.connect_to(if worker == WorkerId::FIRST { FIRST } else { OTHERS }, stream)
+    }
+
+    fn connect_to<S: Wire>(&self, name: &'static str, stream: S) -> Result<Connected<S>, EngineError> {
         let roots = self.roots().map_err(unusable)?;
         let (chain, key) = self.shown().map_err(unusable)?;
-        let config = ClientConfig::builder_with_provider(default_provider().into())
+        let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .and_then(|builder| builder.with_root_certificates(roots).with_client_auth_cert(chain, key));
-        let name = ServerName::try_from(FIRST).expect("it is a name");
+        let name = ServerName::try_from(name).expect("it is a name");
         let connection = config.and_then(|config| ClientConnection::new(config.into(), name));
         Ok(StreamOwned::new(connection.map_err(|error| unusable(error.into()))?, stream))
     }
@@ -107,6 +125,13 @@ impl Tls {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes())?;
         Ok((vec![certificate], PrivateKeyDer::from_pem_slice(self.key().as_bytes())?))
     }
+}
+
+/// The cryptography, the cipher of fewest rounds first: large values go through it, and the key lives as long as the connection.
+fn provider() -> Arc<CryptoProvider> {
+    let mut provider = default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider.into()
 }
 
 /// The stream of whoever listens.

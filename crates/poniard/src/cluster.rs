@@ -125,7 +125,8 @@ impl Cluster {
         memory_usage()
     }
 
-    /// How many bytes of values this process has given to other workers, as copies or as places in memory.
+    /// How many bytes of values this process has given to other workers: as copies, as places in memory, or over connections to other
+    /// hosts. Inside of a task [`traffic`](crate::traffic) tells that of its worker.
     pub fn traffic(&self) -> Traffic {
         poniard_runtime::traffic()
     }

@@ -100,7 +100,7 @@ pub use poniard_model::{
     TaskId, WorkerId,
 };
 pub use poniard_pool::{Running, Status};
-pub use poniard_runtime::{MemoryUsage, Traffic};
+pub use poniard_runtime::{MemoryUsage, Traffic, traffic};
 pub use poniard_runtime::{TaskCounts, WorkerMemory, WorkerStatus};
 pub use poniard_store::spill::Why as MemoryError;
 pub use poniard_store::{Arena, Blob, Buf, BufMut, DType, Elem, Order, Tile, TileError};

@@ -3,9 +3,10 @@
 use crate::status::Doing;
 use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
-use poniard_store::SharedPlace;
 use poniard_store::refs::{GlobalChunk, Grant, Note};
+use poniard_store::{Buf, SharedPlace};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Something that a worker says to another.
@@ -17,6 +18,11 @@ pub(crate) enum Message {
     Sees,
     /// The sender reads no more what the receiver has lent it under these numbers.
     Over(Vec<u64>),
+    /// The sender cannot come to the receiver by a line: it is to send what it has lent under these numbers, and all later values, by
+    /// messages.
+    Unreached(Vec<u64>),
+    /// What the sender has lent the receiver under this number.
+    Carried(u64, Vec<u8>),
     /// Who has handles of whose tasks.
     Handles(Note),
     /// To the owner of a task: the sender wants its result.
@@ -82,6 +88,8 @@ pub(crate) struct Member {
     pub(crate) processors: Vec<ProcessorKind>,
     /// Some bytes, and where they lie in its memory: who finds them there is on the same host.
     pub(crate) sample: (Vec<u8>, Option<SharedPlace>),
+    /// Where workers of other hosts ask for what it has lent them.
+    pub(crate) line: Option<String>,
 }
 
 /// A task that is to be run.
@@ -181,6 +189,11 @@ pub(crate) enum BufferTold {
     Here(Vec<u8>),
     /// In the memory of the sender, who keeps it until it hears that this lease is over.
     Lent { place: SharedPlace, lease: u64 },
+    /// With the sender, on another host, who keeps it until it hears that this lease is over.
+    Afar { lease: u64, len: usize },
+    /// Came from there by a line, or cannot be had for this reason.
+    #[serde(skip)]
+    Pulled(Result<Buf, String>),
 }
 
 impl Bytes {
@@ -197,12 +210,72 @@ impl Bytes {
         std::mem::take(&mut self.handles)
     }
 
+    /// The leases of its buffers that are with a sender on another host, and their lengths.
+    pub(crate) fn afar(&self) -> impl Iterator<Item = (u64, usize)> {
+        self.buffers.iter().filter_map(|buffer| match buffer {
+            BufferTold::Afar { lease, len } => Some((*lease, *len)),
+            BufferTold::Here(_) | BufferTold::Lent { .. } | BufferTold::Pulled(_) => None,
+        })
+    }
+
+    /// The leases of those that are in the memory of this host.
+    pub(crate) fn lent(&self) -> impl Iterator<Item = u64> {
+        self.buffers.iter().filter_map(|buffer| match buffer {
+            BufferTold::Lent { lease, .. } => Some(*lease),
+            BufferTold::Here(_) | BufferTold::Afar { .. } | BufferTold::Pulled(_) => None,
+        })
+    }
+
+    /// Puts in the buffers that were afar, by their leases.
+    pub(crate) fn fill(&mut self, pulled: &HashMap<u64, Result<Buf, String>>) {
+        for buffer in &mut self.buffers {
+            if let BufferTold::Afar { lease, .. } = buffer {
+                *buffer = BufferTold::Pulled(pulled[lease].clone());
+            }
+        }
+    }
+
     pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<BufferTold>) {
         (self.head, self.buffers)
     }
 }
 
+impl Run {
+    /// The values among its arguments.
+    pub(crate) fn values(&mut self) -> Vec<&mut Bytes> {
+        let values = self.pieces.iter_mut().filter_map(|piece| match piece {
+            PieceTold::Value(value) => Some(value),
+            PieceTold::Count(_) => None,
+        });
+        values.collect()
+    }
+}
+
 impl Message {
+    /// The values in it, but for those of tasks that are to be run: these are waited for one by one.
+    pub(crate) fn values(&mut self) -> Vec<&mut Bytes> {
+        match self {
+            Message::Done(_, Outcome::Made(value)) | Message::Result(_, Outcome::Made(value)) => vec![value],
+            Message::Done(..) | Message::Result(..) => Vec::new(),
+            Message::Hello(_)
+            | Message::Sees
+            | Message::Over(_)
+            | Message::Unreached(_)
+            | Message::Carried(..)
+            | Message::Handles(_)
+            | Message::Wants(_)
+            | Message::Met(_)
+            | Message::Run { .. }
+            | Message::Begin(_)
+            | Message::Scheduling(_)
+            | Message::Asks(_)
+            | Message::Answers(..)
+            | Message::Leave
+            | Message::Stays(_)
+            | Message::Stop => Vec::new(),
+        }
+    }
+
     /// As bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

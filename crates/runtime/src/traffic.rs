@@ -11,18 +11,30 @@ pub struct Traffic {
     pub copied_bytes: u64,
     /// Bytes that the others read where they are, in the memory of this host.
     pub lent_bytes: u64,
+    /// Bytes that workers of other hosts have read over connections of their own to this process.
+    pub streamed_bytes: u64,
 }
 
 static COPIED: AtomicU64 = AtomicU64::new(0);
 static LENT: AtomicU64 = AtomicU64::new(0);
+static STREAMED: AtomicU64 = AtomicU64::new(0);
 
-/// Counted since the process began.
+/// How many bytes of values this process, be it a worker's, has given to other workers since it began.
 pub fn traffic() -> Traffic {
-    Traffic { copied_bytes: COPIED.load(Relaxed), lent_bytes: LENT.load(Relaxed) }
+    Traffic {
+        copied_bytes: COPIED.load(Relaxed),
+        lent_bytes: LENT.load(Relaxed),
+        streamed_bytes: STREAMED.load(Relaxed),
+    }
 }
 
 #[cfg(feature = "cluster")]
 pub(crate) fn count(copied_bytes: usize, lent_bytes: usize) {
     COPIED.fetch_add(copied_bytes as u64, Relaxed);
     LENT.fetch_add(lent_bytes as u64, Relaxed);
+}
+
+#[cfg(feature = "cluster")]
+pub(crate) fn count_streamed(bytes: usize) {
+    STREAMED.fetch_add(bytes as u64, Relaxed);
 }

@@ -43,6 +43,8 @@ impl Hosts {
         there.args(["netns", "exec", &format!("{}{host}", self.id)]).arg(command.get_program());
         there.args(command.get_args());
         there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        // They are one machine, and must not read each other's memory.
+        there.env("PONIARD_NODE", format!("host{host}"));
         there
     }
 
@@ -55,6 +57,16 @@ impl Hosts {
         assert_eq!(app.says(), "begins with 1 2 3");
         let [second, third] = others;
         (app, second, third)
+    }
+
+    /// Bytes that a host has received.
+    fn received(&self, host: u32) -> u64 {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &format!("{}{host}", self.id)]);
+        command.args(["cat", "/sys/class/net/eth0/statistics/rx_bytes"]);
+        let (status, said, wrong) = run(command);
+        assert!(status.success(), "{wrong}");
+        said.trim().parse().expect("it is a number")
     }
 
     /// Pulls the cable of a host for so long.
@@ -120,4 +132,52 @@ fn f08_a_longer_cut_is_a_death_and_the_worker_ends_when_it_is_over() {
     assert_eq!(second.end().code(), Some(3));
     app.ask("work 20");
     assert_eq!(app.ask("end"), "ended");
+}
+
+#[test]
+fn a_block_goes_from_host_to_host_and_not_through_that_of_worker_1() {
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = Folder::new();
+    let (mut app, _second, _third) = hosts.cluster(&folder.path("connection"), &[]);
+    let before = hosts.received(1);
+    assert_eq!(app.ask("block 64"), "right: 5 readers, 64 MiB by lines");
+    let through = hosts.received(1) - before;
+    assert!(through < 4 << 20, "{through} bytes went through worker 1");
+}
+
+#[test]
+fn f07_a_cut_in_the_middle_of_blocks_loses_nothing_and_runs_nothing_again() {
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = Folder::new();
+    let count = folder.path("count");
+    let file = folder.path("connection");
+    let (mut app, _second, _third) = hosts.cluster(&file, &[("PONIARD_TEST_COUNT", text(&count))]);
+    app.tell("blocks 16");
+    let lines = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
+    until("some blocks have come", || lines() >= 3);
+    hosts.cut(2, 3);
+    assert_eq!(app.says(), "right: 16 blocks");
+    assert_eq!(lines(), 16, "each was read once");
+    assert_eq!(app.ask("who"), "1 2 3");
+}
+
+#[test]
+fn without_a_way_between_two_hosts_blocks_go_through_worker_1_and_that_is_said_once() {
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = Folder::new();
+    let (mut app, second, third) = hosts.cluster(&folder.path("connection"), &[]);
+    for (host, other) in [(2, 3), (3, 2)] {
+        let mut command = Command::new("ip");
+        command.args(["-n", &format!("{}{host}", hosts.id), "route", "add", "prohibit"]);
+        command.arg(format!("10.77.0.{other}/32"));
+        let (status, _, wrong) = run(command);
+        assert!(status.success(), "{wrong}");
+    }
+    for _ in 0..2 {
+        assert_eq!(app.ask("block 8"), "right: 5 readers, 0 MiB by lines");
+    }
+    let said: Vec<String> = second.complaints().into_iter().chain(third.complaints()).collect();
+    let of_lines =
+        said.iter().filter(|line| line.contains("through worker 1, which is slower: cannot connect to"));
+    assert_eq!(of_lines.count(), 1, "{said:?}");
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod asked;
+mod blocks;
 mod by_hand;
 mod hosts;
 mod obeys;

@@ -1,5 +1,6 @@
 //! The program of these tests: it does what is told it on the standard input.
 
+use super::blocks;
 use super::stage::{LIMIT, MARK, SAYS};
 use poniard::prelude::*;
 use std::time::{Duration, Instant};
@@ -45,6 +46,9 @@ fn program() {
             ("begin", Some(count)) => begin(count),
             ("runs", _) => say(runs()),
             ("wait", _) => say(wait()),
+            ("block", Some(megabytes)) => say(blocks::by_a_line(megabytes as usize)),
+            ("blocks", Some(count)) => say(blocks::one_after_another(count as usize)),
+            ("home", Some(megabytes)) => say(blocks::home(megabytes as usize)),
             ("add", Some(count)) => {
                 let added = cluster.as_ref().unwrap().add_workers(count as usize).unwrap();
                 say(format!("added {}", added.len()));

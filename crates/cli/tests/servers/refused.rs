@@ -116,7 +116,7 @@ fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
     let folder = Folder::new();
     let mut app = begun(&folder);
     let places = engine(&app);
-    assert_eq!(places.len(), 2, "the door and the engine");
+    assert_eq!(places.len(), 3, "the door, the engine, and the port for large values");
     for place in &places {
         for garbage in [
             &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
@@ -133,7 +133,7 @@ fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
         }
     }
     app.complains("away: the other side is no worker of Poniard");
-    // Those who say nothing, at both ports, more than are heard at a time: they are there until the end.
+    // Those who say nothing, at all ports, more than are heard at a time: they are there until the end.
     let silent: Vec<TcpStream> =
         places.iter().flat_map(|place| (0..80).map(move |_| TcpStream::connect(place).unwrap())).collect();
     goes_on(&mut app, &folder.path("connection"));

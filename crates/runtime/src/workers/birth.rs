@@ -1,5 +1,6 @@
 //! What a worker process learns when it is born, by its standard input.
 
+use super::lines::Site;
 use crate::settings::Settings;
 use poniard_fabric::tls::Tls;
 use poniard_model::WorkerId;
@@ -24,6 +25,8 @@ pub(crate) struct Birth {
     pub(crate) place: Place,
     /// Whether this is another server, where what is about the machine is by the environment.
     pub(crate) is_elsewhere: bool,
+    /// Where it listens for workers of other hosts, if there are any and it does not find that out itself.
+    pub(crate) lines: Option<Site>,
     /// As worker 1 has them.
     pub(crate) settings: Settings,
 }
@@ -97,7 +100,15 @@ mod tests {
             cancel_grace: Duration::from_secs(5),
         };
         let place = Place::Here("/run/poniard".into());
-        Birth { number: WorkerId(2), life: 7, token: [9; 32], place, is_elsewhere: false, settings }
+        Birth {
+            number: WorkerId(2),
+            life: 7,
+            token: [9; 32],
+            place,
+            is_elsewhere: false,
+            lines: None,
+            settings,
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod going;
 mod handles;
 mod home;
 mod hosting;
+mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,12 @@ use super::asking::{self, Question};
 use super::departure::Departure;
 use super::desk::Desk;
 use super::guests::{Ended, Guest};
+use super::lines::Told;
 use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
+use crate::message::{BufferTold, Bytes, Member, Message, Outcome};
 use crate::settings::Settings;
 use crate::status::Doing;
 use poniard_model::codec::Encoded;
@@ -25,6 +27,7 @@ use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
+use poniard_store::{Arena, Backing};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -83,6 +86,8 @@ pub(crate) enum Input {
     Cancel(TaskId),
     /// A worker leaves, and was asked for what it has made.
     LeavesUs(WorkerId),
+    /// A line to another host has something to tell.
+    Line(Told),
     /// Somebody wants to know something.
     Asked(Question),
 }
@@ -143,6 +148,8 @@ pub(crate) struct Core {
     events: VecDeque<Event>,
     actions: Vec<Action>,
     came_home: Option<Ended>,
+    /// Tasks of others whose arguments are not here.
+    far: lines::Far,
     /// Tasks of ours that are to be placed, together.
     ready: Vec<Spec>,
     /// The memory of this host that workers read of each other.
@@ -197,6 +204,7 @@ impl Core {
             events: VecDeque::new(),
             actions: Vec::new(),
             came_home: None,
+            far: lines::Far::default(),
             ready: Vec::new(),
             desk,
             is_near: false,
@@ -215,7 +223,10 @@ impl Core {
     pub(crate) fn rest(&self) -> Option<Duration> {
         let unmet = self.unmet.values().map(|(since, _)| *since + ACQUAINTANCE_MAX).min();
         let departs_at = self.departure.as_ref().map(|departure| departure.at);
-        let at = [self.wakes_at, self.wants_again_at, departs_at, unmet].into_iter().flatten().min()?;
+        let at = [self.wakes_at, self.wants_again_at, departs_at, unmet, self.lines_at()]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(at.saturating_sub(self.began.elapsed()))
     }
 
@@ -285,6 +296,7 @@ impl Core {
                 let message = poniard_sched::Message::Leaving;
                 self.tell(Event::Message { from: life(worker), message });
             }
+            Input::Line(told) => self.on_line(told),
             Input::Asked(Question(look)) => look(self),
         }
     }
@@ -318,16 +330,7 @@ impl Core {
     fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
             Action::Send { to, message } => self.send(to.worker, message),
-            Action::Start { owner, order } => {
-                let Some(guest) = self.arrived.remove(&order.sending.task) else { return };
-                if order.is_watched {
-                    // It may take this process with it: its owner has to know before that it began.
-                    self.watched.insert((owner, order.sending.task), (order.sending, guest));
-                    events.push_back(Event::Started { owner, task: order.sending.task });
-                } else {
-                    self.host(owner, order.sending, guest);
-                }
-            }
+            Action::Start { owner, order } => self.start(owner, order, events),
             Action::RunHere { task, attempt } => self.run_here(task, attempt),
             Action::GiveBack(tasks) => {
                 tasks.into_iter().filter_map(|task| self.trips.end(task)).for_each(Away::stay);
@@ -431,19 +434,17 @@ impl Core {
     }
 
     fn on_heard(&mut self, from: WorkerId, message: Message) {
+        let Some(message) = self.with_values(from, message) else { return };
         let peer = life(from);
         match message {
             Message::Hello(member) => self.meet(from, member),
             Message::Met(met) if self.is_first() => (self.exits.met)(from, met),
             Message::Run { number, tasks } => {
                 let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-                let guest = |run: Run| Guest::arrive(run, from, &mut self.desk);
-                for guest in runs.into_iter().filter_map(guest) {
-                    self.arrived.insert(guest.task(), guest);
-                }
+                self.arrive(from, runs);
                 let message = poniard_sched::Message::Run { number, orders };
                 self.tell(Event::Message { from: peer, message });
-                self.arrived = Numbered::new();
+                self.arrived(from);
             }
             Message::Done(report, outcome) => {
                 // What cannot be read any more is lost with its worker, of which we are told as well.
@@ -473,9 +474,12 @@ impl Core {
             }
             Message::Sees => {
                 self.desk.leases.let_read(from);
+                Arena::global().set_backing(Backing::Memfd);
                 self.share();
             }
             Message::Over(leases) => self.desk.leases.end(from, &leases),
+            Message::Unreached(leases) => self.on_unreached(from, &leases),
+            Message::Carried(lease, bytes) => self.on_carried(from, lease, bytes),
             Message::Handles(note) => self.desk.handles.told(from, note),
             Message::Wants(of) => self.on_wanted(from, of),
             Message::Cancel(of) => self.on_cancelled(from, of),
@@ -517,8 +521,9 @@ impl Core {
         for message in self.unmet.remove(&from).map(|(_, messages)| messages).unwrap_or_default() {
             self.post.send(from, message);
         }
-        let Member { worker, processors, sample: (sample, place) } = member;
-        if let Some(place) = place {
+        let Member { worker, processors, sample: (sample, place), line } = member;
+        self.meet_line(from, line);
+        if let Some(place) = place.filter(|_| worker.node == self.me.worker.node) {
             let there = Bytes::new(Vec::new(), vec![BufferTold::Lent { place, lease: 0 }]);
             if self.desk.leases.look(from, there, &sample) {
                 self.post.send(from, Message::Sees);

@@ -2,6 +2,7 @@
 
 use super::driver::{Core, Input};
 use super::handles::stopped;
+use super::lines::Told;
 use crate::directory;
 use poniard_model::Cause;
 use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
@@ -33,6 +34,7 @@ fn lock() -> MutexGuard<'static, Option<Inbox>> {
 /// When the system gives no thread.
 pub(crate) fn start(core: Core) -> std::io::Result<()> {
     set_carrier(&Border);
+    let is_one_host = !core.has_lines();
     let mut inbox = lock();
     debug_assert!(inbox.is_none(), "there is one cluster at a time");
     *inbox = Some(Inbox::default());
@@ -45,8 +47,10 @@ pub(crate) fn start(core: Core) -> std::io::Result<()> {
         }
     }
     drop(inbox);
-    // So that the others can read blocks where they are.
-    Arena::global().set_backing(Backing::Memfd);
+    // So that the others can read blocks where they are. Where there are other hosts they may all be there, and huge pages are better.
+    if is_one_host {
+        Arena::global().set_backing(Backing::Memfd);
+    }
     tell_idle();
     Ok(())
 }
@@ -88,6 +92,11 @@ pub(crate) fn tell_all(inputs: impl IntoIterator<Item = Input>) {
             inputs.into_iter().for_each(refuse);
         }
     }
+}
+
+/// Tells the driver of a line.
+pub(crate) fn tell_of_line(told: Told) {
+    tell(Input::Line(told));
 }
 
 /// Nobody is there to be told.

@@ -111,5 +111,5 @@ fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
     };
     let settings = settings_beside(of_worker_1)?;
     let place = Place::Server { engine, tls: connection.tls };
-    Ok(Birth { number, life, token: connection.token, place, is_elsewhere: true, settings })
+    Ok(Birth { number, life, token: connection.token, place, is_elsewhere: true, lines: None, settings })
 }

@@ -71,7 +71,18 @@ impl Workers {
         let shared = Shared::new(settings.respawn);
         let mail = Mail::new();
         let me = member(WorkerId::FIRST, &settings);
-        let core = Core::new(me, mail.clone(), Patience::of(&settings), EXITS);
+        let lines = ground.as_ref().and_then(|ground| {
+            let site = Ok(ground.site(WorkerId::FIRST));
+            Core::lines(
+                site,
+                WorkerId::FIRST,
+                token,
+                settings.worker_timeout,
+                settings.budget,
+                inbox::tell_of_line,
+            )
+        });
+        let core = Core::new(me, mail.clone(), Patience::of(&settings), EXITS).with_lines(lines);
         inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
         let reach = Reach { folder: &folder.0, has_socket, outside: ground.as_ref().map(Ground::outside) };
         let found = mail.found(reach, token, life, Timing::with_limit(settings.worker_timeout));
@@ -168,7 +179,9 @@ impl Workers {
             (None, None) => unreachable!("worker 1 is somewhere"),
         };
         let (is_elsewhere, settings) = (host.is_some(), self.settings.clone());
-        let birth = Birth { number, life, token: self.token, place, is_elsewhere, settings };
+        // On other servers it finds that out itself.
+        let lines = self.ground.as_ref().filter(|_| self.folder.is_some()).map(|ground| ground.site(number));
+        let birth = Birth { number, life, token: self.token, place, is_elsewhere, lines, settings };
         let told = process.tell(&birth);
         let process = self.shared.begin(number, process);
         if told.is_err() {

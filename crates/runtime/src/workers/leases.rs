@@ -2,6 +2,7 @@
 //!
 //! Who lends a buffer keeps it until the reader says that it reads no more, or is gone.
 
+use super::lines::{LINE_BYTES_MIN, Lines};
 use crate::message::{BufferTold, Bytes};
 use crate::traffic;
 use poniard_model::WorkerId;
@@ -26,6 +27,8 @@ pub(crate) struct Leases {
     seen: BTreeSet<WorkerId>,
     /// Ends of leases of others that are not told yet.
     over: HashMap<WorkerId, Vec<u64>>,
+    /// Where workers of other hosts read, if there are several.
+    pub(crate) lines: Option<Lines>,
 }
 
 impl Leases {
@@ -75,6 +78,12 @@ impl Leases {
             traffic::count(0, len);
             return BufferTold::Lent { place, lease: self.last };
         }
+        if let Some(lines) = self.lines.as_ref().filter(|_| len >= LINE_BYTES_MIN)
+            && let Some(lease) = lines.lend(to, buffer, self.last + 1)
+        {
+            self.last = self.last.max(lease);
+            return BufferTold::Afar { lease, len };
+        }
         traffic::count(len, 0);
         BufferTold::Here(buffer.bytes().to_vec())
     }
@@ -98,6 +107,12 @@ impl Leases {
                     let opened = Buf::open(&self.neighbours, place, move || over(lease));
                     Arc::new(opened.map_err(|error| with_words(&error, from, place.len()))?)
                 }
+                BufferTold::Pulled(pulled) => Arc::new(pulled.map_err(io::Error::other)?),
+                BufferTold::Afar { len, .. } => {
+                    let what =
+                        format!("cannot read {len} bytes of {from}: there are no lines between hosts here");
+                    return Err(io::Error::other(what));
+                }
             })
         };
         Ok(Encoded::from_parts(head, buffers.into_iter().map(open).collect::<io::Result<_>>()?))
@@ -117,6 +132,9 @@ impl Leases {
     pub(crate) fn end(&mut self, reader: WorkerId, leases: &[u64]) {
         if let Some(lent) = self.lent.get_mut(&reader) {
             leases.iter().for_each(|lease| drop(lent.remove(lease)));
+        }
+        if let Some(lines) = &self.lines {
+            leases.iter().for_each(|lease| lines.end(reader, *lease));
         }
     }
 

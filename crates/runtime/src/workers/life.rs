@@ -4,8 +4,9 @@ use super::birth::{Birth, Place};
 use super::driver::{Core, Exits, Patience};
 use super::inbox;
 use super::join::join;
+use super::lines::Site;
 use super::mail::Mail;
-use crate::environment::settings_beside;
+use crate::environment::{settings_beside, variable};
 use crate::message::Member;
 use crate::settings::Settings;
 use crate::status::set_grace;
@@ -123,7 +124,11 @@ fn live(birth: Birth) -> Result<(), String> {
     let mail = Mail::new();
     set_grace(birth.settings.cancel_grace);
     let patience = Patience::of(&birth.settings);
-    let core = Core::new(member, mail.clone(), patience, EXITS);
+    let lines = site(&birth).and_then(|site| {
+        let Settings { worker_timeout, budget, .. } = birth.settings;
+        Core::lines(site, birth.number, birth.token, worker_timeout, budget, inbox::tell_of_line)
+    });
+    let core = Core::new(member, mail.clone(), patience, EXITS).with_lines(lines);
     inbox::start(core).map_err(|error| format!("cannot start a thread: {error}"))?;
     mail.join(&birth)?;
     let (stopped, told) = &STOPPED;
@@ -133,6 +138,15 @@ fn live(birth: Birth) -> Result<(), String> {
     inbox::stop();
     poniard_pool::stop(PATIENCE, || *directory::lock() = None);
     Ok(())
+}
+
+/// Where this worker listens for those of other hosts, if there are any.
+fn site(birth: &Birth) -> Option<Result<Site, String>> {
+    match (&birth.lines, &birth.place) {
+        (Some(site), _) => Some(Ok(site.clone())),
+        (None, Place::Server { engine, tls }) => Some(Site::towards(engine, tls.clone())),
+        (None, Place::Here(_)) => None,
+    }
 }
 
 /// Starts the pool and the budget of this process.
@@ -156,9 +170,9 @@ fn begin(number: WorkerId, settings: &Settings) -> Result<Member, String> {
 
 /// A worker of this machine, as it is told to others.
 pub(crate) fn member(number: WorkerId, settings: &Settings) -> Member {
-    let node = crate::machine::node();
+    let node = variable("PONIARD_NODE").unwrap_or_else(crate::machine::node);
     let worker = Worker { id: number, node, labels: settings.labels.clone() };
-    Member { worker, processors: vec![ProcessorKind::Cpu; settings.threads], sample: sample() }
+    Member { worker, processors: vec![ProcessorKind::Cpu; settings.threads], sample: sample(), line: None }
 }
 
 /// Some bytes that no other process has in its memory, and where they lie in that of this one.

@@ -54,6 +54,13 @@ impl Talk {
         self.deadline = patience.map(|patience| Instant::now() + patience);
     }
 
+    /// The connection, on which things may take as long as they like.
+    pub(super) fn into_stream(self) -> io::Result<TcpStream> {
+        self.stream.set_read_timeout(None)?;
+        self.stream.set_write_timeout(None)?;
+        Ok(self.stream)
+    }
+
     /// What is left.
     fn left(&self) -> io::Result<Option<Duration>> {
         let Some(deadline) = self.deadline else { return Ok(None) };

@@ -21,6 +21,7 @@ impl Core {
         self.desk.lose(worker, how);
         directory::change(|topology| topology.lose(worker, how));
         self.trips.lose(worker);
+        self.lose_line(worker);
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });
         self.heard_farewell(worker);
@@ -37,7 +38,7 @@ impl Core {
     /// Nothing of others is here any more: goes on with leaving.
     pub(super) fn depart(&mut self, now: Duration) {
         let counts = TaskCounts::here();
-        let is_done = counts.waiting + counts.ready + counts.running == 0;
+        let is_done = counts.waiting + counts.ready + counts.running == 0 && self.is_all_sent();
         let step = self.departure.as_mut().map(|departure| departure.on_time(now, is_done, &self.met));
         self.step_out(step);
     }

@@ -82,6 +82,7 @@ impl Core {
 
     /// Tells others that what they have lent, and the handles that they have given, are read and held no more.
     pub(super) fn tell_what_is_over(&mut self) {
+        self.on_time_of_lines(self.began.elapsed());
         for (owner, leases) in self.desk.leases.take_over() {
             self.post.send(owner, Message::Over(leases));
         }

@@ -5,10 +5,29 @@ use crate::message::Message;
 use crate::workers::guests::{self, Ended, Guest};
 use poniard_model::{ProcessorKind, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
-use poniard_sched::{Ending, Event, Rest, Sending};
+use poniard_sched::{Ending, Event, Order, Rest, Sending};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 impl Core {
+    /// Begins with a task whose arguments are here.
+    pub(super) fn begin_guest(
+        &mut self,
+        owner: WorkerId,
+        order: &Order,
+        guest: Guest,
+        events: &mut VecDeque<Event>,
+    ) {
+        let sending = order.sending;
+        if order.is_watched {
+            // It may take this process with it: its owner has to know before that it began.
+            self.watched.insert((owner, sending.task), (sending, guest));
+            events.push_back(Event::Started { owner, task: sending.task });
+        } else {
+            self.host(owner, sending, guest);
+        }
+    }
+
     /// Runs a task of another worker.
     pub(super) fn host(&mut self, owner: WorkerId, sending: Sending, guest: Guest) {
         let tell = self.exits.tell;
@@ -38,9 +57,10 @@ impl Core {
         self.outcomes.remove(key);
     }
 
+    /// Gives whether the task has not begun; it does not then.
     pub(super) fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
         let key = (owner, task);
-        if self.watched.remove(key).is_some() {
+        if self.withdraw_far(owner, task).is_some() || self.watched.remove(key).is_some() {
             return true;
         }
         let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
@@ -54,7 +74,8 @@ impl Core {
             return None;
         }
         let key = (owner, task);
-        if let Some((sending, _)) = self.watched.remove(key) {
+        let waits = self.withdraw_far(owner, task);
+        if let Some(sending) = waits.or_else(|| self.watched.remove(key).map(|(sending, _)| sending)) {
             return Some(Event::Stopped { owner, sending });
         }
         let (sending, guest) = self.guests.remove(key)?;
