@@ -1,4 +1,4 @@
-//! What a worker process learns when it is born, by its standard input.
+//! What a worker process learns when it is born, by its standard input or by a message of its job.
 
 use crate::settings::Settings;
 use poniard_fabric::tls::Tls;
@@ -40,6 +40,8 @@ pub(crate) enum Place {
         /// What is shown there.
         tls: Option<Tls>,
     },
+    /// In the job of this process, at rank 0.
+    Job,
 }
 
 impl Birth {
