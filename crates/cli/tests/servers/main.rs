@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod hosts;
+mod mpirun;
 mod obeys;
 mod refused;
 mod slurm;
