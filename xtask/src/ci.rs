@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::mpi;
 use crate::step::Step;
 use crate::workspace::root;
 
 /// The README's test command. `.ci/run` runs it itself and then the [`CHECKS`].
-pub(crate) const TESTS: &[Step] = &[step("tests", &[], &["cargo", "test", "--workspace", "--all-features"])];
+pub(crate) const TESTS: &[Step] = &[step("tests", &[], &["cargo", "xtask", "test"])];
+
+/// What that command runs, once what it needs is installed.
+const SUITE: Step = step("tests", &[], &["cargo", "test", "--workspace", mpi::ALL]);
 
 /// What must hold besides.
 pub(crate) const CHECKS: &[Step] = &[
@@ -17,13 +21,9 @@ pub(crate) const CHECKS: &[Step] = &[
     step(
         "clippy",
         &[],
-        &["cargo", "clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+        &["cargo", "clippy", "--workspace", "--all-targets", mpi::ALL, "--", "-D", "warnings"],
     ),
-    step(
-        "docs",
-        &[("RUSTDOCFLAGS", "-D warnings")],
-        &["cargo", "doc", "--workspace", "--no-deps", "--all-features"],
-    ),
+    step("docs", &[("RUSTDOCFLAGS", "-D warnings")], &["cargo", "doc", "--workspace", "--no-deps", mpi::ALL]),
     step("layers", &[], &["cargo", "xtask", "layers"]),
     step("tidy", &[], &["cargo", "xtask", "tidy"]),
     // Another flag means another build of everything: a folder of its own keeps the usual one warm.
@@ -43,6 +43,7 @@ pub(crate) const CHECKS: &[Step] = &[
     step("nested_loops, 2 workers", TWO_WORKERS, &example("nested_loops")),
     step("flights, 2 workers", TWO_WORKERS, &flights("target/ci/flights-workers.svg")),
     step("flights, poniard run -n 3", ONE, &RUN_N_3),
+    step("flights, mpirun -n 3", &[], &["cargo", "xtask", "mpirun"]),
     step("flights, 1 thread", ONE, &flights("target/ci/flights-1.svg")),
     step("flights, 3 threads", THREE, &flights("target/ci/flights-3.svg")),
 ];
@@ -98,6 +99,12 @@ const RUN_N_3: [&str; 12] = [
 /// The example that draws; git ignores the folder it draws into.
 const fn flights(svg: &'static str) -> [&'static str; 9] {
     ["cargo", "run", "-p", "poniard-examples", "--example", "flights", "--", "--svg", svg]
+}
+
+/// Runs the tests, and before that installs what they need and this may install.
+pub(crate) fn test() -> Result<(), Error> {
+    mpi::install();
+    SUITE.run(root())
 }
 
 /// Runs the steps in order up to the first that fails, then prints how long each took.

@@ -93,6 +93,7 @@ mod tests {
             folder: format!("crates/{name}"),
             dependencies: dependencies.iter().map(dependency).collect(),
             roots: Vec::new(),
+            features: Vec::new(),
         }
     }
 

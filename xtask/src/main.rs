@@ -1,12 +1,14 @@
 //! The checks of this repository that no off-the-shelf tool makes, and the one command that runs them all.
 //!
-//! Decisions are pure functions from text to findings; only `workspace`, `step`, `nextest` and `valgrind` touch the world.
+//! Decisions are pure functions from text to findings; only `workspace`, `step`, `mpi`, `mpirun`, `nextest` and `valgrind` touch
+//! the world.
 //!
 //! - `blank`, `test_items`, `tokens`: just enough reading of Rust
 //! - `source`, `workspace`, `finding`, `error`: what is checked, and what is said about it
 //! - `layers`, `imports`, `cycles`: dependencies between our crates and between a crate's modules
 //! - `tidy`: the house rules, one file each
-//! - `ci`, `step`, `nextest`, `valgrind`: everything that a change must pass
+//! - `ci`, `step`, `nextest`, `valgrind`, `mpirun`: everything that a change must pass
+//! - `mpi`: whether MPI is to be had, which not everybody has
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +19,8 @@ mod error;
 mod finding;
 mod imports;
 mod layers;
+mod mpi;
+mod mpirun;
 mod nextest;
 mod source;
 mod step;
@@ -38,7 +42,9 @@ usage: cargo xtask COMMAND
 
   layers              which crate depends on which, and import cycles among a crate's modules
   tidy                the house rules: unsafe code, names, lengths, leftovers, openings, manifests
+  test                the tests: installs what they need, if this may, and runs them with all features that can be built here
   ci [--after-tests]  everything that a change must pass, or all of it but the README's test command
+  mpirun              an example as three processes of mpirun, where MPI is installed
   nextest             the tests in a process each, where cargo-nextest is installed
   valgrind [TEST]     the tests of the crates that own memory, or those whose name holds TEST, under valgrind
 ";
@@ -51,6 +57,8 @@ fn main() -> ExitCode {
         ["tidy"] => report("tidy", tidy::findings),
         ["ci"] => ci::run(&[ci::TESTS, ci::CHECKS].concat()),
         ["ci", "--after-tests"] => ci::run(ci::CHECKS),
+        ["test"] => ci::test(),
+        ["mpirun"] => mpirun::run(),
         ["nextest"] => nextest::run(),
         ["valgrind", ..] => valgrind::run(&arguments[1..]),
         _ => {

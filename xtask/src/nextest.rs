@@ -3,13 +3,14 @@
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
+use crate::mpi;
 use crate::step::Step;
 use crate::workspace::root;
 
 const RUN: Step = Step {
     name: "tests, a process each",
     environment: &[],
-    command: &["cargo", "nextest", "run", "--workspace", "--all-features"],
+    command: &["cargo", "nextest", "run", "--workspace", mpi::ALL],
 };
 
 /// Runs them, or says that it does not.

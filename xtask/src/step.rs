@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::error::Error;
+use crate::mpi;
 
 /// A command, run from the repository's root.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +17,17 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Runs the command with this terminal as its own.
+    /// Runs the command with this terminal as its own, and with the features that can be built here where it says all.
     pub(crate) fn run(&self, root: &Path) -> Result<(), Error> {
-        let (program, arguments) = self.command.split_first().expect("a step has a program");
+        let words = mpi::expanded(self.command)?;
+        let (program, arguments) = words.split_first().expect("a step has a program");
         let mut command = Command::new(program);
         command.args(arguments).envs(self.environment.iter().copied()).current_dir(root);
+        // Cargo tells this program about its own package. Build scripts that look at that would be run anew, and
+        // all of Zenoh built after them, each time that somebody goes on without this program.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_own_package(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         let status =
             command.status().map_err(|cause| Error::because(format!("cannot run `{self}`"), cause))?;
         if !status.success() {
@@ -28,6 +35,11 @@ impl Step {
         }
         Ok(())
     }
+}
+
+/// Whether cargo has set it for this program, and not a person for all.
+fn is_of_own_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// The line that a person would type.
@@ -54,6 +66,13 @@ mod tests {
         let step =
             Step { name: "docs", environment: &[("FLAGS", "-D warnings")], command: &["cargo", "doc"] };
         assert_eq!(step.to_string(), "FLAGS=\"-D warnings\" cargo doc");
+    }
+
+    #[test]
+    fn a_step_is_not_told_about_the_package_of_this_program() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let command = &["sh", "-c", "test -z \"$CARGO_PKG_NAME$CARGO_MANIFEST_DIR\" && test -n \"$PATH\""];
+        assert!(Step { name: "clean", environment: &[], command }.run(root).is_ok());
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(crate) struct Package {
     pub(crate) folder: String,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) roots: Vec<CrateRoot>,
+    pub(crate) features: Vec<String>,
 }
 
 /// A line of a manifest's dependencies.
@@ -127,6 +128,7 @@ fn package(root: &str, value: &Value) -> Result<Package, Error> {
         folder: folder.strip_suffix("/Cargo.toml").unwrap_or_default().to_owned(),
         dependencies,
         roots,
+        features: value["features"].as_object().map_or_else(Vec::new, |all| all.keys().cloned().collect()),
     })
 }
 

@@ -1,6 +1,7 @@
-//! What it costs to talk: over memory, and with the feature `zenoh` to another process over a Unix socket.
+//! What it costs to talk: over memory, with the feature `zenoh` to another process over a Unix socket, and with the feature
+//! `mpi` to another rank of a job.
 //!
-//! `cargo bench -p poniard-fabric --features zenoh`
+//! `cargo bench -p poniard-fabric --features zenoh,mpi`
 
 use poniard_fabric::memory::Hub;
 use poniard_fabric::{
@@ -210,16 +211,92 @@ mod zenoh {
     }
 }
 
+#[cfg(feature = "mpi")]
+mod mpi {
+    use super::*;
+    use poniard_fabric::mpi::Job;
+    use std::process::Command;
+
+    /// What a process of a job gets as its argument.
+    pub(super) const TALKS: &str = "mpi-talks";
+    pub(super) const IDLES: &str = "mpi-idles";
+
+    const IDLE: Duration = Duration::from_secs(10);
+    const PARTING: Duration = Duration::from_secs(10);
+
+    /// One rank measures, the other one answers.
+    pub(super) fn talk() {
+        let job = Job::join().unwrap();
+        let (sender, events) = channel();
+        if job.rank() == 0 {
+            let network = Network::start(Arc::new(job.engine(HEAD)), config(HEAD), Arc::new(Told(sender)));
+            measure("mpi, same host", &network.unwrap(), &events);
+        } else {
+            let (sender, gone) = channel();
+            let answers = answering(Arc::new(job.engine(WORKER)));
+            answers.gone.set(sender).unwrap();
+            gone.recv().unwrap();
+        }
+        job.finish(PARTING).unwrap();
+    }
+
+    /// All ranks have links to all others, and nothing to say.
+    pub(super) fn idle() {
+        let job = Job::join().unwrap();
+        let me = Peer::new(1 + job.rank() as u32, 1);
+        let (sender, events) = channel();
+        let network = Network::start(Arc::new(job.engine(me)), config(me), Arc::new(Told(sender))).unwrap();
+        for _ in 1..job.size() {
+            while !matches!(events.recv_timeout(PARTING), Ok(Event::Joined { .. })) {}
+        }
+        let before = processor_time();
+        std::thread::sleep(IDLE);
+        let share = 100.0 * (processor_time() - before).as_secs_f64() / IDLE.as_secs_f64();
+        println!("mpi, idle: rank {} of {} takes {share:.2} % of a core", job.rank(), job.size());
+        // Whoever leaves early would have the others work.
+        std::thread::sleep(Duration::from_secs(1));
+        drop(network);
+        job.finish(PARTING).unwrap();
+    }
+
+    /// What this process has used of the processors, in nanoseconds as the kernel counts them for each thread.
+    fn processor_time() -> Duration {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let of = |thread: std::fs::DirEntry| -> u64 {
+            let told = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+            told.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
+        };
+        Duration::from_nanos(threads.map(of).sum())
+    }
+
+    pub(super) fn measure_all() {
+        for (ranks, what) in [("2", TALKS), ("3", IDLES)] {
+            let mut command = Command::new("mpirun");
+            command.args(["--oversubscribe", "--allow-run-as-root", "-n", ranks]);
+            match command.arg(std::env::current_exe().unwrap()).arg(what).status() {
+                Ok(status) => assert!(status.success(), "{status}"),
+                Err(error) => return println!("SKIP mpi: cannot run mpirun: {error}"),
+            }
+        }
+    }
+}
+
 fn main() {
-    // Cargo passes `--bench`; a child gets the folder.
-    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    match folder {
+    // Cargo passes `--bench`; a child gets what it is for.
+    let child = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    match child.as_deref() {
+        #[cfg(feature = "mpi")]
+        Some(mpi::TALKS) => mpi::talk(),
+        #[cfg(feature = "mpi")]
+        Some(mpi::IDLES) => mpi::idle(),
         #[cfg(feature = "zenoh")]
         Some(folder) => zenoh::work(folder.into()),
         _ => {
             memory();
             #[cfg(feature = "zenoh")]
             zenoh::measure_all();
+            #[cfg(feature = "mpi")]
+            mpi::measure_all();
         }
     }
 }

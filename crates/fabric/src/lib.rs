@@ -3,7 +3,8 @@
 //!
 //! * [`peer`]: one life of one worker; [`timing`]: how long things may take.
 //! * [`engine`]: what carries frames, and may lose them. [`memory`] is one for threads of a process, [`sim`] one for
-//!   virtual time and every fault, and with the feature `zenoh` there is one for real processes.
+//!   virtual time and every fault; with the feature `zenoh` there is one for real processes, and with the feature `mpi`
+//!   one for those that `mpirun` has started.
 //! * [`frame`]: the bytes of a frame.
 //! * [`handshake`], [`link`], [`member`]: who may talk, what makes losses good, who is alive. All pure.
 //! * [`node`]: these three for all peers of a process, pure as well; [`event`]: what it tells.
@@ -25,6 +26,8 @@ pub mod handshake;
 pub mod link;
 pub mod member;
 pub mod memory;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 pub mod network;
 pub mod node;
 pub mod peer;

@@ -95,7 +95,8 @@ impl Cluster {
     /// What the command `poniard run` asks for comes by the environment too: `PONIARD_LISTEN` (where workers of other servers
     /// come in), `PONIARD_CONNECTION` (the file by which they find it), `PONIARD_JOINERS` (how many of them are waited for),
     /// `PONIARD_HOSTS` and `PONIARD_SSH` (where further workers are started, and how), `PONIARD_INSECURE`. Under Slurm's `srun`
-    /// the processes of the step are the workers, and the one of rank 0 is worker 1.
+    /// the processes of the step are the workers, and the one of rank 0 is worker 1; so it is under `mpirun`, and all messages go
+    /// by MPI there if the feature `mpi` is built in.
     ///
     /// What makes no sense there is the error of [`LocalCluster::start`]. Where the first spawn starts the runtime, it is told
     /// once on the standard error, and every spawn fails with it.
@@ -330,7 +331,7 @@ impl LocalCluster {
         }
         let available = available_memory();
         // They share one machine.
-        let here = if meeting.as_ref().is_some_and(Meeting::has_hosts) { 1 } else { workers as u64 + 1 };
+        let here = meeting.as_ref().map_or(workers + 1, |meeting| meeting.sharers(workers)) as u64;
         let memory = match self.memory {
             Some(Memory(bytes)) => bytes?,
             None => (available as f64 * MEMORY_SHARE) as u64 / here,

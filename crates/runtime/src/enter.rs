@@ -3,7 +3,9 @@
 //! Workers are the same executable. In a process that was started as a worker this never returns, so the user's `main` does not
 //! run, in whatever kind of executable: a program, an example, a test, a benchmark.
 
-use crate::workers::{CONNECTION, JOINS, MARK, OF_SEVERAL, OWNER, Origin, Rank, TAKEN, worker_main};
+use crate::workers::{
+    CONNECTION, JOINS, MARK, OF_SEVERAL, OWNER, Origin, Rank, TAKEN, enter_job, is_in_job, worker_main,
+};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
 
@@ -15,7 +17,7 @@ static ENTER: extern "C" fn() = enter;
 extern "C" fn enter() {
     let Some(mark) = std::env::var_os(MARK) else {
         own_what_is_said();
-        return enter_by_slurm();
+        return enter_by_rank();
     };
     // SAFETY: no other thread is there yet. Programs that a task starts are no workers.
     unsafe { std::env::remove_var(MARK) };
@@ -42,16 +44,23 @@ fn own_what_is_said() {
     }
 }
 
-/// In a step of Slurm the process of rank 0 is worker 1, and the others are its workers.
-fn enter_by_slurm() {
+/// In a step of Slurm, or a job of `mpirun`, the process of rank 0 is worker 1, and the others are its workers.
+fn enter_by_rank() {
     let Some(rank) = Rank::of_environment() else { return };
-    // SAFETY: no other thread is there yet. Programs that a task starts are no processes of the step.
+    // SAFETY: no other thread is there yet. Programs that a task starts are not of that rank.
     unsafe { std::env::set_var(TAKEN, "1") };
+    if let Err(why) = enter_job(&rank) {
+        eprintln!("{why}");
+        std::process::exit(1)
+    }
     if rank.number == 0 {
         return;
     }
     ignore_broken_pipes();
     drop(take_stdin());
+    if is_in_job() {
+        worker_main(Origin::Rank { here: rank.here });
+    }
     match rank.connection_file() {
         Ok(file) => worker_main(Origin::Joins(file)),
         Err(why) => {

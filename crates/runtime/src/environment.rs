@@ -111,11 +111,11 @@ pub fn bytes_of(text: &str) -> Option<u64> {
 }
 
 /// The settings of a worker on a server of its own: what is about the machine is by the environment there, the rest is
-/// as worker 1 has it.
+/// as worker 1 has it. So many processes share the machine's memory.
 ///
 /// # Errors
 /// When the environment makes no sense.
-pub fn settings_beside(first: Settings) -> Result<Settings, String> {
+pub fn settings_beside(first: Settings, sharers: usize) -> Result<Settings, String> {
     let available = available_memory() as f64;
     let mut spill_folders = spill_folders();
     if spill_folders.is_empty() {
@@ -124,7 +124,7 @@ pub fn settings_beside(first: Settings) -> Result<Settings, String> {
     Ok(Settings {
         threads: threads()?,
         labels: labels(),
-        budget: memory().unwrap_or(Ok((available * MEMORY_SHARE) as u64))?,
+        budget: memory().unwrap_or(Ok((available * MEMORY_SHARE) as u64 / sharers.max(1) as u64))?,
         alone: (available * ALONE_SHARE) as u64,
         spill_folders,
         spill_limit: spill_limit().unwrap_or(Ok(u64::MAX))?,

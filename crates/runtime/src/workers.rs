@@ -11,6 +11,11 @@ mod engine;
 mod guests;
 mod handles;
 mod inbox;
+#[cfg(feature = "mpi")]
+mod job;
+#[cfg(not(feature = "mpi"))]
+#[path = "workers/job_absent.rs"]
+mod job;
 mod join;
 mod launch;
 mod leases;
@@ -20,21 +25,22 @@ mod mail;
 mod meeting;
 mod post;
 mod process;
+mod rank;
 mod reception;
 mod removal;
 mod respawn;
 mod roll;
-mod slurm;
 mod talk;
 mod trips;
 
 pub use asking::explain;
+pub(crate) use job::{enter as enter_job, is_in as is_in_job};
 pub(crate) use life::{Origin, worker_main};
 pub use meeting::Meeting;
 pub(crate) use meeting::{CONNECTION, OF_SEVERAL, OWNER};
 pub(crate) use process::{JOINS, MARK};
+pub(crate) use rank::{Rank, TAKEN};
 pub use roll::LaunchError;
-pub(crate) use slurm::{Rank, TAKEN};
 
 use crate::settings::Settings;
 use crate::status::WorkerStatus;

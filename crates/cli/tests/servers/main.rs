@@ -6,6 +6,7 @@ mod asked;
 mod blocks;
 mod by_hand;
 mod hosts;
+mod mpirun;
 mod obeys;
 mod refused;
 mod slurm;

@@ -3,6 +3,7 @@
 use super::blocks;
 use super::stage::{LIMIT, MARK, SAYS};
 use poniard::prelude::*;
+use poniard::{Order, Tile};
 use std::time::{Duration, Instant};
 
 /// Something that never changes, and is in the executable.
@@ -49,9 +50,11 @@ fn program() {
             ("block", Some(megabytes)) => say(blocks::by_a_line(megabytes as usize)),
             ("blocks", Some(count)) => say(blocks::one_after_another(count as usize)),
             ("home", Some(megabytes)) => say(blocks::home(megabytes as usize)),
+            ("panic", Some(worker)) => say(panic_on(worker as u32)),
+            ("lent", Some(mebibytes)) => say(lent(cluster.as_ref().unwrap(), mebibytes as usize)),
             ("add", Some(count)) => {
-                let added = cluster.as_ref().unwrap().add_workers(count as usize).unwrap();
-                say(format!("added {}", added.len()));
+                let added = cluster.as_ref().unwrap().add_workers(count as usize);
+                say(added.map_or_else(|error| error.to_string(), |added| format!("added {}", added.len())));
             }
             ("child", _) => say(child()),
             ("end", _) => {
@@ -145,6 +148,34 @@ fn wait() -> String {
     // They are wanted to the end.
     std::mem::forget((first, second));
     format!("{one} {two}")
+}
+
+/// What becomes of a task that panics on a worker.
+fn panic_on(worker: u32) -> String {
+    fn panics() -> u32 {
+        panic!("on purpose")
+    }
+    match spawn!(panics(), scope = Scope::worker(worker)).fetch() {
+        Ok(value) => format!("it gave {value}"),
+        Err(error) => error.to_string().replace('\n', " "),
+    }
+}
+
+/// Has worker 2 read a block that lies here, and says what was copied of it for that.
+fn lent(cluster: &Cluster, mebibytes: usize) -> String {
+    fn make(bytes: usize) -> Tile<u64> {
+        Tile::from_fn(&[bytes / 8], Order::Col, |_| 1).unwrap()
+    }
+    fn count(block: &Tile<u64>) -> usize {
+        8 * block.as_slice(Order::Col).unwrap().iter().sum::<u64>() as usize
+    }
+    let before = cluster.traffic();
+    let block = spawn!(make(mebibytes << 20), scope = Scope::worker(1));
+    let bytes = spawn!(count(&block), scope = Scope::worker(2)).fetch().unwrap();
+    let after = cluster.traffic();
+    let (copied, lent) = (after.copied_bytes - before.copied_bytes, after.lent_bytes - before.lent_bytes);
+    let is_lent = lent == bytes as u64 && copied < bytes as u64 / 100;
+    format!("{bytes} bytes, {} of them copied", if is_lent { "none" } else { "some" })
 }
 
 /// How often something ran is counted in a file that the test names.

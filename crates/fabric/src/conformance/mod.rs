@@ -3,6 +3,10 @@
 //! [`virtual_time`] is a stage on the simulator, [`real_time`] one for engines of which there are several in a process.
 //! `conformance!(name, stage)` makes a test of each law, where `stage` is an expression that makes a stage from a
 //! [`Timing`]. Waiting is always for something to happen; a stage gives up after a while.
+//!
+//! `conformance!(name, in processes play, but none that break: "why")` is for an engine of which each process has one, and nobody
+//! can break a connection or come back: `play` is given the path of the test, the times and the law. Of the laws about
+//! such breaks the tests say why they are not played.
 
 pub mod real_time;
 pub mod virtual_time;
@@ -23,27 +27,55 @@ macro_rules! conformance {
     ($name:ident, $stage:expr) => {
         mod $name {
             use super::*;
-            $crate::conformance!(@laws $stage;
-                messages_arrive_once_and_in_order_both_ways
-                large_messages_arrive_whole
-                a_short_cut_loses_nothing
-                many_short_cuts_lose_nothing
-                a_long_cut_is_death_and_the_next_life_is_somebody_else
-                a_frozen_peer_blocks_nobody_and_loses_nothing
-                messages_overtake_data
-                data_waits_for_whoever_reads_it
-                the_killed_are_gone_and_come_back_as_somebody_else
-                who_leaves_is_gone_at_once
-                who_has_not_the_token_never_joins
-                who_is_another_program_never_joins
-            );
+            $crate::conformance!(@of_all [on $stage]);
+            $crate::conformance!(@of_breaks [on $stage]);
         }
     };
-    (@laws $stage:expr; $($law:ident)*) => {
+    ($name:ident, in processes $play:ident, but none that break: $why:literal) => {
+        mod $name {
+            use super::*;
+            $crate::conformance!(@of_all [in processes $play]);
+            $crate::conformance!(@of_breaks [never $why]);
+        }
+    };
+    (@of_all $how:tt) => {
+        $crate::conformance!(@laws $how
+            messages_arrive_once_and_in_order_both_ways
+            large_messages_arrive_whole
+            a_frozen_peer_blocks_nobody_and_loses_nothing
+            messages_overtake_data
+            data_waits_for_whoever_reads_it
+            who_leaves_is_gone_at_once
+            who_has_not_the_token_never_joins
+            who_is_another_program_never_joins
+        );
+    };
+    (@of_breaks $how:tt) => {
+        $crate::conformance!(@laws $how
+            a_short_cut_loses_nothing
+            many_short_cuts_lose_nothing
+            a_long_cut_is_death_and_the_next_life_is_somebody_else
+            the_killed_are_gone_and_come_back_as_somebody_else
+        );
+    };
+    (@laws $how:tt $($law:ident)*) => {
         $(#[test]
         fn $law() {
-            $crate::conformance::$law(&mut ($stage)($crate::conformance::timing_of(stringify!($law))));
+            $crate::conformance!(@play $how $law);
         })*
+    };
+    (@play [on $stage:expr] $law:ident) => {
+        $crate::conformance::$law(&mut ($stage)($crate::conformance::timing_of(stringify!($law))))
+    };
+    (@play [in processes $play:ident] $law:ident) => {
+        $play(
+            concat!(module_path!(), "::", stringify!($law)),
+            $crate::conformance::timing_of(stringify!($law)),
+            $crate::conformance::$law,
+        )
+    };
+    (@play [never $why:literal] $law:ident) => {
+        println!("SKIP {}: {}", stringify!($law), $why)
     };
 }
 

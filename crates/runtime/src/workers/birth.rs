@@ -1,4 +1,4 @@
-//! What a worker process learns when it is born, by its standard input.
+//! What a worker process learns when it is born, by its standard input or by a message of its job.
 
 use super::lines::Site;
 use crate::settings::Settings;
@@ -43,6 +43,8 @@ pub(crate) enum Place {
         /// What is shown there.
         tls: Option<Tls>,
     },
+    /// In the job of this process, at rank 0.
+    Job,
 }
 
 impl Birth {

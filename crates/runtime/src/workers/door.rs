@@ -6,7 +6,7 @@ use super::connection::{Connection, Written};
 use super::engine::Outside;
 use super::lines::Site;
 use super::mail::Mail;
-use super::meeting::{Listen, Meeting};
+use super::meeting::{Doorway, Listen};
 use super::process::Process;
 use super::reception::{Greeted, Host, Reception};
 use super::roll::{JOINING, LaunchError, Shared, life};
@@ -40,7 +40,7 @@ pub(super) struct Welcome {
 /// What is prepared before the engine starts.
 #[derive(Debug)]
 pub(super) struct Ground {
-    meeting: Meeting,
+    meeting: Doorway,
     /// The port of the engine.
     engine: SocketAddr,
     listener: Option<TcpListener>,
@@ -70,7 +70,7 @@ impl Ground {
     ///
     /// # Errors
     /// When the address is not of this server, or its port is taken.
-    pub(super) fn prepare(meeting: Meeting) -> Result<Ground, LaunchError> {
+    pub(super) fn prepare(meeting: Doorway) -> Result<Ground, LaunchError> {
         let Listen { address, is_tls, .. } = meeting.listen;
         let taken = |address: SocketAddr| {
             move |error: io::Error| LaunchError(format!("cannot listen at {address}: {error}"))
@@ -158,7 +158,7 @@ impl Ground {
     /// # Errors
     /// When they do not come.
     pub(super) fn wait(&self, roll: &Shared) -> Result<(), LaunchError> {
-        roll.wait_for_joiners(self.meeting.joiners, self.meeting.patience)
+        roll.wait_for_joiners(self.meeting.joiners, "of other servers", self.meeting.patience)
     }
 
     /// Where a worker of this number is started, if not here: the command, and the host.

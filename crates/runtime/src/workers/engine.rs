@@ -1,7 +1,8 @@
-//! The engine that carries frames between workers: Zenoh, over Unix sockets in a private folder on the machine of worker 1, and
+//! The engine that carries frames between workers: MPI, where `mpirun` has started them and this build has it; else Zenoh, over Unix sockets in a private folder on the machine of worker 1, and
 //! over TCP or TLS from other servers. All connect to worker 1, which passes on what others send each other.
 
 use super::birth::Place;
+use super::job::job;
 use poniard_fabric::tls::Tls;
 use poniard_fabric::zenoh::{Endpoint, Route, ZenohConfig, ZenohEngine};
 use poniard_fabric::{Engine, Peer, Timing, Token};
@@ -43,9 +44,21 @@ pub(super) fn found(reach: Reach<'_>, token: [u8; 32], me: Peer, timing: Timing)
 }
 
 /// That of another worker.
-pub(super) fn join(place: &Place, token: [u8; 32], me: Peer, timing: Timing) -> Arc<dyn Engine> {
+///
+/// # Errors
+/// When it was told that it is in a job, and is not.
+pub(super) fn join(
+    place: &Place,
+    token: [u8; 32],
+    me: Peer,
+    timing: Timing,
+) -> Result<Arc<dyn Engine>, String> {
     let mut config = config(token, me, timing, Route::ThroughRouter);
     match place {
+        Place::Job => {
+            let job = job().ok_or("worker 1 talks by MPI, and mpirun has not started this process")?;
+            return Ok(job.engine(me));
+        }
         Place::Here(folder) => {
             config.folder = folder.clone();
             config.connect.push(Endpoint::Socket(FIRST.to_owned()));
@@ -55,7 +68,7 @@ pub(super) fn join(place: &Place, token: [u8; 32], me: Peer, timing: Timing) -> 
             config.tls = tls.clone();
         }
     }
-    Arc::new(ZenohEngine::new(config))
+    Ok(Arc::new(ZenohEngine::new(config)))
 }
 
 fn endpoint(address: String, tls: &Option<Tls>) -> Endpoint {

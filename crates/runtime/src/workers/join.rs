@@ -1,9 +1,10 @@
-//! How a process that was started by hand, or by Slurm, becomes a worker: it asks at the door of worker 1.
+//! How a process that was started by hand, by Slurm or by mpirun, becomes a worker: it asks at the door of worker 1.
 
 use super::birth::{Birth, Place};
 use super::connection::{Connection, Unusable};
 use super::door::Welcome;
 use super::meeting::join_patience;
+use super::rank::Rank;
 use super::talk::{Spoken, TALK, Talk};
 use crate::code::build;
 use crate::environment::{settings_beside, variable};
@@ -109,7 +110,7 @@ fn birth(connection: Connection, welcome: &[u8]) -> Result<Birth, String> {
         no_worker_timeout,
         cancel_grace,
     };
-    let settings = settings_beside(of_worker_1)?;
+    let settings = settings_beside(of_worker_1, Rank::of_environment().map_or(1, |rank| rank.here))?;
     let place = Place::Server { engine, tls: connection.tls };
     Ok(Birth { number, life, token: connection.token, place, is_elsewhere: true, lines: None, settings })
 }

@@ -5,9 +5,10 @@ use super::door::{Door, Ground};
 use super::driver::{Core, Input, Patience};
 use super::engine::{FIRST, Reach};
 use super::inbox;
+use super::job::{Job, job};
 use super::life::member;
 use super::mail::Mail;
-use super::meeting::Meeting;
+use super::meeting::{Doorway, Meeting};
 use super::process::{BORN, Ends, MARK, Process};
 use super::respawn::Verdict;
 use super::roll::{EXITS, JOINING, LaunchError, Shared, State, describe, life};
@@ -46,12 +47,40 @@ pub(super) struct Workers {
     began: Instant,
     /// Where other servers are concerned.
     ground: Option<Ground>,
+    /// Where `mpirun` has started all of them, for so long they are waited for.
+    of_job: Option<(&'static Job, Duration)>,
     door: Mutex<Option<Door>>,
 }
 
 /// A private folder, which goes with this.
 #[derive(Debug)]
 struct Folder(PathBuf);
+
+/// What every cluster has.
+struct Beginning {
+    token: [u8; 32],
+    life: u64,
+    shared: Arc<Shared>,
+    mail: Arc<Mail>,
+}
+
+impl Beginning {
+    /// Starts the driver, with lines for large values if there are to be other servers.
+    fn of(settings: &Settings, ground: Option<&Ground>) -> Result<Beginning, LaunchError> {
+        let token = entropy().map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
+        let life = life()?;
+        let shared = Shared::new(settings.respawn);
+        let mail = Mail::new();
+        let me = member(WorkerId::FIRST, settings);
+        let (first, limit, budget) = (WorkerId::FIRST, settings.worker_timeout, settings.budget);
+        let lines = ground.and_then(|ground| {
+            Core::lines(Ok(ground.site(first)), first, token, limit, budget, inbox::tell_of_line)
+        });
+        let core = Core::new(me, mail.clone(), Patience::of(settings), EXITS).with_lines(lines);
+        inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
+        Ok(Beginning { token, life, shared, mail })
+    }
+}
 
 impl Workers {
     /// Makes this process worker 1 of a cluster, as yet without others; so many are to be started.
@@ -63,27 +92,47 @@ impl Workers {
         count: usize,
         meeting: Option<Meeting>,
     ) -> Result<Arc<Workers>, LaunchError> {
-        let has_socket = meeting.as_ref().is_none_or(|meeting| count > 0 && !meeting.has_hosts());
-        let mut ground = meeting.map(Ground::prepare).transpose()?;
-        let folder = Folder::new()?;
-        let token = entropy().map_err(|error| LaunchError(format!("cannot read /dev/urandom: {error}")))?;
-        let life = life()?;
-        let shared = Shared::new(settings.respawn);
-        let mail = Mail::new();
-        let me = member(WorkerId::FIRST, &settings);
-        let lines = ground.as_ref().and_then(|ground| {
-            let site = Ok(ground.site(WorkerId::FIRST));
-            Core::lines(
-                site,
-                WorkerId::FIRST,
-                token,
-                settings.worker_timeout,
-                settings.budget,
-                inbox::tell_of_line,
-            )
+        match meeting {
+            None => Workers::prepare_here(settings, count, None),
+            Some(Meeting::Door(door)) => Workers::prepare_here(settings, count, Some(door)),
+            Some(Meeting::Job { .. }) if count > 0 => Err(LaunchError::of_job()),
+            Some(Meeting::Job { patience, .. }) => Workers::prepare_in_job(settings, patience),
+        }
+    }
+
+    /// In the job of this process, the others of which are told who they are.
+    fn prepare_in_job(settings: Settings, patience: Duration) -> Result<Arc<Workers>, LaunchError> {
+        let job = job().expect("they meet in it");
+        let Beginning { token, life, shared, mail } = Beginning::of(&settings, None)?;
+        let numbers: Vec<WorkerId> = (1..job.size()).map(|_| shared.number()).collect();
+        for number in &numbers {
+            shared.begin(*number, Process::Rank);
+        }
+        let found = mail.found_in(job, token, life, Timing::with_limit(settings.worker_timeout));
+        job.begin(|rank| {
+            let (number, settings) = (numbers[rank - 1], settings.clone());
+            Birth { number, life, token, place: Place::Job, is_elsewhere: true, lines: None, settings }
         });
-        let core = Core::new(me, mail.clone(), Patience::of(&settings), EXITS).with_lines(lines);
-        inbox::start(core).map_err(|error| LaunchError(format!("cannot start a thread: {error}")))?;
+        let of_job = Some((job, patience));
+        let (folder, ground, began, door) = (None, None, Instant::now(), Mutex::default());
+        let workers = Workers { mail, shared, folder, token, settings, began, ground, of_job, door };
+        if let Err(error) = found {
+            workers.end();
+            return Err(LaunchError(error));
+        }
+        Ok(Arc::new(workers))
+    }
+
+    /// With sockets for those of this machine, and for those of other servers if there are to be any.
+    fn prepare_here(
+        settings: Settings,
+        count: usize,
+        door: Option<Doorway>,
+    ) -> Result<Arc<Workers>, LaunchError> {
+        let has_socket = door.as_ref().is_none_or(|door| count > 0 && !door.has_hosts());
+        let mut ground = door.map(Ground::prepare).transpose()?;
+        let folder = Folder::new()?;
+        let Beginning { token, life, shared, mail } = Beginning::of(&settings, ground.as_ref())?;
         let reach = Reach { folder: &folder.0, has_socket, outside: ground.as_ref().map(Ground::outside) };
         let found = mail.found(reach, token, life, Timing::with_limit(settings.worker_timeout));
         let door = found.map_err(LaunchError).and_then(|()| match &mut ground {
@@ -95,7 +144,8 @@ impl Workers {
             Err(error) => (None, Some(error)),
         };
         let (folder, began, door) = (has_socket.then_some(folder), Instant::now(), Mutex::new(door));
-        let workers = Workers { mail, shared, folder, token, settings, began, ground, door };
+        let of_job = None;
+        let workers = Workers { mail, shared, folder, token, settings, began, ground, of_job, door };
         if let Some(error) = failed {
             workers.end();
             return Err(error);
@@ -103,11 +153,14 @@ impl Workers {
         Ok(Arc::new(workers))
     }
 
-    /// Waits for those of other servers that were announced.
+    /// Waits for those that others start and that were announced.
     ///
     /// # Errors
     /// When they do not come.
     pub(super) fn wait(&self) -> Result<(), LaunchError> {
+        if let Some((job, patience)) = self.of_job {
+            return self.shared.wait_for_joiners(job.size() - 1, "that mpirun has started", patience);
+        }
         self.ground.as_ref().map_or(Ok(()), |ground| ground.wait(&self.shared))
     }
 
@@ -116,6 +169,9 @@ impl Workers {
     /// # Errors
     /// When a process cannot be started, or ends before it has joined. Those that have joined stay.
     pub(super) fn add(self: &Arc<Self>, count: usize) -> Result<Vec<WorkerId>, LaunchError> {
+        if self.of_job.is_some() && count > 0 {
+            return Err(LaunchError::of_job());
+        }
         let mut begun = Vec::new();
         for _ in 0..count {
             begun.push(self.start(None)?);
@@ -176,7 +232,7 @@ impl Workers {
                 let (engine, tls) = ground.engine();
                 Place::Server { engine, tls }
             }
-            (None, None) => unreachable!("worker 1 is somewhere"),
+            (None, None) => unreachable!("none is started in a job"),
         };
         let (is_elsewhere, settings) = (host.is_some(), self.settings.clone());
         // On other servers it finds that out itself.

@@ -3,6 +3,7 @@
 use super::birth::{Birth, Place};
 use super::driver::{Core, Exits, Patience};
 use super::inbox;
+use super::job::job;
 use super::join::join;
 use super::lines::Site;
 use super::mail::Mail;
@@ -41,12 +42,18 @@ pub(crate) enum Origin {
     Born(File),
     /// Somebody else has started it, and this file says where worker 1 is.
     Joins(PathBuf),
+    /// It is in the job of worker 1, on a server where so many of the job are.
+    Rank { here: usize },
 }
 
 /// Lives as a worker.
 pub(crate) fn worker_main(origin: Origin) -> ! {
-    match begin_to_live(origin).and_then(live) {
-        Ok(()) => std::process::exit(0),
+    let lived = begin_to_live(origin).and_then(|birth| birth.map_or(Ok(()), live));
+    match lived {
+        Ok(()) => {
+            job().inspect(|job| job.leave());
+            std::process::exit(0)
+        }
         Err(why) => {
             eprintln!("a worker cannot start: {why}");
             std::process::exit(1)
@@ -54,26 +61,33 @@ pub(crate) fn worker_main(origin: Origin) -> ! {
     }
 }
 
-fn begin_to_live(origin: Origin) -> Result<Birth, String> {
+/// Learns who it is; nothing when it is not needed.
+fn begin_to_live(origin: Origin) -> Result<Option<Birth>, String> {
     match origin {
         Origin::Born(mut by_birth) => {
             let birth = Birth::read(&mut by_birth);
             let mut birth =
                 birth.map_err(|error| format!("cannot learn from worker 1 who it is: {error}"))?;
             if birth.is_elsewhere {
-                birth.settings = settings_beside(birth.settings)?;
+                birth.settings = settings_beside(birth.settings, 1)?;
             }
             let folder = match &birth.place {
                 Place::Here(folder) => Some(folder.clone()),
-                Place::Server { .. } => None,
+                Place::Server { .. } | Place::Job => None,
             };
             end_with_worker_1(by_birth, folder)?;
-            Ok(birth)
+            Ok(Some(birth))
         }
         Origin::Joins(file) => {
             let (birth, line) = join(&file)?;
             end_with_worker_1(line, None)?;
-            Ok(birth)
+            Ok(Some(birth))
+        }
+        Origin::Rank { here } => {
+            let birth = job().ok_or("mpirun has not started it")?.birth()?;
+            let Some(mut birth) = birth else { return Ok(None) };
+            birth.settings = settings_beside(birth.settings, here)?;
+            Ok(Some(birth))
         }
     }
 }
@@ -113,7 +127,11 @@ fn cut_off(worker: WorkerId) {
         let (stopped, _) = &STOPPED;
         if !*stopped.lock().unwrap_or_else(PoisonError::into_inner) {
             eprintln!("{} ends: it has lost worker 1", poniard_pool::me());
-            std::process::exit(ORPHANED);
+            match job() {
+                None => std::process::exit(ORPHANED),
+                // All would end with it that go on without it: it waits for the end of the job, and does nothing more.
+                Some(_) => stop(worker),
+            }
         }
     }
 }
@@ -145,7 +163,7 @@ fn site(birth: &Birth) -> Option<Result<Site, String>> {
     match (&birth.lines, &birth.place) {
         (Some(site), _) => Some(Ok(site.clone())),
         (None, Place::Server { engine, tls }) => Some(Site::towards(engine, tls.clone())),
-        (None, Place::Here(_)) => None,
+        (None, Place::Here(_) | Place::Job) => None,
     }
 }
 

@@ -4,7 +4,9 @@ use super::birth::Birth;
 use super::driver::Input;
 use super::engine::{self, Reach};
 use super::inbox::{tell, tell_all};
+use super::job::Job;
 use super::post::Post;
+use super::roll;
 use crate::code::{SameBuild, build};
 use crate::message::Message;
 use poniard_fabric::network::{Network, NetworkConfig, Sink};
@@ -72,6 +74,21 @@ impl Mail {
         self.open(engine::found(reach, token, me, timing), token, me, timing)
     }
 
+    /// Opens the mail of worker 1 in its job.
+    ///
+    /// # Errors
+    /// When the engine cannot be started there.
+    pub(super) fn found_in(
+        self: &Arc<Mail>,
+        job: &Job,
+        token: [u8; 32],
+        life: u64,
+        timing: Timing,
+    ) -> Result<(), String> {
+        let me = Peer::new(WorkerId::FIRST, life);
+        self.open(job.engine(me), token, me, timing)
+    }
+
     /// Opens the mail of another worker.
     ///
     /// # Errors
@@ -79,7 +96,8 @@ impl Mail {
     pub(crate) fn join(self: &Arc<Mail>, birth: &Birth) -> Result<(), String> {
         let me = Peer::new(birth.number, birth.life);
         let timing = Timing::with_limit(birth.settings.worker_timeout);
-        self.open(engine::join(&birth.place, birth.token, me, timing), birth.token, me, timing)
+        let engine = engine::join(&birth.place, birth.token, me, timing)?;
+        self.open(engine, birth.token, me, timing)
     }
 
     fn open(
@@ -181,6 +199,7 @@ impl Sink for Mail {
                 locked(&self.peers).remove(&peer.worker);
                 locked(&self.coming).retain(|(from, _), _| *from != peer);
                 let is_cut_off = !matches!(why, Why::Left | Why::Dismissed);
+                roll::part(peer.worker, &why.to_string());
                 tell(Input::Gone { worker: peer.worker, signal: None, how: why.to_string(), is_cut_off });
                 None
             }

@@ -1,6 +1,7 @@
 //! Where workers of other servers come in, and where further ones are started, as the environment says it.
 
-use super::slurm::Rank;
+use super::job::job;
+use super::rank::Rank;
 use crate::environment::variable;
 use crate::machine::node;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -19,9 +20,23 @@ const SSH: &str = "ssh -o BatchMode=yes";
 /// Workers of other servers that are waited for.
 const JOINERS_MAX: usize = 4096;
 
+/// Where the workers come from that this process does not start on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// They come in by a door, or are started on other servers.
+    Door(Doorway),
+    /// They are the other processes of the job that `mpirun` has started, which talk by MPI.
+    Job {
+        /// For so long they are waited for.
+        patience: Duration,
+        /// How many of them are on this server, this one included.
+        here: usize,
+    },
+}
+
 /// Where workers of other servers come in, and where further ones are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meeting {
+pub struct Doorway {
     pub(super) listen: Listen,
     /// The connection file, if there is a door.
     pub(super) file: Option<PathBuf>,
@@ -32,8 +47,10 @@ pub struct Meeting {
     pub(super) hosts: Vec<String>,
     /// By what: a command and its first arguments.
     pub(super) ssh: Vec<String>,
-    /// Whether it is that of the processes of a step of Slurm.
+    /// Whether it is that of processes that were started together.
     is_step: bool,
+    /// How many of those are on this server, this one included.
+    here: usize,
 }
 
 /// Where worker 1 listens.
@@ -47,7 +64,7 @@ pub(super) struct Listen {
 
 impl Meeting {
     /// What `PONIARD_LISTEN`, `PONIARD_CONNECTION`, `PONIARD_JOINERS`, `PONIARD_HOSTS`, `PONIARD_SSH` and `PONIARD_INSECURE` say;
-    /// else Slurm, to the first process of a step.
+    /// else Slurm, to the first process of a step, or `mpirun`, to that of a job.
     ///
     /// # Errors
     /// When they make no sense.
@@ -56,17 +73,37 @@ impl Meeting {
         if variable(OWNER).is_some_and(|owner| owner != std::process::id().to_string()) {
             return Ok(None);
         }
-        Meeting::of(variable, Rank::of_environment().filter(|rank| rank.number == 0))
+        let rank = Rank::of_environment().filter(|rank| rank.number == 0);
+        if let (Some(_), Some(rank)) = (job(), &rank) {
+            let patience = join_patience(variable("PONIARD_JOIN_TIMEOUT"))?;
+            return Ok(Some(Meeting::Job { patience, here: rank.here }));
+        }
+        Ok(Doorway::of(variable, rank)?.map(Meeting::Door))
     }
 
-    /// Whether nobody has met here yet: later clusters of a process are its own, since the other processes of a step end with the
-    /// first.
+    /// Whether nobody has met here yet: later clusters of a process are its own, since the other processes of a step or a job end
+    /// with the first.
     pub(super) fn is_new(&self) -> bool {
         static WAS_STEP: AtomicBool = AtomicBool::new(false);
-        !self.is_step || !WAS_STEP.swap(true, Ordering::Relaxed)
+        let is_step = match self {
+            Meeting::Door(door) => door.is_step,
+            Meeting::Job { .. } => true,
+        };
+        !is_step || !WAS_STEP.swap(true, Ordering::Relaxed)
     }
 
-    fn of(variable: impl Fn(&str) -> Option<String>, rank: Option<Rank>) -> Result<Option<Meeting>, String> {
+    /// How many processes share the memory of this machine, of which this one starts so many.
+    pub fn sharers(&self, workers: usize) -> usize {
+        match self {
+            Meeting::Door(door) if !door.hosts.is_empty() => 1,
+            Meeting::Door(door) => workers + door.here,
+            Meeting::Job { here, .. } => workers + here,
+        }
+    }
+}
+
+impl Doorway {
+    fn of(variable: impl Fn(&str) -> Option<String>, rank: Option<Rank>) -> Result<Option<Doorway>, String> {
         let words = |name: &str, between: char| -> Vec<String> {
             let text = variable(name).unwrap_or_default();
             text.split(between).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
@@ -87,7 +124,7 @@ impl Meeting {
             (None, None) if !hosts.is_empty() => Listen::towards(&hosts)?,
             (None, None) => return Ok(None),
         };
-        let is_step = rank.is_some();
+        let (is_step, here) = (rank.is_some(), rank.as_ref().map_or(1, |rank| rank.here));
         if let Some(rank) = rank {
             (file, joiners) = (Some(rank.connection_file()?), rank.tasks - 1);
         }
@@ -100,11 +137,11 @@ impl Meeting {
             ));
         }
         let patience = join_patience(variable("PONIARD_JOIN_TIMEOUT"))?;
-        Ok(Some(Meeting { listen, file, joiners, patience, hosts, ssh, is_step }))
+        Ok(Some(Doorway { listen, file, joiners, patience, hosts, ssh, is_step, here }))
     }
 
     /// Whether further workers are started on other servers.
-    pub fn has_hosts(&self) -> bool {
+    pub(super) fn has_hosts(&self) -> bool {
         !self.hosts.is_empty()
     }
 }
@@ -197,10 +234,10 @@ fn host(address: IpAddr) -> String {
 mod tests {
     use super::*;
 
-    fn meeting(set: &[(&str, &str)]) -> Result<Option<Meeting>, String> {
+    fn meeting(set: &[(&str, &str)]) -> Result<Option<Doorway>, String> {
         let value =
             |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Meeting::of(value, None)
+        Doorway::of(value, None)
     }
 
     fn listens(text: &str, insecure: &str) -> Result<(bool, String), String> {

@@ -32,6 +32,8 @@ pub(super) enum Process {
     },
     /// It was started by somebody else, and came in by this connection: whose end is the end of each of the two.
     Elsewhere(TcpStream),
+    /// `mpirun` has started it, like this one, and ends all of them when one dies.
+    Rank,
 }
 
 impl Process {
@@ -58,6 +60,7 @@ impl Process {
         match self {
             Process::Ours { line, .. } => birth.write(&mut &*line),
             Process::Elsewhere(stream) => birth.write(&mut &*stream),
+            Process::Rank => Ok(()),
         }
     }
 
@@ -66,6 +69,7 @@ impl Process {
         let _ = match self {
             Process::Ours { line, .. } => line.shutdown(Shutdown::Write),
             Process::Elsewhere(stream) => stream.shutdown(Shutdown::Both),
+            Process::Rank => Ok(()),
         };
     }
 
@@ -73,7 +77,7 @@ impl Process {
     pub(super) fn kill(&self) {
         match self {
             Process::Ours { child, .. } => drop(locked(child).kill()),
-            Process::Elsewhere(_) => self.cut(),
+            Process::Elsewhere(_) | Process::Rank => self.cut(),
         }
     }
 
@@ -102,7 +106,7 @@ impl Process {
 
     /// Whether it was started by somebody else.
     pub(super) fn is_elsewhere(&self) -> bool {
-        matches!(self, Process::Elsewhere(_))
+        matches!(self, Process::Elsewhere(_) | Process::Rank)
     }
 }
 

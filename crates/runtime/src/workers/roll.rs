@@ -108,11 +108,16 @@ impl Shared {
         }
     }
 
-    /// Waits until so many that were started by somebody else have joined.
+    /// Waits until so many that were started by somebody else, as these words tell of them, have joined.
     ///
     /// # Errors
     /// When they take longer than this.
-    pub(super) fn wait_for_joiners(&self, count: usize, limit: Duration) -> Result<(), LaunchError> {
+    pub(super) fn wait_for_joiners(
+        &self,
+        count: usize,
+        whose: &str,
+        limit: Duration,
+    ) -> Result<(), LaunchError> {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
         loop {
@@ -125,7 +130,7 @@ impl Shared {
             }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 return Err(LaunchError(format!(
-                    "{joined} of {count} workers of other servers have joined within {limit:?}"
+                    "{joined} of {count} workers {whose} have joined within {limit:?}"
                 )));
             };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -218,6 +223,19 @@ fn stays(worker: WorkerId, data: u64) {
     }
 }
 
+/// A worker has no link any more. Of a process of the job of this one that is its end: nothing else tells of it.
+pub(super) fn part(worker: WorkerId, how: &str) {
+    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    let Some(shared) = shared else { return };
+    let mut state = shared.lock();
+    if state.running.get(&worker).is_some_and(|process| matches!(**process, Process::Rank)) {
+        // It is nobody's to be replaced.
+        let _ = state.on_end(Duration::ZERO, worker, how.to_owned());
+        drop(state);
+        shared.changed.notify_all();
+    }
+}
+
 /// A worker is out of reach for good. It may be stopped, and must not live on beside those that have its tasks now.
 fn cut_off(worker: WorkerId) {
     let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
@@ -271,6 +289,14 @@ impl LaunchError {
     /// There is no cluster to add workers to.
     pub(super) fn alone() -> LaunchError {
         LaunchError("this process has started no workers; start the cluster with some".to_owned())
+    }
+
+    /// All workers are processes of one job.
+    pub(super) fn of_job() -> LaunchError {
+        LaunchError(
+            "the workers of this cluster are the processes that mpirun has started; start more of them, by its -n"
+                .to_owned(),
+        )
     }
 
     /// There is none any more.
