@@ -10,16 +10,16 @@ use poniard_sched::Event;
 use std::time::Duration;
 
 impl Core {
-    pub(super) fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str) {
+    pub(super) fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str, is_cut_off: bool) {
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
             self.unmet.remove(&worker);
-            return self.desk.handles.lose(worker);
+            return self.desk.lose(worker, is_cut_off);
         }
         self.met.retain(|other| *other != worker);
         directory::change(|topology| topology.lose(worker, how));
         self.trips.lose(worker);
-        self.desk.lose(worker);
+        self.desk.lose(worker, is_cut_off);
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });
         self.heard_farewell(worker);
