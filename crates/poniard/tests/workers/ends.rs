@@ -52,9 +52,20 @@ fn retries_run_it_again() {
         }
         let file = std::env::temp_dir().join(format!("poniard-attempts-{}", std::process::id()));
         let name = file.to_string_lossy().into_owned();
-        let ran = spawn!(third(name)?, scope = Scope::worker(2), retries = 5).fetch();
+        let ran = spawn!(third(name.clone())?, scope = Scope::worker(2), retries = 5).fetch();
         std::fs::remove_file(&file).unwrap();
         assert_eq!(ran.unwrap(), 3);
+        // So often, and no more.
+        fn never(file: String) -> Result<usize, std::io::Error> {
+            use std::io::Write;
+            std::fs::OpenOptions::new().create(true).append(true).open(&file)?.write_all(b"x")?;
+            Err(std::io::Error::other("never"))
+        }
+        let error = spawn!(never(name)?, scope = Scope::worker(2), retries = 3).fetch().unwrap_err();
+        let attempts = std::fs::read(&file).unwrap().len();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(attempts, 4);
+        assert!(error.to_string().contains("attempt 4") && error.to_string().contains("never"), "{error}");
     });
 }
 
