@@ -1,5 +1,6 @@
 //! What the command line asks for.
 
+use crate::chaos::Mood;
 use std::time::Duration;
 
 /// How long, and of which chance.
@@ -11,10 +12,15 @@ pub(crate) struct Arguments {
     pub(crate) threads: usize,
     /// Of one cluster.
     pub(crate) round: Duration,
+    /// A program of which one thing takes longer hangs.
+    pub(crate) limit: Duration,
+    /// What happens in every round; else it changes.
+    pub(crate) mood: Option<Mood>,
 }
 
 pub(crate) const USAGE: &str = "\
 usage: soak [--minutes N] [--seed N] [--workers N] [--threads N] [--round-seconds N]
+            [--limit-seconds N] [--mood quiet|gentle|deadly|frozen]
 
 Random graphs with random kills, against a serial oracle, until the time is over. Exit status 1 when anything is wrong.";
 
@@ -30,11 +36,17 @@ impl Arguments {
             workers: 3,
             threads: 1,
             round: Duration::from_secs(20),
+            limit: Duration::from_secs(120),
+            mood: None,
         };
         let mut words = words;
         while let Some(name) = words.next() {
-            let value =
-                words.next().and_then(|value| value.parse::<f64>().ok()).filter(|value| *value >= 0.0);
+            let word = words.next().unwrap_or_default();
+            if name == "--mood" {
+                arguments.mood = Some(Mood::of(&word).ok_or_else(|| format!("{word} is no mood\n{USAGE}"))?);
+                continue;
+            }
+            let value = word.parse::<f64>().ok().filter(|value| *value >= 0.0);
             let value = value.ok_or_else(|| format!("{name}: it takes a number\n{USAGE}"))?;
             match name.as_str() {
                 "--minutes" => arguments.time = Duration::from_secs_f64(60.0 * value),
@@ -42,6 +54,7 @@ impl Arguments {
                 "--workers" => arguments.workers = (value as usize).max(1),
                 "--threads" => arguments.threads = (value as usize).max(1),
                 "--round-seconds" => arguments.round = Duration::from_secs_f64(value),
+                "--limit-seconds" => arguments.limit = Duration::from_secs_f64(value),
                 _ => return Err(format!("{name} is not known\n{USAGE}")),
             }
         }

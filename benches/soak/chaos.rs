@@ -19,6 +19,13 @@ pub(crate) enum Mood {
     Frozen,
 }
 
+impl Mood {
+    pub(crate) fn of(word: &str) -> Option<Mood> {
+        let all = [Mood::Quiet, Mood::Gentle, Mood::Deadly, Mood::Frozen];
+        all.into_iter().find(|mood| format!("{mood:?}").eq_ignore_ascii_case(word))
+    }
+}
+
 /// What has been done.
 #[derive(Debug, Default)]
 pub(crate) struct Deeds {

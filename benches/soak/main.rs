@@ -32,9 +32,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whatever takes longer hangs.
-const HANG: Duration = Duration::from_secs(120);
-
 /// How long threads and processes may take to be gone.
 const SETTLING: Duration = Duration::from_secs(20);
 
@@ -54,7 +51,7 @@ fn main() -> ExitCode {
         }
     };
     println!("soak: {arguments:?}, process {}", std::process::id());
-    watchdog::start(HANG);
+    watchdog::start(arguments.limit);
     let (began, deeds) = (Instant::now(), Deeds::default());
     let mut soak = Soak { arguments, began, deeds: &deeds, graphs: 0, report: Report::default() };
     let outcome = soak.run();
@@ -87,7 +84,8 @@ impl Soak<'_> {
             number += 1;
             let moods = [Mood::Deadly, Mood::Deadly, Mood::Gentle, Mood::Frozen];
             let left = self.arguments.time.saturating_sub(self.began.elapsed());
-            self.round(number, moods[number as usize % moods.len()], left.min(self.arguments.round))?;
+            let mood = self.arguments.mood.unwrap_or(moods[number as usize % moods.len()]);
+            self.round(number, mood, left.min(self.arguments.round))?;
         }
         Ok(())
     }

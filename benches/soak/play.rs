@@ -3,7 +3,7 @@
 use crate::graph::{Nature, Node, Outcome, graph, oracle, starts_expected};
 use crate::random::Random;
 use crate::watchdog;
-use crate::work::{Key, Made, clear_ledger, follow, is_whole, run, starts};
+use crate::work::{Key, Made, bytes_told, clear_ledger, follow, is_whole, run, starts};
 use poniard::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -65,6 +65,9 @@ pub(crate) fn play(
     deaths_left.store(deaths, Ordering::Relaxed);
     let key = Key { program: std::process::id(), graph: number, place: 0 };
     watchdog::begins(wrong("to be spawned".to_owned()), Vec::new());
+    if std::env::var_os("SOAK_SHOW").is_some() {
+        nodes.iter().enumerate().for_each(|(place, node)| println!("{place}: {node:?} {:?}", options(node)));
+    }
     let (tasks, total) = spawned(&nodes, key);
     watchdog::begins(wrong("to end".to_owned()), tasks.iter().map(DTask::any).collect());
     let mut played = Played { graphs: 1, tasks: nodes.len() as u64, ..Played::default() };
@@ -129,7 +132,7 @@ fn compared(task: &DTask<Made>, outcome: &Outcome) -> Result<Result<(), TaskErro
     };
     match outcome {
         Ok(number) if made.0 == *number && is_whole(&made) => Ok(Ok(())),
-        Ok(number) => Err(format!("comes to {} with {} bytes, expected {number}", made.0, made.1.len())),
+        Ok(number) => Err(format!("comes to {}, expected {number}; {}", made.0, bytes_told(&made))),
         Err(roots) => Err(format!("comes to {}, expected the failure of one of {roots:?}", made.0)),
     }
 }

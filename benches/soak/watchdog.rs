@@ -15,6 +15,7 @@ static WATCHED: Mutex<Option<Watched>> = Mutex::new(None);
 
 /// More tasks tell nothing more.
 const EXPLAINED_MAX: usize = 10;
+const LOOKS: usize = 20;
 
 /// Ends the program when one thing takes longer than `limit`.
 pub(crate) fn start(limit: Duration) {
@@ -27,10 +28,21 @@ pub(crate) fn start(limit: Duration) {
                 .take_if(|it| it.since.elapsed() > limit);
             let Some(watched) = watched else { continue };
             println!("HANG: {} takes longer than {limit:?}; {}", watched.what, resident());
-            let waiting: Vec<&AnyTask> = watched.tasks.iter().filter(|task| !task.is_ready()).collect();
+            let tasks = watched.tasks.iter().enumerate();
+            let waiting: Vec<(usize, &AnyTask)> = tasks.filter(|(_, task)| !task.is_ready()).collect();
             println!("{} of {} tasks have not ended", waiting.len(), watched.tasks.len());
-            for task in waiting.into_iter().take(EXPLAINED_MAX) {
-                println!("{}", task.explain());
+            // Several times: what is sent to and fro looks well at any one moment.
+            for _ in 0..LOOKS {
+                for (place, task) in waiting.iter().take(EXPLAINED_MAX) {
+                    println!("{place}: {}", task.explain());
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            for worker in poniard::workers() {
+                println!(
+                    "{worker}: {:?}",
+                    poniard::on(worker, || format!("{:?} {:?}", poniard::status(), poniard::memory_usage()))
+                );
             }
             std::process::exit(1);
         }

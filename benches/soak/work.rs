@@ -78,7 +78,7 @@ pub(crate) fn mix(place: u32, inputs: impl Iterator<Item = u64>) -> u64 {
 pub(crate) fn run(key: Key, act: Act, inputs: &[&Made]) -> Result<Made, String> {
     write_down(key);
     let numbers = inputs.iter().map(|made| {
-        assert!(is_whole(made), "the bytes beside {} are others", made.0);
+        assert!(is_whole(made), "an input's {}", bytes_told(made));
         made.0
     });
     let number = mix(key.place, numbers);
@@ -118,4 +118,16 @@ fn mix_two(number: u64, child: u32) -> u64 {
 /// Whether all bytes are what they were made of.
 pub(crate) fn is_whole((number, bytes): &Made) -> bool {
     bytes.chunks(8).all(|word| word == number.to_le_bytes())
+}
+
+/// The bytes of a value in words: which of them are others, and what they are.
+pub(crate) fn bytes_told(made: &Made) -> String {
+    let (number, bytes) = made;
+    let words = bytes.chunks(8).enumerate().filter(|(_, word)| *word != number.to_le_bytes());
+    let wrong: Vec<(usize, &[u8])> = words.collect();
+    let which = wrong.first().map_or("none is wrong".to_owned(), |(first, word)| {
+        let last = wrong[wrong.len() - 1].0;
+        format!("{} words are wrong, from {first} to {last}, the first is {word:?}", wrong.len())
+    });
+    format!("{} bytes beside {number}: {which}", bytes.len())
 }
