@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Census {
     pub(crate) resident_kib: u64,
-    /// Open descriptors, without those of memory.
+    /// Open descriptors, without those of memory and that of the file to which values are written.
     pub(crate) descriptors: u64,
     /// Memory files: open, or mapped.
     pub(crate) segments: u64,
@@ -23,10 +23,13 @@ impl Census {
             names("/proc/self/fd").filter_map(|fd| std::fs::read_link(fd).ok()).collect();
         let is_memory = |link: &&PathBuf| link.to_string_lossy().starts_with("/memfd:");
         let in_memory = links.iter().filter(is_memory).count() as u64;
+        // Where values are written: made when it is first needed, and kept for the next cluster.
+        let is_spill = |link: &&PathBuf| !is_memory(link) && link.to_string_lossy().ends_with("(deleted)");
+        let spill = (links.iter().filter(is_spill).count() as u64).min(1);
         Census {
             resident_kib: field("/proc/self/status", "VmRSS:"),
             // The folder itself is open while it is read.
-            descriptors: links.len() as u64 - in_memory,
+            descriptors: links.len() as u64 - in_memory - spill,
             segments: in_memory.max(mapped_segments()),
             threads: field("/proc/self/status", "Threads:"),
         }

@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use poniard::prelude::*;
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) struct Chaos<'a> {
     /// Deaths that the graph that runs may still see.
     pub(crate) deaths_left: &'a AtomicI32,
     pub(crate) is_over: &'a AtomicBool,
+    /// Of workers that have said it.
+    pub(crate) processes: BTreeMap<WorkerId, u32>,
 }
 
 /// Longer than the patience of a round that is frozen.
@@ -55,9 +58,9 @@ impl Chaos<'_> {
         while self.mood != Mood::Quiet && self.pause() {
             match self.random.below(16) {
                 0 => self.remove()?,
-                1..8 => self.stop(),
+                1..6 => self.stop(),
                 _ if self.mood == Mood::Gentle => self.stop(),
-                8 if self.mood == Mood::Frozen => self.stop_for_long(),
+                6 if self.mood == Mood::Frozen => self.stop_for_long(),
                 _ => self.kill(),
             }
         }
@@ -65,7 +68,7 @@ impl Chaos<'_> {
     }
 
     fn pause(&mut self) -> bool {
-        std::thread::sleep(Duration::from_millis(20 + self.random.below(400) as u64));
+        std::thread::sleep(Duration::from_millis(10 + self.random.below(250) as u64));
         !self.is_over.load(Ordering::Relaxed)
     }
 
@@ -73,9 +76,14 @@ impl Chaos<'_> {
     fn somebody(&mut self) -> Option<(WorkerId, u32)> {
         let workers = self.cluster.workers();
         let worker = *workers.get(1 + self.random.below(workers.len().max(2) - 1))?;
+        // Asked once: who has just answered has nothing else to do.
+        if let Some(process) = self.processes.get(&worker) {
+            return Some((worker, *process));
+        }
         let first = Options::new().scope(Scope::worker(worker)).priority(1000);
         let process = with_options(first, || spawn!(std::process::id())).fetch().ok()?;
-        Some((worker, process))
+        self.processes.insert(worker, process);
+        None
     }
 
     fn may_cost_a_life(&self) -> bool {
@@ -99,7 +107,7 @@ impl Chaos<'_> {
     fn stop(&mut self) {
         let Some((_, process)) = self.somebody() else { return };
         signal("-STOP", process);
-        std::thread::sleep(Duration::from_millis(10 + self.random.below(500) as u64));
+        std::thread::sleep(Duration::from_millis(10 + self.random.below(300) as u64));
         signal("-CONT", process);
         self.deeds.stops.fetch_add(1, Ordering::Relaxed);
     }

@@ -28,7 +28,9 @@ use play::{Played, play};
 use poniard::prelude::*;
 use random::Random;
 use report::{Report, Sample, words};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -94,19 +96,30 @@ impl Soak<'_> {
     fn round(&mut self, number: u32, mood: Mood, time: Duration) -> Result<(), String> {
         let seed = self.arguments.seed.wrapping_mul(0x1_0000).wrapping_add(u64::from(number));
         let mut random = Random::of(seed);
-        let mib = [24, 64, 512][random.below(3)];
+        let mib = [6, 24, 512][random.below(3)];
         watchdog::begins(format!("the start of cluster {number}"), Vec::new());
         let cluster = Cluster::local().workers(self.arguments.workers).threads(self.arguments.threads);
         let cluster = cluster.memory(mib << 20).respawn(100_000);
         let cluster = cluster.worker_timeout(if mood == Mood::Frozen { IMPATIENT } else { PATIENT });
         let cluster = cluster.start().map_err(|error| format!("cluster {number}: {error}"))?;
+        let cluster = Arc::new(cluster);
+        watchdog::watch(&cluster);
         let (is_over, deaths_left) = (AtomicBool::new(false), AtomicI32::new(0));
         let chaos_random = Random::of(random.number());
         let (deeds, cluster_here, is_over_here, deaths) = (self.deeds, &cluster, &is_over, &deaths_left);
         let played = std::thread::scope(|scope| {
             let chaos = scope.spawn(move || {
                 let (cluster, is_over, deaths_left) = (cluster_here, is_over_here, deaths);
-                Chaos { mood, cluster, deeds, random: chaos_random, deaths_left, is_over }.run()
+                Chaos {
+                    mood,
+                    cluster,
+                    deeds,
+                    random: chaos_random,
+                    deaths_left,
+                    is_over,
+                    processes: BTreeMap::new(),
+                }
+                .run()
             });
             let played = self.graphs(&cluster, seed, &mut random, time, &deaths_left);
             is_over.store(true, Ordering::Relaxed);
@@ -170,10 +183,11 @@ impl Soak<'_> {
         (report.written_bytes, report.remade) = (usage.written_bytes, usage.remade);
         (report.lent_bytes, report.copied_bytes) = (traffic.lent_bytes, traffic.copied_bytes);
         println!(
-            "{:>4} s round {number:>3} {mood:?}, {mib} MiB: {} graphs, {} tasks, {} again; w1 {}; workers {}",
+            "{:>4} s round {number:>3} {mood:?}, {mib} MiB: {} graphs, {} tasks, {} elsewhere, {} again; w1 {}; workers {}",
             self.began.elapsed().as_secs(),
             played.graphs,
             played.tasks,
+            played.elsewhere,
             played.again,
             words(&here),
             words(&workers)
@@ -189,7 +203,7 @@ impl Soak<'_> {
                 here.descriptors <= first.descriptors + SLACK && here.threads <= first.threads + SLACK
             })
         };
-        let none = |processes: &_| *processes == std::collections::BTreeMap::new();
+        let none = |processes: &_| *processes == BTreeMap::new();
         settled(children, none).map_err(|left| format!("processes are left: {left:?}"))?;
         settled(left_files, Vec::is_empty).map_err(|left| format!("files are left: {left:?}"))?;
         let here = settled(Census::here, is_as_at_first).map_err(|here| {

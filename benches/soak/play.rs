@@ -27,6 +27,8 @@ pub(crate) struct Played {
     /// Workers that died.
     pub(crate) died: u64,
     pub(crate) started: u64,
+    /// Of these on other workers than the first.
+    pub(crate) elsewhere: u64,
     /// Starts beyond those that the oracle expects.
     pub(crate) again: u64,
 }
@@ -43,6 +45,7 @@ impl Played {
             blamed: self.blamed + other.blamed,
             died: self.died + other.died,
             started: self.started + other.started,
+            elsewhere: self.elsewhere + other.elsewhere,
             again: self.again + other.again,
         }
     }
@@ -77,14 +80,14 @@ pub(crate) fn play(
         })
         .collect::<Result<_, String>>()?;
     deaths_left.store(0, Ordering::Relaxed);
-    let starts = starts(key.program, key.graph, nodes.len());
+    let (starts, elsewhere) = starts(key.program, key.graph, nodes.len());
     let expected = starts_expected(&nodes, &outcomes);
     if starts.iter().zip(&expected).any(|(started, expected)| started > expected) {
         // A death is known to the scheduler a little before everybody sees it.
         std::thread::sleep(Duration::from_millis(500));
     }
     let died = lost(cluster).difference(&gone_before).count();
-    played.died = died as u64;
+    (played.died, played.elsewhere) = (died as u64, elsewhere);
     for (place, ended) in ended.iter().enumerate() {
         match (ended, &outcomes[place]) {
             (Ok(()), _) => played.right += 1,
@@ -153,10 +156,12 @@ fn spawned(nodes: &[Node], key: Key) -> (Vec<DTask<Made>>, Mutable<u64>) {
         let key = Key { place: place as u32, ..key };
         let inputs: Vec<DTask<Made>> = node.inputs.iter().map(|input| tasks[*input].clone()).collect();
         let act = node.act;
-        let task = with_options(options(node), || match &inputs[..] {
+        let spawn = || match &inputs[..] {
             [input] if node.follows => spawn!(follow(key, (input.clone(),))?),
             _ => spawn!(run(key, act, &inputs)?),
-        });
+        };
+        // What is asked for a block keeps its tasks here: plain ones are lent to who is idle.
+        let task = if is_plain(node) { spawn() } else { with_options(options(node), spawn) };
         spawn!(add(&mut total, &task));
         tasks.push(task);
         if let Some(cancelled) = node.cancels {
@@ -170,18 +175,28 @@ fn add(total: &mut u64, made: &Made) {
     *total = total.wrapping_add(made.0);
 }
 
-/// What the options of a task are chosen among, and that of one whose value may be made again for want of memory.
+/// What the options of a task are chosen among.
 const CHOICES: usize = 12;
+/// That of one whose value may be made again for want of memory.
 const CACHED: usize = 5;
+/// From here on there are none: most tasks are plain, as in real programs.
+const PLAIN: usize = 6;
+
+fn choice(node: &Node) -> usize {
+    Random::of(node.options).below(CHOICES)
+}
 
 fn is_cached(node: &Node) -> bool {
-    Random::of(node.options).below(CHOICES) == CACHED
+    choice(node) == CACHED
+}
+
+fn is_plain(node: &Node) -> bool {
+    choice(node) >= PLAIN && node.retries == 0
 }
 
 fn options(node: &Node) -> Options {
     let mut random = Random::of(node.options);
     let options = Options::new().retries(node.retries);
-    // Most tasks are plain, as in real programs.
     match random.below(CHOICES) {
         0 => options.priority(random.below(5) as i32 - 2),
         1 => options.occupancy([0.0, 0.25, 0.5][random.below(3)]),

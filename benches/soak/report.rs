@@ -33,11 +33,15 @@ impl Report {
     pub(crate) fn print(&self, took: Duration, deeds: &Deeds) {
         let row = |name: &str, value: String| println!("| {name} | {value} |");
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Played { graphs, tasks, right, failed, cancelled, blamed, died, started, again } = self.played;
+        let Played { graphs, tasks, right, failed, cancelled, blamed, died, started, elsewhere, again } =
+            self.played;
         println!("| soak | |\n|---|---|");
         row("time", format!("{:.0} s", took.as_secs_f64()));
         row("clusters started and ended", self.samples.len().to_string());
-        row("graphs; tasks; starts of tasks", format!("{graphs}; {tasks}; {started}"));
+        row(
+            "graphs; tasks; starts; of these on other workers than the first",
+            format!("{graphs}; {tasks}; {started}; {elsewhere}"),
+        );
         row("values as the serial oracle says", right.to_string());
         row(
             "failures as it says; cancelled; lost with three killed workers",

@@ -1,7 +1,7 @@
 //! Ends the program with a report when it makes no progress.
 
-use poniard::AnyTask;
-use std::sync::{Mutex, PoisonError};
+use poniard::{AnyTask, Cluster};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What goes on since when, and the tasks that are waited for.
@@ -10,6 +10,8 @@ struct Watched {
     since: Instant,
     tasks: Vec<AnyTask>,
 }
+
+static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 
 static WATCHED: Mutex<Option<Watched>> = Mutex::new(None);
 
@@ -38,15 +40,19 @@ pub(crate) fn start(limit: Duration) {
                 }
                 std::thread::sleep(Duration::from_millis(100));
             }
-            for worker in poniard::workers() {
-                println!(
-                    "{worker}: {:?}",
-                    poniard::on(worker, || format!("{:?} {:?}", poniard::status(), poniard::memory_usage()))
-                );
+            let cluster = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+            if let Some(cluster) = cluster {
+                println!("{}", cluster.status());
+                println!("{:?} {:?}", poniard::status(), cluster.memory_usage());
             }
             std::process::exit(1);
         }
     });
+}
+
+/// It is this one that works.
+pub(crate) fn watch(cluster: &Arc<Cluster>) {
+    *CLUSTER.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(cluster);
 }
 
 /// This begins now.

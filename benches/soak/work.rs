@@ -43,17 +43,19 @@ pub(crate) fn ledger(program: u32) -> PathBuf {
     std::env::temp_dir().join(format!("poniard-soak-{program}"))
 }
 
-/// The starts of one graph, by the place of the task.
-pub(crate) fn starts(program: u32, graph: u32, size: usize) -> Vec<u32> {
-    let mut starts = vec![0; size];
+/// The starts of one graph, by the place of the task; and how many of them were on other workers than the first.
+pub(crate) fn starts(program: u32, graph: u32, size: usize) -> (Vec<u32>, u64) {
+    let (mut starts, mut elsewhere) = (vec![0; size], 0);
     let bytes = std::fs::read(ledger(program)).unwrap_or_default();
-    for entry in bytes.chunks_exact(8) {
-        let (of, place) = entry.split_at(4);
-        if of == graph.to_le_bytes() {
-            starts[u32::from_le_bytes(place.try_into().expect("four bytes")) as usize] += 1;
+    let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    for entry in bytes.chunks_exact(12) {
+        let [of, place, worker] = [0, 4, 8].map(|at| number(&entry[at..at + 4]));
+        if of == graph {
+            starts[place as usize] += 1;
+            elsewhere += u64::from(worker != 1);
         }
     }
-    starts
+    (starts, elsewhere)
 }
 
 /// Begins a new ledger, or the same one anew.
@@ -65,7 +67,7 @@ fn write_down(key: Key) {
     static LEDGER: OnceLock<File> = OnceLock::new();
     let mut file = LEDGER
         .get_or_init(|| OpenOptions::new().append(true).open(ledger(key.program)).expect("it is there"));
-    let entry = [key.graph.to_le_bytes(), key.place.to_le_bytes()].concat();
+    let entry = [key.graph, key.place, my_id().0].map(u32::to_le_bytes).concat();
     file.write_all(&entry).expect("the temporary folder has room");
 }
 
