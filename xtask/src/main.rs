@@ -1,12 +1,12 @@
 //! The checks of this repository that no off-the-shelf tool makes, and the one command that runs them all.
 //!
-//! Decisions are pure functions from text to findings; only `workspace`, `step`, `nextest` and `valgrind` touch the world.
+//! Decisions are pure functions from text to findings; only `workspace`, `step`, `nextest`, `planted` and `valgrind` touch the world.
 //!
 //! - `blank`, `test_items`, `tokens`: just enough reading of Rust
 //! - `source`, `workspace`, `finding`, `error`: what is checked, and what is said about it
 //! - `layers`, `imports`, `cycles`: dependencies between our crates and between a crate's modules
 //! - `tidy`: the house rules, one file each
-//! - `ci`, `step`, `nextest`, `valgrind`: everything that a change must pass
+//! - `ci`, `step`, `nextest`, `planted`, `valgrind`: everything that a change must pass
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod finding;
 mod imports;
 mod layers;
 mod nextest;
+mod planted;
 mod source;
 mod step;
 mod test_items;
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND
   tidy                the house rules: unsafe code, names, lengths, leftovers, openings, manifests
   ci [--after-tests]  everything that a change must pass, or all of it but the README's test command
   nextest             the tests in a process each, where cargo-nextest is installed
+  planted             plants the bugs that the sources hold, each for a while, and sees that the tests find them
   valgrind [TEST]     the tests of the crates that own memory, or those whose name holds TEST, under valgrind
 ";
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(&[ci::TESTS, ci::CHECKS].concat()),
         ["ci", "--after-tests"] => ci::run(ci::CHECKS),
         ["nextest"] => nextest::run(),
+        ["planted"] => planted::run(),
         ["valgrind", ..] => valgrind::run(&arguments[1..]),
         _ => {
             eprint!("{USAGE}");

@@ -28,6 +28,9 @@ pub mod memory;
 pub mod network;
 pub mod node;
 pub mod peer;
+#[cfg(test)]
+#[path = "../../../tests/planted.rs"]
+mod planted;
 mod secret;
 pub mod sim;
 pub mod timing;

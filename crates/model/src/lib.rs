@@ -10,7 +10,7 @@
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
 //!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers), `depth` (how far values may nest) and `footprint` (how much
 //!   memory a value holds).
-//! * [`failure`]: why a task has no result.
+//! * [`failure`]: why a task has no result. `planted`: bugs that tests plant.
 #![forbid(unsafe_code)]
 
 pub mod codec;
@@ -22,6 +22,7 @@ mod luggage;
 pub mod options;
 mod payload;
 mod plain;
+mod planted;
 pub mod scope;
 pub mod site;
 pub mod topology;

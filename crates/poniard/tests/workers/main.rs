@@ -19,7 +19,9 @@ mod leaving;
 mod lost;
 mod on;
 mod running;
+mod scarce;
 mod scopes;
+mod shapes;
 mod sharing;
 mod status;
 
