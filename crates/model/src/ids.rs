@@ -35,6 +35,18 @@ impl From<TaskId> for ChunkId {
     }
 }
 
+impl From<u64> for TaskId {
+    fn from(number: u64) -> TaskId {
+        TaskId(number)
+    }
+}
+
+impl From<TaskId> for u64 {
+    fn from(task: TaskId) -> u64 {
+        task.0
+    }
+}
+
 impl From<u32> for WorkerId {
     fn from(number: u32) -> WorkerId {
         WorkerId(number)

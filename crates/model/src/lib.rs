@@ -10,7 +10,8 @@
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
 //!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers), `depth` (how far values may nest) and `footprint` (how much
 //!   memory a value holds).
-//! * [`failure`]: why a task has no result. `planted`: bugs that tests plant.
+//! * `numbered`: maps by the numbers of tasks. `planted`: bugs that tests plant.
+//! * [`failure`]: why a task has no result.
 #![forbid(unsafe_code)]
 
 pub mod codec;
@@ -19,6 +20,7 @@ pub mod failure;
 mod footprint;
 pub mod ids;
 mod luggage;
+mod numbered;
 pub mod options;
 mod payload;
 mod plain;
@@ -33,6 +35,7 @@ pub use codec::{Codec, CodecError};
 pub use depth::stack_ends_at;
 pub use failure::{Cause, CauseTold, FailedTask, RemoteError, TaskError};
 pub use ids::{ChunkId, ProcessorId, TaskId, WorkerId};
+pub use numbered::{ByOwner, Numbered};
 pub use options::{Occupancy, Retries, Storage, TaskOptions};
 pub use scope::{Narrow, Scope};
 pub use site::Site;

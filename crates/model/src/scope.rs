@@ -84,6 +84,11 @@ impl Scope {
         self.0.contains(processor, topology)
     }
 
+    /// Whether it was written as all processors of this worker.
+    pub fn is_worker(&self, worker: WorkerId) -> bool {
+        self.0 == Expr::Worker(worker)
+    }
+
     /// The processors of `topology` that are in this scope, in the order of their ids.
     pub fn processors(&self, topology: &Topology) -> Vec<ProcessorId> {
         self.0.select(topology)

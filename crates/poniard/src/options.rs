@@ -302,7 +302,7 @@ pub(crate) fn resolve(
     let mut extra = Extra::default();
     extra.impossible = unknown;
     // A scope that has processors here keeps the task here.
-    extra.stays = data.is_some() || scope_of(&asked).is_some();
+    extra.stays = data.is_some() || is_scoped(&asked);
     extra.reach = asked.result_scope.clone();
     if extra.reach.is_some() {
         reach::bind_results();
@@ -425,7 +425,15 @@ pub(crate) fn constraints(asked: &TaskOptions) -> Vec<(String, Scope)> {
 
 /// The scope that is asked for, if one is.
 fn scope_of(asked: &TaskOptions) -> Option<Scope> {
-    constraints(asked).into_iter().map(|(_, scope)| scope).reduce(|left, right| left & right)
+    let compute = asked.compute_scope.as_ref().or(asked.scope.as_ref()).cloned();
+    let scopes = [compute, asked.single.map(Scope::worker), asked.result_scope.clone()];
+    scopes.into_iter().flatten().reduce(|left, right| left & right)
+}
+
+/// Whether a scope is asked for.
+fn is_scoped(asked: &TaskOptions) -> bool {
+    let TaskOptions { scope, compute_scope, result_scope, single, .. } = asked;
+    scope.is_some() || compute_scope.is_some() || result_scope.is_some() || single.is_some()
 }
 
 /// Where the processors are that are in the task's scope and where its data live.
@@ -433,17 +441,15 @@ fn fitting(asked: &TaskOptions, data: Option<Scope>) -> Result<Fitting, String> 
     let scope = scope_of(asked).into_iter().chain(data).reduce(|scope, data| scope & data);
     let Some(scope) = scope else { return Ok(Fitting::All) };
     let topology = cluster::topology()?;
-    if let Some(reason) = scope.why_empty(&topology) {
-        return Err(Scope::why_apart(&constraints(asked), &topology).unwrap_or(reason));
-    }
     let me = poniard_pool::me();
     let all = scope.processors(&topology);
+    if all.is_empty() {
+        let reason = scope.why_empty(&topology).unwrap_or_default();
+        return Err(Scope::why_apart(&constraints(asked), &topology).unwrap_or(reason));
+    }
+    if all.iter().all(|id| id.worker != me) {
+        return Ok(Fitting::Elsewhere(scope));
+    }
     let here: Arc<[u32]> = all.iter().filter(|id| id.worker == me).map(|id| id.index).collect();
-    Ok(if here.is_empty() {
-        Fitting::Elsewhere(scope)
-    } else if here.len() < topology.processors_of(me).len() {
-        Fitting::These(here)
-    } else {
-        Fitting::All
-    })
+    Ok(if here.len() < topology.processors_of(me).len() { Fitting::These(here) } else { Fitting::All })
 }

@@ -168,14 +168,49 @@ impl Bytes {
 impl Message {
     /// As bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        postcard::to_allocvec(self).expect("what we say has a length, and memory for it")
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
     }
 
-    /// From bytes.
-    ///
-    /// # Errors
-    /// When they are no message.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Message, postcard::Error> {
-        postcard::from_bytes(bytes)
+    /// Behind others, as bytes.
+    pub(crate) fn write(&self, letter: &mut Vec<u8>) {
+        let written = postcard::serialize_with_flavor(self, Behind(letter));
+        written.expect("what we say has a length, and memory for it");
+    }
+
+    /// From bytes: one message behind the other. Ends with the first thing that is none.
+    pub(crate) fn read_all(
+        mut letter: &[u8],
+    ) -> impl Iterator<Item = Result<Message, postcard::Error>> + use<'_> {
+        std::iter::from_fn(move || {
+            if letter.is_empty() {
+                return None;
+            }
+            let read = postcard::take_from_bytes(letter);
+            letter = read.as_ref().map_or(&[], |(_, rest)| rest);
+            Some(read.map(|(message, _)| message))
+        })
+    }
+}
+
+/// Writes behind what is there.
+struct Behind<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Behind<'_> {
+    type Output = ();
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.0.push(data);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }

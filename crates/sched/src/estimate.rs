@@ -78,7 +78,7 @@ pub(crate) struct Estimates {
     runs: BTreeMap<(FunctionKey, ProcessorKind), Runs>,
     by_age: BTreeSet<(u64, FunctionKey, ProcessorKind)>,
     links: BTreeMap<WorkerId, Link>,
-    /// How many samples of runs there were.
+    /// How often the youngest has changed.
     clock: u64,
 }
 
@@ -154,12 +154,16 @@ impl Estimates {
     }
 
     fn touch(&mut self, function: FunctionKey, kind: ProcessorKind) -> &mut Runs {
-        self.clock += 1;
         if !self.runs.contains_key(&(function, kind)) && self.runs.len() >= FUNCTIONS_MAX {
             let (_, function, kind) = self.by_age.pop_first().expect("each one has an age");
             self.runs.remove(&(function, kind));
         }
         let runs = self.runs.entry((function, kind)).or_default();
+        if self.clock > 0 && runs.last_seen == self.clock {
+            // It is the youngest already.
+            return runs;
+        }
+        self.clock += 1;
         self.by_age.remove(&(runs.last_seen, function, kind));
         runs.last_seen = self.clock;
         self.by_age.insert((self.clock, function, kind));

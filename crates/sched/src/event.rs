@@ -33,10 +33,10 @@ pub enum Event {
         /// What it says.
         message: Message,
     },
-    /// A task of ours is ready, and this process is not the place for it: its scope says so, or most of its inputs are elsewhere.
+    /// Tasks of ours are ready, and this process is not the place for them: their scopes say so, or most of their inputs are elsewhere.
     Ready {
-        /// The task.
-        spec: Spec,
+        /// The tasks: what one worker gets of them goes in one message.
+        specs: Vec<Spec>,
         /// Tasks that are ready in the pool of this process.
         queued: u64,
     },

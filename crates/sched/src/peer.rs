@@ -1,8 +1,8 @@
 //! What is known of another worker.
 
 use crate::life::Life;
-use poniard_model::TaskId;
-use std::collections::{BTreeMap, BTreeSet};
+use poniard_model::{Numbered, TaskId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What is known of another worker. All of it ends with its life.
@@ -12,7 +12,7 @@ pub(crate) struct Peer {
     /// How many processors it has; at least 1, for it divides.
     pub(crate) processors: u64,
     /// Our tasks that were sent there and have not ended, in the order of their sending.
-    pub(crate) sent: BTreeMap<u64, TaskId>,
+    pub(crate) sent: Numbered<u64, TaskId>,
     /// Sendings to it, ever.
     pub(crate) sendings: u64,
     /// What `sent` is expected to take, in nanoseconds: the sum of their `expected_ns`.
@@ -31,9 +31,10 @@ pub(crate) struct Peer {
     pub(crate) hunger: Option<Hunger>,
     /// The number of its last wish.
     pub(crate) ask_seen: u64,
-    /// `Run` messages sent to it, and seen from it.
+    /// `Run` messages sent to it.
     pub(crate) runs_sent: u64,
-    pub(crate) runs_seen: u64,
+    /// And those seen from it.
+    pub(crate) runs_seen: Seen,
 }
 
 /// A wish for work.
@@ -44,12 +45,34 @@ pub(crate) struct Hunger {
     pub(crate) processors: u32,
 }
 
+/// Numbers, counted up from 1, of messages that have come: each once, and large ones after smaller ones that were sent later.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// All up to this one.
+    up_to: u64,
+    /// And these.
+    later: BTreeSet<u64>,
+}
+
+impl Seen {
+    /// Takes note of one; false when it has come before.
+    pub(crate) fn note(&mut self, number: u64) -> bool {
+        if number <= self.up_to || !self.later.insert(number) {
+            return false;
+        }
+        while self.later.remove(&(self.up_to + 1)) {
+            self.up_to += 1;
+        }
+        true
+    }
+}
+
 impl Peer {
     pub(crate) fn new(life: Life, processors: usize) -> Peer {
         Peer {
             life,
             processors: (processors as u64).max(1),
-            sent: BTreeMap::new(),
+            sent: Numbered::new(),
             sendings: 0,
             committed_ns: 0,
             results: BTreeSet::new(),
@@ -60,7 +83,7 @@ impl Peer {
             hunger: None,
             ask_seen: 0,
             runs_sent: 0,
-            runs_seen: 0,
+            runs_seen: Seen::default(),
         }
     }
 
@@ -72,5 +95,18 @@ impl Peer {
     /// How long a task that is there and takes so long waits for the others.
     pub(crate) fn wait_ns_without(&self, expected_ns: u64) -> u64 {
         self.committed_ns.saturating_sub(expected_ns) / self.processors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_is_new_once_in_whatever_order_they_come() {
+        let mut seen = Seen::default();
+        let news: Vec<bool> = [1, 3, 2, 2, 3, 6, 4, 1, 5, 6].into_iter().map(|n| seen.note(n)).collect();
+        assert_eq!(news, [true, true, true, false, false, true, true, false, true, false]);
+        assert_eq!((seen.up_to, seen.later.len()), (6, 0));
     }
 }

@@ -26,7 +26,7 @@ use crate::task::{Away, Held, State, Task};
 use balance::Balance;
 use leave::Leaving;
 use place::Places;
-use poniard_model::{ProcessorKind, TaskId, Topology, Worker, WorkerId};
+use poniard_model::{ByOwner, Numbered, ProcessorKind, TaskId, Topology, Worker, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -63,10 +63,10 @@ pub struct Scheduler {
     places: Places,
     peers: BTreeMap<WorkerId, Peer>,
     /// Our tasks that left or are to be placed, and those whose results are needed for making others again.
-    /// Boxed, for a tree moves its entries about.
-    tasks: BTreeMap<TaskId, Box<Task>>,
+    /// Boxed, so that a page with few of them is small.
+    tasks: Numbered<TaskId, Box<Task>>,
     /// Tasks of others that are here.
-    held: BTreeMap<(WorkerId, TaskId), Held>,
+    held: ByOwner<Held>,
     /// Results of others that somebody here has asked for.
     needs: BTreeSet<(WorkerId, TaskId)>,
     /// Tasks that nobody fits now, those who have waited longest first.
@@ -101,8 +101,8 @@ impl Scheduler {
             places: Places::new(topology),
             config,
             peers: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            held: BTreeMap::new(),
+            tasks: Numbered::new(),
+            held: ByOwner::default(),
             needs: BTreeSet::new(),
             homeless: BTreeSet::new(),
             quarantined: BTreeSet::new(),
@@ -124,7 +124,7 @@ impl Scheduler {
             Event::Joined { life, worker, processors } => self.on_joined(now, life, worker, &processors, out),
             Event::Gone { life, signal } => self.on_gone(now, life, signal, out),
             Event::Message { from, message } => self.on_message(now, from, message, out),
-            Event::Ready { spec, queued } => self.on_ready(now, spec, queued, out),
+            Event::Ready { specs, queued } => self.on_ready(now, specs, queued, out),
             Event::Offered { specs, queued } => self.on_offered(now, specs, queued, out),
             Event::Idle { processors } => self.on_idle(now, processors, out),
             Event::Started { owner, task } => self.on_started_here(owner, task, out),
@@ -215,13 +215,15 @@ impl Scheduler {
         self.retry_homeless(now, out);
     }
 
-    fn on_ready(&mut self, now: Duration, spec: Spec, queued: u64, out: &mut Vec<Action>) {
+    fn on_ready(&mut self, now: Duration, specs: Vec<Spec>, queued: u64, out: &mut Vec<Action>) {
         self.queued = queued;
-        let id = spec.task;
-        if self.admit(spec) {
-            self.start(now, id, out);
-            self.serve(now, out);
+        for spec in specs {
+            let id = spec.task;
+            if self.admit(spec) {
+                self.start(now, id, out);
+            }
         }
+        self.serve(now, out);
     }
 
     fn on_moved(&mut self, peer: Life, bytes: u64, took: Duration) {
@@ -326,10 +328,15 @@ impl Scheduler {
     fn flush_to(&mut self, to: WorkerId, out: &mut Vec<Action>) {
         let Some(orders) = self.outbox.remove(&to) else { return };
         let peer = self.peers.get_mut(&to).expect("orders are for peers");
-        for orders in orders.chunks(RUN_TASKS_MAX) {
+        let mut rest = orders;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(RUN_TASKS_MAX));
+            let orders = std::mem::replace(&mut rest, later);
             peer.runs_sent += 1;
-            let message = Message::Run { number: peer.runs_sent, orders: orders.to_vec() };
-            out.push(Action::Send { to: peer.life, message });
+            out.push(Action::Send {
+                to: peer.life,
+                message: Message::Run { number: peer.runs_sent, orders },
+            });
         }
     }
 

@@ -48,7 +48,7 @@ impl Owner {
     }
 
     fn ready(&mut self, spec: Spec) -> &[Action] {
-        self.tell(Event::Ready { spec, queued: self.queued })
+        self.tell(Event::Ready { specs: vec![spec], queued: self.queued })
     }
 
     /// To whom the task was sent last, and which sending that was.
@@ -312,7 +312,7 @@ fn specs_kept_for_others_are_bounded() {
             reach: Reach::Anywhere,
         }));
         let mut out = Vec::new();
-        owner.scheduler.on_event(owner.now, Event::Ready { spec, queued: 0 }, &mut out);
+        owner.scheduler.on_event(owner.now, Event::Ready { specs: vec![spec], queued: 0 }, &mut out);
         let message = report(Sending { task: TaskId(task), number: 1 }, Rest::Stays);
         owner.scheduler.on_event(owner.now, Event::Message { from: life(2), message }, &mut out);
         let last = TaskId(task.saturating_sub(1));

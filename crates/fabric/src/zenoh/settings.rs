@@ -158,6 +158,8 @@ impl ZenohConfig {
             ),
             ("scouting/multicast/enabled", "false".to_owned()),
             ("scouting/gossip/enabled", "false".to_owned()),
+            // A router sleeps for this long before it is open, half a second by default, for others that it might find by scouting.
+            ("scouting/delay", "0".to_owned()),
             // An attempt that hangs is as bad as a connection that does.
             ("transport/unicast/open_timeout", self.lease.as_millis().to_string()),
             ("transport/unicast/accept_timeout", self.lease.as_millis().to_string()),

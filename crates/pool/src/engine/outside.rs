@@ -2,13 +2,12 @@
 //! their next attempt. A halt finds them here.
 
 use crate::task::TaskRef;
-use poniard_model::TaskId;
-use std::collections::BTreeMap;
+use poniard_model::{Numbered, TaskId};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-static OUTSIDE: Mutex<BTreeMap<TaskId, TaskRef>> = Mutex::new(BTreeMap::new());
+static OUTSIDE: Mutex<Numbered<TaskId, TaskRef>> = Mutex::new(Numbered::new());
 
-fn lock() -> MutexGuard<'static, BTreeMap<TaskId, TaskRef>> {
+fn lock() -> MutexGuard<'static, Numbered<TaskId, TaskRef>> {
     OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -32,5 +31,7 @@ pub(crate) fn is_shown(task: TaskId) -> bool {
 
 /// Takes those that a halt has ended, to make them fail.
 pub(crate) fn past() -> Vec<TaskRef> {
-    lock().extract_if(.., |_, task| task.is_halted()).map(|(_, task)| task).collect()
+    let mut outside = lock();
+    let halted: Vec<TaskId> = outside.iter().filter(|(_, task)| task.is_halted()).map(|(id, _)| id).collect();
+    halted.iter().filter_map(|id| outside.remove(id)).collect()
 }

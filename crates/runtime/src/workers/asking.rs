@@ -87,9 +87,11 @@ impl Core {
     }
 
     /// Asks the others what they do. Gives what is known of them here.
-    fn ask_everybody(&self, number: u64) -> Vec<PeerStatus> {
+    fn ask_everybody(&mut self, number: u64) -> Vec<PeerStatus> {
         let peers = self.scheduler.status().peers;
-        peers.iter().for_each(|peer| self.post.send(peer.life.worker, Message::Asks(number)));
+        for peer in &peers {
+            self.post.send(peer.life.worker, Message::Asks(number));
+        }
         peers
     }
 }

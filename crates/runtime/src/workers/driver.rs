@@ -7,14 +7,14 @@ use super::asking::{self, Question};
 use super::departure::Departure;
 use super::desk::Desk;
 use super::guests::{self, Ended, Guest};
-use super::post::Post;
+use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
 use crate::message::{BufferTold, Bytes, Member, Message, Outcome, Run};
 use crate::status::TaskCounts;
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, ProcessorKind, TaskError, TaskId, WorkerId};
+use poniard_model::{ByOwner, Cause, Numbered, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
@@ -28,6 +28,9 @@ use std::time::{Duration, Instant};
 /// When the pool said that it has work and then had none that can leave: how long it is not asked again, at first and at most.
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
+
+/// Tasks that are placed together: more gain nothing, and the first would wait for the last.
+const READY_MAX: usize = 128;
 
 /// How long a worker that others speak of may take to be met; then it is taken for gone.
 const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
@@ -94,19 +97,24 @@ pub(crate) struct Core {
     pub(super) scheduler: Scheduler,
     me: Member,
     pub(super) began: Instant,
-    pub(super) post: Arc<dyn Post>,
+    pub(super) post: Outgoing,
     exits: Exits,
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
     /// Tasks of others that are here; `None` for one that could not begin, and whose end is about to be told.
-    guests: HashMap<(WorkerId, TaskId), (Sending, Option<AnyHandle>)>,
+    guests: ByOwner<(Sending, Option<AnyHandle>)>,
     /// Those among them whose owner has to know that they begin, until it does.
-    watched: HashMap<(WorkerId, TaskId), (Sending, Guest)>,
+    watched: ByOwner<(Sending, Guest)>,
     /// What has ended, until it is sent.
-    outcomes: HashMap<(WorkerId, TaskId), Ended>,
+    outcomes: ByOwner<Ended>,
     /// What came with the message that is being worked off.
-    arrived: HashMap<TaskId, Guest>,
+    arrived: Numbered<TaskId, Guest>,
+    /// What the scheduler is told and what it says, empty between two inputs.
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
     came_home: Option<Ended>,
+    /// Tasks of ours that are to be placed, together.
+    ready: Vec<Spec>,
     /// The memory of this host that workers read of each other.
     desk: Desk,
     /// Whether all workers are of this host, and read each other's memory.
@@ -145,14 +153,17 @@ impl Core {
             scheduler: Scheduler::new(config),
             me,
             began: Instant::now(),
-            post,
+            post: Outgoing::new(post),
             exits,
             trips: Trips::default(),
-            guests: HashMap::new(),
-            watched: HashMap::new(),
-            outcomes: HashMap::new(),
-            arrived: HashMap::new(),
+            guests: ByOwner::default(),
+            watched: ByOwner::default(),
+            outcomes: ByOwner::default(),
+            arrived: Numbered::new(),
+            events: VecDeque::new(),
+            actions: Vec::new(),
             came_home: None,
+            ready: Vec::new(),
             desk,
             is_near: false,
             builds: HashMap::new(),
@@ -194,7 +205,16 @@ impl Core {
         }
     }
 
+    /// The round is over: what was said in it goes.
+    pub(crate) fn deliver(&mut self) {
+        self.place();
+        self.post.deliver();
+    }
+
     pub(crate) fn on(&mut self, input: Input) {
+        if !matches!(input, Input::Leaves(_)) || self.ready.len() >= READY_MAX {
+            self.place();
+        }
         match input {
             Input::Leaves(away) => self.on_leaves(away),
             Input::Idle(processors) => self.tell(Event::Idle { processors }),
@@ -245,14 +265,15 @@ impl Core {
 
     /// Tells the scheduler, and does what it says, until it says no more.
     fn tell(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
+        let (mut events, mut actions) = (std::mem::take(&mut self.events), std::mem::take(&mut self.actions));
+        events.push_back(event);
         while let Some(event) = events.pop_front() {
-            let mut actions = Vec::new();
             self.scheduler.on_event(self.began.elapsed(), event, &mut actions);
-            for action in actions {
+            for action in actions.drain(..) {
                 self.act(action, &mut events);
             }
         }
+        (self.events, self.actions) = (events, actions);
     }
 
     fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
@@ -278,8 +299,8 @@ impl Core {
                 events.push_back(Event::Withdrawn { owner, tasks });
             }
             Action::Stop { owner, task } => {
-                self.watched.remove(&(owner, task));
-                if let Some((_, Some(guest))) = self.guests.remove(&(owner, task)) {
+                self.watched.remove((owner, task));
+                if let Some((_, Some(guest))) = self.guests.remove((owner, task)) {
                     guest.cancel();
                 }
             }
@@ -303,8 +324,16 @@ impl Core {
             return drop(away);
         }
         match self.begin(away) {
-            Ok(spec) => self.tell(Event::Ready { spec, queued: travel::ready() }),
+            Ok(spec) => self.ready.push(spec),
             Err((away, why)) => away.fail_for_good(self.me.worker.id, Cause::scheduling(why)),
+        }
+    }
+
+    /// Has those placed that are ready.
+    fn place(&mut self) {
+        if !self.ready.is_empty() {
+            let specs = std::mem::take(&mut self.ready);
+            self.tell(Event::Ready { specs, queued: travel::ready() });
         }
     }
 
@@ -369,11 +398,12 @@ impl Core {
             Message::Run { number, tasks } => {
                 let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
                 let guest = |run: Run| Guest::arrive(run, from, &mut self.desk);
-                self.arrived =
-                    runs.into_iter().filter_map(guest).map(|guest| (guest.task(), guest)).collect();
+                for guest in runs.into_iter().filter_map(guest) {
+                    self.arrived.insert(guest.task(), guest);
+                }
                 let message = poniard_sched::Message::Run { number, orders };
                 self.tell(Event::Message { from: peer, message });
-                self.arrived.clear();
+                self.arrived = Numbered::new();
             }
             Message::Done(report, outcome) => {
                 // What cannot be read any more is lost with its worker, of which we are told as well.
@@ -397,7 +427,7 @@ impl Core {
             }
             Message::Begin(sending) => {
                 let key = (from, sending.task);
-                if let Some((_, guest)) = self.watched.remove(&key).filter(|(waits, _)| *waits == sending) {
+                if let Some((_, guest)) = self.watched.remove(key).filter(|(waits, _)| *waits == sending) {
                     self.host(from, sending, guest);
                 }
             }
@@ -416,7 +446,10 @@ impl Core {
             Message::Answers(number, counts) => asking::answered(from, number, counts),
             Message::Leave if from == WorkerId::FIRST => self.tell(Event::Leave),
             Message::Leave => {}
-            Message::Stop => (self.exits.stop)(from),
+            Message::Stop => {
+                self.post.deliver();
+                (self.exits.stop)(from);
+            }
         }
     }
 
@@ -462,7 +495,7 @@ impl Core {
                 };
                 Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
             }
-            Said::Done(report) => match self.outcomes.remove(&(to, report.sending.task)) {
+            Said::Done(report) => match self.outcomes.remove((to, report.sending.task)) {
                 Some(outcome) => Message::Done(report, self.pack(outcome, to)),
                 None => return,
             },
@@ -509,10 +542,10 @@ impl Core {
     fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
         let key = (owner, sending.task);
         // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
-        if self.guests.get(&key).is_none_or(|(current, _)| *current != sending) {
+        if self.guests.get(key).is_none_or(|(current, _)| *current != sending) {
             return;
         }
-        self.guests.remove(&key);
+        self.guests.remove(key);
         let ending = match &outcome {
             Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
             Ended::Stays(_) | Ended::Failed(_) => Ending::Failed,
@@ -520,17 +553,17 @@ impl Core {
         self.outcomes.insert(key, outcome);
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
         self.tell(Event::Finished { owner, task, ending, ran, kind });
-        self.outcomes.remove(&key);
+        self.outcomes.remove(key);
     }
 
     fn withdraw(&mut self, owner: WorkerId, task: TaskId) -> bool {
         let key = (owner, task);
-        if self.watched.remove(&key).is_some() {
+        if self.watched.remove(key).is_some() {
             return true;
         }
-        let guest = self.guests.get(&key).and_then(|(_, guest)| guest.as_ref());
+        let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
         let is_out = guest.is_some_and(AnyHandle::withdraw);
-        is_out && self.guests.remove(&key).is_some()
+        is_out && self.guests.remove(key).is_some()
     }
 
     /// Runs a task of ours in the pool after all.

@@ -15,6 +15,8 @@ struct Inbox {
     inputs: VecDeque<Input>,
     /// The thread; `None` while there is no cluster.
     thread: Option<JoinHandle<()>>,
+    /// It sleeps, and nobody has woken it: a wake is a call of the kernel, and most of what is told finds it awake.
+    is_asleep: bool,
     is_ending: bool,
 }
 
@@ -65,16 +67,24 @@ pub(crate) fn stop() {
 
 /// Tells the driver.
 pub(crate) fn tell(input: Input) {
+    tell_all([input]);
+}
+
+/// Tells the driver several things, in this order.
+pub(crate) fn tell_all(inputs: impl IntoIterator<Item = Input>) {
     let mut inbox = lock();
     match inbox.as_mut().filter(|inbox| !inbox.is_ending) {
         Some(open) => {
-            open.inputs.push_back(input);
+            open.inputs.extend(inputs);
+            let was_asleep = std::mem::take(&mut open.is_asleep);
             drop(inbox);
-            INBOX.1.notify_one();
+            if was_asleep {
+                INBOX.1.notify_one();
+            }
         }
         None => {
             drop(inbox);
-            refuse(input);
+            inputs.into_iter().for_each(refuse);
         }
     }
 }
@@ -95,6 +105,7 @@ fn drive(mut core: Core) {
             core.on(input);
         }
         core.on_time();
+        core.deliver();
         let mut inbox = lock();
         loop {
             let Some(open) = inbox.as_mut().filter(|open| !open.is_ending) else {
@@ -105,11 +116,16 @@ fn drive(mut core: Core) {
                 std::mem::swap(&mut inputs, &mut open.inputs);
                 break;
             }
-            inbox = match core.rest() {
+            let rest = core.rest();
+            if rest.is_some_and(|rest| rest.is_zero()) {
+                break;
+            }
+            open.is_asleep = true;
+            inbox = match rest {
                 None => INBOX.1.wait(inbox).unwrap_or_else(PoisonError::into_inner),
-                Some(rest) if rest.is_zero() => break,
                 Some(rest) => INBOX.1.wait_timeout(inbox, rest).unwrap_or_else(PoisonError::into_inner).0,
             };
+            inbox.as_mut().into_iter().for_each(|inbox| inbox.is_asleep = false);
         }
     }
 }

@@ -8,7 +8,6 @@ use super::inbox;
 use super::life::member;
 use super::mail::Mail;
 use super::meeting::Meeting;
-use super::post::Post;
 use super::process::{BORN, Ends, MARK, Process};
 use super::respawn::Verdict;
 use super::roll::{EXITS, JOINING, LaunchError, Shared, State, describe, life};

@@ -3,7 +3,7 @@
 use super::birth::Birth;
 use super::driver::Input;
 use super::engine::{self, Reach};
-use super::inbox::tell;
+use super::inbox::{tell, tell_all};
 use super::post::Post;
 use crate::code::{SameBuild, build};
 use crate::message::Message;
@@ -102,6 +102,11 @@ impl Mail {
         drop(network);
     }
 
+    /// Sends one message, without waiting for the worker.
+    pub(crate) fn send(&self, to: WorkerId, message: Message) {
+        self.deliver(to, message.encode());
+    }
+
     /// The process of a worker has ended.
     pub(crate) fn dismiss(&self, worker: WorkerId) {
         let peer = locked(&self.peers).get(&worker).copied();
@@ -143,11 +148,10 @@ impl Mail {
 }
 
 impl Post for Mail {
-    fn send(&self, to: WorkerId, message: Message) {
+    fn deliver(&self, to: WorkerId, bytes: Vec<u8>) {
         // Whoever has not joined, or is gone, gets nothing: its tasks are taken back when that is told.
         let peer = locked(&self.peers).get(&to).copied();
         let Some(peer) = peer else { return };
-        let bytes = message.encode();
         if bytes.len() >= PIECES_BYTES_MIN {
             return self.send_in_pieces(peer, bytes);
         }
@@ -184,11 +188,15 @@ impl Sink for Mail {
                 None
             }
         };
-        if let Some((from, bytes)) = message {
-            match Message::decode(&bytes) {
-                Ok(message) => tell(Input::Heard(from.worker, message)),
-                Err(error) => eprintln!("{} said what is no message: {error}", from.worker),
-            }
+        if let Some((from, letter)) = message {
+            let heard = Message::read_all(&letter).filter_map(|message| match message {
+                Ok(message) => Some(Input::Heard(from.worker, message)),
+                Err(error) => {
+                    eprintln!("{} said what is no message: {error}", from.worker);
+                    None
+                }
+            });
+            tell_all(heard.collect::<Vec<_>>());
         }
         if !locked(&self.waiting).is_empty() {
             self.send_waiting();

@@ -1,7 +1,6 @@
 //! Workers that leave in order, because the user wants them to.
 
 use super::launch::Workers;
-use super::post::Post;
 use super::roll::{LaunchError, State};
 use crate::message::Message;
 use poniard_model::WorkerId;

@@ -5,15 +5,17 @@ use super::guests::demand_told;
 use super::leases::Leases;
 use crate::code::tell_site;
 use crate::message::{PieceTold, Run, SiteTold};
-use poniard_model::{Cause, TaskId, Topology, WorkerId};
+use poniard_model::{Cause, Numbered, TaskId, Topology, WorkerId};
 use poniard_pool::image;
 use poniard_pool::travel::{Away, Piece};
 use poniard_sched::{Failure, FunctionKey, Input, Reach, Spec};
-use std::collections::HashMap;
+
+/// Arguments of fewer bytes cost nothing beside the message that they are in.
+const WEIGHED_BYTES_MIN: u64 = 1 << 10;
 
 /// The tasks of this process that its scheduler knows of.
 #[derive(Debug, Default)]
-pub(crate) struct Trips(HashMap<TaskId, Trip>);
+pub(crate) struct Trips(Numbered<TaskId, Box<Trip>>);
 
 /// A task with its call, packed.
 #[derive(Debug)]
@@ -51,11 +53,14 @@ impl Trips {
             Piece::Count(_) => 0,
         };
         let bytes = parcel.pieces.iter().map(bytes).sum::<usize>() as u64;
-        spec.inputs.push(Input { result: None, bytes, at: vec![poniard_pool::me()], reach: Reach::Anywhere });
+        if bytes >= WEIGHED_BYTES_MIN {
+            let at = vec![poniard_pool::me()];
+            spec.inputs.push(Input { result: None, bytes, at, reach: Reach::Anywhere });
+        }
         let demand = demand_told(away.extra());
         let run = Run { task, entry, body, site, demand, pieces: Vec::new() };
         let pieces = parcel.pieces;
-        self.0.insert(task, Trip { away, run, pieces, to: None, lost_with: Vec::new() });
+        self.0.insert(task, Box::new(Trip { away, run, pieces, to: None, lost_with: Vec::new() }));
         Ok(spec)
     }
 
@@ -67,7 +72,7 @@ impl Trips {
         topology: &Topology,
         desk: &mut Desk,
     ) -> Option<Run> {
-        let Trip { away, run, pieces, to: sent_to, .. } = self.0.get_mut(&task)?;
+        let Trip { away, run, pieces, to: sent_to, .. } = &mut **self.0.get_mut(&task)?;
         *sent_to = Some(to);
         let mut run = run.clone();
         let told = |piece: &Piece| match piece {
@@ -75,7 +80,7 @@ impl Trips {
             Piece::Count(count) => PieceTold::Count(*count),
         };
         run.pieces = pieces.iter().map(told).collect();
-        run.demand.fits = away.scope().and_then(|scope| {
+        run.demand.fits = away.scope().filter(|scope| !scope.is_worker(to)).and_then(|scope| {
             let there = scope.processors(topology).into_iter().filter(|id| id.worker == to);
             let there: Vec<u32> = there.map(|id| id.index).collect();
             (there.len() < topology.processors_of(to).len()).then_some(there)
@@ -98,7 +103,8 @@ impl Trips {
 
     /// Ends a task that cannot be run.
     pub(crate) fn fail(&mut self, task: TaskId, why: &Failure) {
-        let Some(Trip { away, lost_with, .. }) = self.0.remove(&task) else { return };
+        let Some(trip) = self.0.remove(&task) else { return };
+        let Trip { away, lost_with, .. } = *trip;
         let workers: Vec<WorkerId> = match why {
             Failure::WorkerLost { deaths } => deaths.iter().map(|death| death.of.worker).collect(),
             Failure::NoWorkers { .. } => lost_with,
@@ -112,6 +118,6 @@ impl Trips {
 
     /// Takes all of them off.
     pub(crate) fn end_all(&mut self) -> Vec<Away> {
-        self.0.drain().map(|(_, trip)| trip.away).collect()
+        std::mem::take(&mut self.0).into_values().map(|trip| trip.away).collect()
     }
 }

@@ -13,7 +13,7 @@ impl Scheduler {
     /// # Panics
     /// When an invariant is broken.
     pub fn check(&self) {
-        self.tasks.iter().for_each(|(id, task)| self.check_task(*id, task));
+        self.tasks.iter().for_each(|(id, task)| self.check_task(id, task));
         self.check_uses();
         self.check_peers();
         self.check_waiting();
@@ -60,8 +60,8 @@ impl Scheduler {
                 count.1 += u32::from(task.is_unfinished());
             }
         }
-        for (id, task) in &self.tasks {
-            let counted = uses.get(id).copied().unwrap_or_default();
+        for (id, task) in self.tasks.iter() {
+            let counted = uses.get(&id).copied().unwrap_or_default();
             assert_eq!((task.uses, task.unfinished_uses), counted, "{id} knows who reads it");
         }
     }
@@ -69,9 +69,9 @@ impl Scheduler {
     fn check_peers(&self) {
         for peer in self.peers.values() {
             let mut committed_ns = 0;
-            for (place, id) in &peer.sent {
+            for (place, id) in peer.sent.iter() {
                 let State::Away(away) = &self.tasks[id].state else { panic!("{id} is not away") };
-                assert_eq!((away.on, away.place), (peer.life.worker, *place));
+                assert_eq!((away.on, away.place), (peer.life.worker, place));
                 committed_ns += away.expected_ns;
                 let is_suspect = self.tasks[id].is_suspect();
                 assert_eq!(is_suspect, peer.suspects.contains(id), "{id} is known to be a suspect");
@@ -92,7 +92,7 @@ impl Scheduler {
         let is_owed =
             |who: &WorkerId| self.peers.get(who).is_some_and(|peer| peer.is_leaving && !peer.sent.is_empty());
         assert!(self.unparted.iter().all(is_owed), "who leaves is told at once that nothing is there");
-        assert!(self.held.keys().all(|(owner, _)| self.peers.contains_key(owner)), "owners are alive");
+        assert!(self.held.owners().all(|owner| self.peers.contains_key(&owner)), "owners are alive");
         assert!(self.needs.iter().all(|(owner, _)| self.peers.contains_key(owner)), "owners are alive");
     }
 

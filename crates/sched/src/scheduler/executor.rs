@@ -10,11 +10,10 @@ use std::time::Duration;
 impl Scheduler {
     pub(super) fn on_run(&mut self, owner: WorkerId, number: u64, orders: Vec<Order>, out: &mut Vec<Action>) {
         let peer = self.peers.get_mut(&owner).expect("seen by `on_message`");
-        if number <= peer.runs_seen && !planted!(run_taken_twice) {
+        if !peer.runs_seen.note(number) && !planted!(run_taken_twice) {
             self.counters.repeated_messages += 1;
             return;
         }
-        peer.runs_seen = peer.runs_seen.max(number);
         for order in orders {
             let sending = order.sending;
             let held = Held { sending: sending.number, is_watched: order.is_watched };
@@ -26,7 +25,7 @@ impl Scheduler {
     }
 
     pub(super) fn on_started_here(&mut self, owner: WorkerId, task: TaskId, out: &mut Vec<Action>) {
-        if let Some(held) = self.held.get(&(owner, task)).filter(|held| held.is_watched) {
+        if let Some(held) = self.held.get((owner, task)).filter(|held| held.is_watched) {
             let sending = Sending { task, number: held.sending };
             self.send(owner, Message::Started(sending), out);
         }
@@ -43,7 +42,7 @@ impl Scheduler {
         let task = report.sending.task;
         if owner == self.me() {
             self.on_finished_here(now, report, out);
-        } else if let Some(held) = self.held.remove(&(owner, task))
+        } else if let Some(held) = self.held.remove((owner, task))
             && !planted!(lost_reply)
         {
             let sending = Sending { task, number: held.sending };
@@ -53,7 +52,7 @@ impl Scheduler {
 
     pub(super) fn on_recall(&mut self, owner: WorkerId, sendings: &[Sending], out: &mut Vec<Action>) {
         let is_held = |sending: &&Sending| {
-            let held = self.held.get(&(owner, sending.task));
+            let held = self.held.get((owner, sending.task));
             held.is_some_and(|held| held.sending == sending.number)
         };
         let tasks: Vec<TaskId> = sendings.iter().filter(is_held).map(|sending| sending.task).collect();
@@ -69,7 +68,7 @@ impl Scheduler {
         let mut returned = Vec::new();
         for task in tasks {
             // Else it was cancelled meanwhile, and nobody asks for it any more.
-            if let Some(held) = self.held.remove(&(owner, *task)) {
+            if let Some(held) = self.held.remove((owner, *task)) {
                 returned.push(Sending { task: *task, number: held.sending });
             }
         }
@@ -77,20 +76,16 @@ impl Scheduler {
     }
 
     pub(super) fn on_cancel_here(&mut self, owner: WorkerId, sending: Sending, out: &mut Vec<Action>) {
-        let held = self.held.get(&(owner, sending.task));
+        let held = self.held.get((owner, sending.task));
         if held.is_some_and(|held| held.sending == sending.number) {
-            self.held.remove(&(owner, sending.task));
+            self.held.remove((owner, sending.task));
             out.push(Action::Stop { owner, task: sending.task });
         }
     }
 
     /// Their owner is gone: nobody wants the results of its tasks.
     pub(super) fn stop_tasks_of(&mut self, owner: WorkerId, out: &mut Vec<Action>) {
-        let its = (owner, TaskId(0))..=(owner, TaskId(u64::MAX));
-        let tasks: Vec<TaskId> = self.held.range(its).map(|((_, task), _)| *task).collect();
-        for task in tasks {
-            self.held.remove(&(owner, task));
-            out.push(Action::Stop { owner, task });
-        }
+        let tasks = self.held.remove_all_of(owner);
+        out.extend(tasks.keys().map(|task| Action::Stop { owner, task }));
     }
 }

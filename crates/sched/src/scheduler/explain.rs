@@ -123,7 +123,7 @@ impl Scheduler {
                     on: peer.life,
                     waited: waited(away.since),
                     attempt: task.attempt,
-                    before: peer.sent.range(..away.place).count(),
+                    before: peer.sent.before(away.place).count(),
                     is_started: away.is_started,
                 }
             }

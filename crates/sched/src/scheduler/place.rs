@@ -26,6 +26,8 @@ pub(super) struct Places {
     departed: Topology,
     /// Cleared when the topology changes.
     known: HashMap<Option<Scope>, Arc<[Seat]>>,
+    /// The one that was asked for last, which is most often the next one too.
+    last: Option<(Option<Scope>, Arc<[Seat]>)>,
 }
 
 /// Processors of one kind, of one worker, within a scope.
@@ -49,7 +51,7 @@ enum Choice {
 
 impl Places {
     pub(super) fn new(topology: Topology) -> Places {
-        Places { topology, departed: Topology::default(), known: HashMap::new() }
+        Places { topology, departed: Topology::default(), known: HashMap::new(), last: None }
     }
 
     pub(super) fn topology(&self) -> &Topology {
@@ -59,7 +61,7 @@ impl Places {
     pub(super) fn join(&mut self, worker: Worker, processors: &[ProcessorKind]) {
         self.departed.leave(worker.id);
         self.topology.join(worker, processors);
-        self.known.clear();
+        self.forget();
     }
 
     /// Nobody goes there any more: this became of it.
@@ -75,13 +77,27 @@ impl Places {
             self.departed.leave(lowest);
         }
         self.topology.lose(worker, how);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         self.known.clear();
+        self.last = None;
     }
 
     /// Who may run the task, in the order of their numbers.
     pub(super) fn seats(&mut self, spec: &Spec) -> Arc<[Seat]> {
         let scope = if planted!(scope_ignored) { None } else { spec.scope() };
-        if let Some(seats) = self.known.get(&scope) {
+        if let Some((_, seats)) = self.last.as_ref().filter(|(last, _)| *last == scope) {
+            return seats.clone();
+        }
+        let seats = self.find_seats(&scope);
+        self.last = Some((scope, seats.clone()));
+        seats
+    }
+
+    fn find_seats(&mut self, scope: &Option<Scope>) -> Arc<[Seat]> {
+        if let Some(seats) = self.known.get(scope) {
             return seats.clone();
         }
         let mut seats: Vec<Seat> = Vec::new();
@@ -96,7 +112,7 @@ impl Places {
             self.known.clear();
         }
         let seats: Arc<[Seat]> = seats.into();
-        self.known.insert(scope, seats.clone());
+        self.known.insert(scope.clone(), seats.clone());
         seats
     }
 

@@ -77,7 +77,7 @@ impl Scheduler {
         let peer = &self.peers[&from];
         let below = peer.recall_below.unwrap_or(u64::MAX);
         let seen: Vec<(u64, TaskId)> =
-            peer.sent.range(..below).rev().take(SCAN_MAX).map(|(place, id)| (*place, *id)).collect();
+            peer.sent.before(below).take(SCAN_MAX).map(|(place, id)| (place, *id)).collect();
         let theirs: u64 = hungry.iter().map(|(_, processors)| u64::from(*processors)).sum();
         // As large a part as the idle processors are of all.
         let share = (peer.sent.len() as u64 * theirs).div_ceil(theirs + peer.processors);

@@ -89,6 +89,9 @@ impl Scheduler {
 
     /// As [`start`](Self::start), but for those who are quarantined and waited for from now on.
     pub(super) fn start_alone(&mut self, now: Duration, id: TaskId, out: &mut Vec<Action>) {
+        if self.tasks[&id].spec.reads().next().is_none() {
+            return self.place(now, id, out);
+        }
         let (mut left, mut ready, mut broken) = (vec![id], Vec::new(), Vec::new());
         while let Some(id) = left.pop() {
             match self.hang_on_inputs(id, &mut left) {

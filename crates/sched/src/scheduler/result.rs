@@ -167,8 +167,8 @@ impl Scheduler {
 
     /// Takes a task out of the table, and with it those that were kept only for it.
     pub(super) fn forget(&mut self, id: TaskId, out: &mut Vec<Action>) {
-        let mut left = vec![id];
-        while let Some(id) = left.pop() {
+        let (mut left, mut next) = (Vec::new(), Some(id));
+        while let Some(id) = next.take().or_else(|| left.pop()) {
             self.lineage.remove(&id);
             let task = self.tasks.remove(&id).expect("a task is forgotten once");
             // One that was forgotten for want of room has let go of its spec before.

@@ -200,7 +200,7 @@ impl World {
         let all: u64 = spec.inputs.iter().map(|input| input.bytes).sum();
         if !self.fits(&key, at.worker) || all - here > here.max(64 << 10) {
             let queued = self.machine(at).map_or(0, |machine| machine.own.len() as u64);
-            events.push_back(Event::Ready { spec, queued });
+            events.push_back(Event::Ready { specs: vec![spec], queued });
         } else {
             self.gather(at, key, events);
         }

@@ -36,10 +36,13 @@ impl Core {
     fn step_out(&mut self, step: Option<Step>) {
         match step {
             Some(Step::Ask) => {
-                self.met.iter().for_each(|other| self.post.send(*other, Message::Asks(FAREWELL)));
+                for other in &self.met {
+                    self.post.send(*other, Message::Asks(FAREWELL));
+                }
             }
             Some(Step::Go) => {
                 self.departure = None;
+                self.post.deliver();
                 (self.exits.stop)(WorkerId::FIRST);
             }
             Some(Step::Rest) | None => {}
