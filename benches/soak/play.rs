@@ -68,9 +68,6 @@ pub(crate) fn play(
     deaths_left.store(deaths, Ordering::Relaxed);
     let key = Key { program: std::process::id(), graph: number, place: 0 };
     watchdog::begins(wrong("to be spawned".to_owned()), Vec::new());
-    if std::env::var_os("SOAK_SHOW").is_some() {
-        nodes.iter().enumerate().for_each(|(place, node)| println!("{place}: {node:?} {:?}", options(node)));
-    }
     let (tasks, total) = spawned(&nodes, key);
     watchdog::begins(wrong("to end".to_owned()), tasks.iter().map(DTask::any).collect());
     let mut played = Played { graphs: 1, tasks: nodes.len() as u64, ..Played::default() };

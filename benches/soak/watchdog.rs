@@ -45,10 +45,6 @@ pub(crate) fn start(limit: Duration) {
                 println!("{}", cluster.status());
                 println!("{:?} {:?}", poniard::status(), cluster.memory_usage());
             }
-            // For whoever wants to look at it with a debugger.
-            while std::env::var_os("SOAK_HOLD").is_some() {
-                std::thread::sleep(Duration::from_secs(1));
-            }
             std::process::exit(1);
         }
     });

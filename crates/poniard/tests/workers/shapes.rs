@@ -117,7 +117,7 @@ fn f27_nothing_and_very_much_cross_and_what_cannot_says_so() {
         drop(large);
         until("its memory is free", || cluster.memory_usage().resident_bytes == 0);
         fn pinned() -> Pinned<std::sync::mpsc::SyncSender<u64>> {
-            Pinned::new(std::sync::mpsc::sync_channel(1).0)
+            Pinned(std::sync::mpsc::sync_channel(1).0)
         }
         let error =
             spawn!(pinned(), scope = Scope::worker(2), name = "channel").fetch_ref().map(drop).unwrap_err();
