@@ -186,11 +186,8 @@ fn pipelined() {
     println!("{:<58} {:>10.0} a second", "", 1e9 / nanoseconds);
 }
 
-/// Bytes of a block.
-const BYTES: usize = 256 << 20;
-
-fn block_of_zeros() -> Tile<f64> {
-    Tile::zeros(&[BYTES / 8], Order::Col).expect("there is memory")
+fn block_of_zeros(bytes: usize) -> Tile<f64> {
+    Tile::zeros(&[bytes / 8], Order::Col).expect("there is memory")
 }
 
 fn length(block: &Tile<f64>) -> usize {
@@ -205,19 +202,21 @@ fn blocks() {
     let cluster = cluster(2);
     let mut passed = Vec::new();
     let mut read = Vec::new();
+    let megabytes = from_env("BLOCK_MIB", 256);
+    let bytes_of_block = megabytes << 20;
     for _ in 0..repetitions() {
-        let block = spawn!(block_of_zeros(), scope = Scope::worker(2));
+        let block = spawn!(block_of_zeros(bytes_of_block), scope = Scope::worker(2));
         block.wait();
         let began = Instant::now();
         let bytes = spawn!(length(&block), scope = Scope::worker(3)).fetch().expect("it does not fail");
         passed.push(began.elapsed().as_secs_f64() * 1e6);
-        assert_eq!(bytes, BYTES / 8);
+        assert_eq!(bytes, bytes_of_block / 8);
         let began = Instant::now();
         let zero = spawn!(sum(&block), scope = Scope::worker(3)).fetch().expect("it does not fail");
-        read.push(BYTES as f64 / began.elapsed().as_secs_f64() / 1e9);
+        read.push(bytes_of_block as f64 / began.elapsed().as_secs_f64() / 1e9);
         assert_eq!(zero, 0.0);
     }
-    print("256 MiB block, worker 2 to a task on worker 3", &mut passed, "us");
+    print(&format!("{megabytes} MiB block, worker 2 to a task on worker 3"), &mut passed, "us");
     print("the same, summed there", &mut read, "GB/s");
     println!("{:<58} {:?}", "", cluster.traffic());
 }

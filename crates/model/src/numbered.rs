@@ -16,6 +16,8 @@ const PAGE: u64 = u64::BITS as u64;
 /// A map by numbers that are given out in order. It may have gaps; a page of 64 is kept while one of its numbers is there.
 pub struct Numbered<K, V> {
     pages: BTreeMap<u64, Box<Page<V>>>,
+    /// The last page that became empty, for the next one that is needed.
+    spare: Option<Box<Page<V>>>,
     len: usize,
     keys: PhantomData<fn(K) -> K>,
 }
@@ -29,7 +31,7 @@ struct Page<V> {
 impl<K: Copy + Into<u64> + From<u64>, V> Numbered<K, V> {
     /// An empty map.
     pub const fn new() -> Numbered<K, V> {
-        Numbered { pages: BTreeMap::new(), len: 0, keys: PhantomData }
+        Numbered { pages: BTreeMap::new(), spare: None, len: 0, keys: PhantomData }
     }
 
     /// How many entries there are.
@@ -62,7 +64,8 @@ impl<K: Copy + Into<u64> + From<u64>, V> Numbered<K, V> {
     /// Sets the entry of this number; gives the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let (page, place) = parts(key);
-        let page = self.pages.entry(page).or_insert_with(Page::empty);
+        let spare = &mut self.spare;
+        let page = self.pages.entry(page).or_insert_with(|| spare.take().unwrap_or_else(Page::empty));
         page.there |= 1 << place;
         let before = page.entries[place].replace(value);
         self.len += usize::from(before.is_none());
@@ -76,7 +79,7 @@ impl<K: Copy + Into<u64> + From<u64>, V> Numbered<K, V> {
         let value = page.entries[place].take()?;
         page.there &= !(1 << place);
         if page.there == 0 {
-            self.pages.remove(&number);
+            self.spare = self.pages.remove(&number);
         }
         self.len -= 1;
         Some(value)
@@ -188,7 +191,7 @@ impl<V> ByOwner<V> {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.values().all(Numbered::is_empty)
     }
 
     /// The entry of this task.
@@ -203,12 +206,8 @@ impl<V> ByOwner<V> {
 
     /// Takes the entry of this task out.
     pub fn remove(&mut self, (owner, task): (WorkerId, TaskId)) -> Option<V> {
-        let tasks = self.0.get_mut(&owner)?;
-        let value = tasks.remove(&task);
-        if tasks.is_empty() {
-            self.0.remove(&owner);
-        }
-        value
+        // Who has no task here now has one soon, most often: the place for it stays until the owner goes.
+        self.0.get_mut(&owner)?.remove(&task)
     }
 
     /// Takes out all entries of an owner.
@@ -218,7 +217,7 @@ impl<V> ByOwner<V> {
 
     /// Those who own one of the tasks.
     pub fn owners(&self) -> impl Iterator<Item = WorkerId> {
-        self.0.keys().copied()
+        self.0.iter().filter(|(_, tasks)| !tasks.is_empty()).map(|(owner, _)| *owner)
     }
 
     /// Takes everything out.

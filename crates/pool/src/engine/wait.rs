@@ -13,7 +13,7 @@ use super::context::{self, Context};
 use super::{Engine, admission, circles, get, queue, turns};
 use crate::crew::THREADS_MAX;
 use crate::task::watch::Parked;
-use crate::task::{Header, PLACED, TaskRef};
+use crate::task::{DETACHED, Header, PLACED, TaskRef};
 use poniard_model::{Cause, TaskError, TaskId};
 use std::cell::Cell;
 use std::fmt;
@@ -167,6 +167,10 @@ fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) -
     for _ in 0..IDLE_LOOKS {
         if ended() || (task.gate.is_ready() && run_outside(engine, context, task)) {
             return Ok(());
+        }
+        if task.flags() & DETACHED != 0 {
+            // It is in another process or waits for the outside: for longer than a thread looks.
+            break;
         }
         std::hint::spin_loop();
     }
