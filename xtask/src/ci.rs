@@ -15,8 +15,15 @@ const SUITE: Step = step("tests", &[], &["cargo", "test", "--workspace", mpi::AL
 
 /// What must hold besides.
 pub(crate) const CHECKS: &[Step] = &[
-    // The same tests, a process each: what one leaves behind in its process helps no other.
+    // The tests of the rows once more, with worker processes: what holds in one process holds in three.
+    step(
+        "rows, 2 workers",
+        TWO_WORKERS_MORE,
+        &["cargo", "test", "--workspace", mpi::ALL, "--test", "rows", "--test", "data", "--test", "graphs"],
+    ),
+    // The other tests, a process each: what one leaves behind in its process helps no other.
     step("tests, a process each", &[], &["cargo", "xtask", "nextest"]),
+    step("planted bugs", &[], &["cargo", "xtask", "planted"]),
     step("format", &[], &["cargo", "fmt", "--all", "--check"]),
     step(
         "clippy",
@@ -52,6 +59,9 @@ const ONE: Environment = &[("PONIARD_THREADS", "1")];
 const THREE: Environment = &[("PONIARD_THREADS", "3")];
 
 const TWO_WORKERS: Environment = &[("PONIARD_THREADS", "1"), ("PONIARD_WORKERS", "2")];
+
+/// Each process has as many threads as the tests expect of a cluster by the environment.
+const TWO_WORKERS_MORE: Environment = &[("PONIARD_WORKERS", "2")];
 
 type Environment = &'static [(&'static str, &'static str)];
 type Words = &'static [&'static str];

@@ -1,13 +1,13 @@
 //! The checks of this repository that no off-the-shelf tool makes, and the one command that runs them all.
 //!
-//! Decisions are pure functions from text to findings; only `workspace`, `step`, `mpi`, `mpirun`, `nextest` and `valgrind` touch
-//! the world.
+//! Decisions are pure functions from text to findings; only `workspace`, `step`, `mpi`, `mpirun`, `nextest`, `planted` and `valgrind`
+//! touch the world.
 //!
 //! - `blank`, `test_items`, `tokens`: just enough reading of Rust
 //! - `source`, `workspace`, `finding`, `error`: what is checked, and what is said about it
 //! - `layers`, `imports`, `cycles`: dependencies between our crates and between a crate's modules
 //! - `tidy`: the house rules, one file each
-//! - `ci`, `step`, `nextest`, `valgrind`, `mpirun`: everything that a change must pass
+//! - `ci`, `step`, `nextest`, `planted`, `valgrind`, `mpirun`: everything that a change must pass
 //! - `mpi`: whether MPI is to be had, which not everybody has
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod layers;
 mod mpi;
 mod mpirun;
 mod nextest;
+mod planted;
 mod source;
 mod step;
 mod test_items;
@@ -46,6 +47,7 @@ usage: cargo xtask COMMAND
   ci [--after-tests]  everything that a change must pass, or all of it but the README's test command
   mpirun              an example as three processes of mpirun, where MPI is installed
   nextest             the tests in a process each, where cargo-nextest is installed
+  planted             plants the bugs that the sources hold, each for a while, and sees that the tests find them
   valgrind [TEST]     the tests of the crates that own memory, or those whose name holds TEST, under valgrind
 ";
 
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["test"] => ci::test(),
         ["mpirun"] => mpirun::run(),
         ["nextest"] => nextest::run(),
+        ["planted"] => planted::run(),
         ["valgrind", ..] => valgrind::run(&arguments[1..]),
         _ => {
             eprint!("{USAGE}");

@@ -1,4 +1,6 @@
 //! Runs the tests in a process each, where cargo-nextest is installed.
+//!
+//! But for those of the rows: they run a second time as a step of their own, with workers (`ci`).
 
 use std::process::{Command, Stdio};
 
@@ -10,7 +12,15 @@ use crate::workspace::root;
 const RUN: Step = Step {
     name: "tests, a process each",
     environment: &[],
-    command: &["cargo", "nextest", "run", "--workspace", mpi::ALL],
+    command: &[
+        "cargo",
+        "nextest",
+        "run",
+        "--workspace",
+        mpi::ALL,
+        "-E",
+        "not (binary(rows) or binary(data) or binary(graphs))",
+    ],
 };
 
 /// Runs them, or says that it does not.

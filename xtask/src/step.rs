@@ -17,8 +17,8 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Runs the command with this terminal as its own, and with the features that can be built here where it says all.
-    pub(crate) fn run(&self, root: &Path) -> Result<(), Error> {
+    /// The command, with the features that can be built here where it says all.
+    pub(crate) fn prepared(&self, root: &Path) -> Result<Command, Error> {
         let words = mpi::expanded(self.command)?;
         let (program, arguments) = words.split_first().expect("a step has a program");
         let mut command = Command::new(program);
@@ -28,8 +28,15 @@ impl Step {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_own_package(&name.to_string_lossy())) {
             command.env_remove(name);
         }
-        let status =
-            command.status().map_err(|cause| Error::because(format!("cannot run `{self}`"), cause))?;
+        Ok(command)
+    }
+
+    /// Runs the command with this terminal as its own.
+    pub(crate) fn run(&self, root: &Path) -> Result<(), Error> {
+        let status = self
+            .prepared(root)?
+            .status()
+            .map_err(|cause| Error::because(format!("cannot run `{self}`"), cause))?;
         if !status.success() {
             return Err(Error::new(format!("step {} failed: `{self}`: {status}", self.name)));
         }

@@ -31,6 +31,9 @@ pub mod mpi;
 pub mod network;
 pub mod node;
 pub mod peer;
+#[cfg(test)]
+#[path = "../../../tests/planted.rs"]
+mod planted;
 mod secret;
 pub mod sim;
 pub mod timing;

@@ -12,7 +12,7 @@ use crate::member::{Member, State};
 use crate::peer::Peer;
 use crate::secret::Secret;
 use crate::timing::Timing;
-use poniard_model::WorkerId;
+use poniard_model::{WorkerId, planted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -463,7 +463,7 @@ impl Node {
         let fence = Fence { incarnation: peer.incarnation, session: Secret(link.session()) };
         self.forget(peer);
         self.joined.remove(&peer.worker);
-        if !cfg!(poniard_bug_zombie_accepted) {
+        if !planted!(zombie_accepted) {
             self.fences.insert(peer.worker, fence);
         }
         if why != Why::Left && why != Why::TakenForDead {

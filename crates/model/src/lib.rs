@@ -10,7 +10,7 @@
 //! * [`value`] and [`codec`]: what may be an argument or a result, and how it is copied; below them `luggage` (what
 //!   travels beside the bytes), `payload` (bytes inside a value), `plain` (vectors of numbers), `depth` (how far values may nest) and `footprint` (how much
 //!   memory a value holds).
-//! * `numbered`: maps by the numbers of tasks.
+//! * `numbered`: maps by the numbers of tasks. `planted`: bugs that tests plant.
 //! * [`failure`]: why a task has no result.
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ mod numbered;
 pub mod options;
 mod payload;
 mod plain;
+mod planted;
 pub mod scope;
 pub mod site;
 pub mod topology;

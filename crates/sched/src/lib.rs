@@ -12,6 +12,9 @@ mod failure;
 mod life;
 mod message;
 mod peer;
+#[cfg(test)]
+#[path = "../../../tests/planted.rs"]
+mod planted;
 mod scheduler;
 #[cfg(test)]
 mod sim;

@@ -1,5 +1,6 @@
 //! The simulator: several workers in virtual time, by seed, with everything that goes wrong; and the laws they keep.
 
+mod hunts;
 mod job;
 mod leaving;
 mod machine;
@@ -181,6 +182,7 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
     let seeds = seeds();
     let mut failed = Vec::new();
     let mut sums = std::collections::BTreeMap::<&str, u64>::new();
+    let mut doubled = std::collections::BTreeSet::new();
     for seed in seeds {
         let played = std::panic::catch_unwind(|| play(seed));
         let Ok((world, _)) = played else {
@@ -189,6 +191,7 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
             assert!(failed.len() < FAILURES_MAX, "failed seeds: {failed:?}");
             continue;
         };
+        doubled.extend(&world.doubled);
         for machine in world.machines.values() {
             let counters = machine.scheduler.counters();
             let counted = [
@@ -215,6 +218,8 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
     assert!(failed.is_empty(), "failed seeds: {failed:?}");
     // A simulator in which something never happens proves nothing of it.
     assert!(sums["worlds"] == 1 || sums.values().all(|count| *count > 0), "{sums:?}");
+    let never: Vec<&str> = world::KINDS.into_iter().filter(|kind| !doubled.contains(kind)).collect();
+    assert!(sums["worlds"] < 1_500 || never.is_empty(), "these never came twice: {never:?}");
 }
 
 #[test]

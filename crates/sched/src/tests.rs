@@ -83,7 +83,7 @@ fn report(sending: Sending, rest: Rest) -> Message {
 }
 
 #[test]
-fn an_old_word_of_work_does_not_end_a_newer_wish() {
+pub(crate) fn an_old_word_of_work_does_not_end_a_newer_wish() {
     let mut owner = Owner::among(2);
     owner.hear(life(2), Message::Idle { ask: 1, processors: 1 });
     owner.hear(life(2), Message::Busy { ask: 1 });
@@ -96,7 +96,7 @@ fn an_old_word_of_work_does_not_end_a_newer_wish() {
 }
 
 #[test]
-fn who_asked_in_vain_is_served_when_there_is_work_and_never_asks_again() {
+pub(crate) fn who_asked_in_vain_is_served_when_there_is_work_and_never_asks_again() {
     let mut owner = Owner::among(2);
     let asked = owner.hear(life(2), Message::Idle { ask: 1, processors: 1 }).to_vec();
     assert!(matches!(asked[..], [Action::Take(_)]), "{asked:?}");
@@ -161,7 +161,7 @@ fn what_fitted_one_that_is_gone_waits_for_another_and_not_for_ever() {
 }
 
 #[test]
-fn who_kills_three_workers_fails_with_their_signals_and_others_do_not() {
+pub(crate) fn who_kills_three_workers_fails_with_their_signals_and_others_do_not() {
     let mut owner = Owner::among(2);
     owner.ready(elsewhere(1));
     owner.ready(elsewhere(2));
@@ -428,7 +428,7 @@ fn nothing_is_looked_at_that_has_stopped_was_not_cancelled_or_runs_where_nobody_
 }
 
 #[test]
-fn who_is_ended_for_one_task_is_held_against_none_of_the_others() {
+pub(crate) fn who_is_ended_for_one_task_is_held_against_none_of_the_others() {
     let mut owner = Owner::among(5);
     owner.ready(elsewhere(1));
     // It is on four of them in turn, and each is ended on purpose meanwhile.

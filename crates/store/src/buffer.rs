@@ -206,6 +206,11 @@ impl Buf {
         }
     }
 
+    /// Whether the bytes lie in the memory of another process, which has to keep them.
+    pub fn is_of_neighbour(&self) -> bool {
+        matches!(&*self.home, Home::Neighbour(_))
+    }
+
     /// The arena that its slot is of.
     pub fn arena(&self) -> Option<Arena> {
         let Home::Slot(slot) = &*self.home else { return None };

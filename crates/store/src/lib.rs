@@ -15,6 +15,9 @@ mod extents;
 mod mapping;
 mod neighbour;
 mod place;
+#[cfg(test)]
+#[path = "../../../tests/planted.rs"]
+mod planted;
 pub mod refs;
 mod refusal;
 mod shape;

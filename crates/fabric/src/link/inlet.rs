@@ -1,5 +1,7 @@
 //! The receiving half of a lane: which frame comes next.
 
+use poniard_model::planted;
+
 /// What a frame is to its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -26,8 +28,8 @@ impl Inlet {
 
     /// A frame came.
     pub(crate) fn arrive(&mut self, number: u64) -> Arrival {
-        let is_taken_twice = cfg!(poniard_bug_duplicate_accepted) && number + 1 == self.wanted;
-        let is_taken_early = cfg!(poniard_bug_gap_accepted) && number > self.wanted;
+        let is_taken_twice = planted!(duplicate_accepted) && number + 1 == self.wanted;
+        let is_taken_early = planted!(gap_accepted) && number > self.wanted;
         if number < self.wanted && !is_taken_twice {
             return Arrival::Again;
         }

@@ -3,6 +3,7 @@
 use super::Violation;
 use crate::frame::{FRAME_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::timing::Timing;
+use poniard_model::planted;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ impl<P> Window<P> {
         self.bytes += weight;
         self.sent.push_back((payload, weight));
         self.next += 1;
-        if cfg!(poniard_bug_forgets_what_it_sent) {
+        if planted!(forgets_what_it_sent) {
             self.bytes -= weight;
             self.sent.pop_back();
         }
@@ -85,7 +86,7 @@ impl<P> Window<P> {
             self.progress_at = now;
         }
         self.limit = self.limit.max(limit);
-        while self.first() < wanted && !(cfg!(poniard_bug_lost_ack) && wanted == self.next) {
+        while self.first() < wanted && !(planted!(lost_ack) && wanted == self.next) {
             let (_, weight) = self.sent.pop_front().expect("the first one is before the next one");
             self.bytes -= weight;
         }
@@ -101,7 +102,7 @@ impl<P> Window<P> {
         if is_current {
             (self.flow, self.progress_at) = (Flow::Open, now);
         }
-        is_current && !cfg!(poniard_bug_no_resend)
+        is_current && !planted!(no_resend)
     }
 
     /// The connection broke or came back: what is out may be lost, and it is worth asking at once.
@@ -132,7 +133,7 @@ impl<P> Window<P> {
     pub(crate) fn deadline(&self, timing: &Timing, is_waiting: bool) -> Option<Duration> {
         match self.flow {
             Flow::Doubt { ask_at, .. } => Some(ask_at),
-            Flow::Open if cfg!(poniard_bug_no_probe) => None,
+            Flow::Open if planted!(no_probe) => None,
             // The news that would let more out may be lost as well.
             Flow::Open if !self.sent.is_empty() || (is_waiting && self.is_at_limit()) => {
                 Some(self.progress_at + timing.probe_after)

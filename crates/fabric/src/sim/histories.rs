@@ -281,7 +281,7 @@ impl History {
     }
 }
 
-fn play(seed: u64) {
+pub(super) fn play(seed: u64) {
     let mut history = History::new(seed);
     for _ in 0..120 {
         history.act();

@@ -6,6 +6,8 @@
 mod cluster;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod hunts;
 
 pub use cluster::Cluster;
 

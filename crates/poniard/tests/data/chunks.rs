@@ -168,14 +168,14 @@ fn resident_memory_returns_when_the_last_handle_goes() {
         };
         (kilobytes("RssAnon:") + kilobytes("RssShmem:")) << 10
     }
+    fn tile(i: u64) -> Tile<u64> {
+        Tile::from_vec(vec![i + 1; 1 << 20], &[1 << 20], Order::Col).unwrap()
+    }
     alone(2, || {
         poniard::Arena::global().set_warm_bytes_max(0);
         let before = resident();
-        let tasks: Vec<_> = (0..16)
-            .map(|i| {
-                spawn!((|i: u64| Tile::from_vec(vec![i + 1; 1 << 20], &[1 << 20], Order::Col).unwrap())(i))
-            })
-            .collect();
+        // The memory of this process is looked at.
+        let tasks: Vec<_> = (0..16).map(|i| spawn!(tile(i), scope = Scope::worker(1))).collect();
         wait_all(&tasks);
         let chunk = tasks[3].chunk().unwrap();
         assert!(resident() - before >= 128 << 20);

@@ -221,7 +221,8 @@ impl Limited {
 #[test]
 fn f15_what_the_system_refuses_is_the_error_of_who_needs_memory_with_its_number() {
     alone_with(2, &[("PONIARD_MEMORY", "1MiB")], || {
-        // The spill file is made when something is to leave, and cannot be.
+        // What a cluster needs to start is there; the spill file is made when something is to leave, and cannot be.
+        spawn!(|| ()).fetch().unwrap();
         let no_more_files = Limited::to("nofile", 3, "1024");
         let (chunks, error) = fill(40);
         let error = error.expect("1 MiB does not take 2.5 MiB");

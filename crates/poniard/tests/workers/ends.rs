@@ -52,9 +52,20 @@ fn retries_run_it_again() {
         }
         let file = std::env::temp_dir().join(format!("poniard-attempts-{}", std::process::id()));
         let name = file.to_string_lossy().into_owned();
-        let ran = spawn!(third(name)?, scope = Scope::worker(2), retries = 5).fetch();
+        let ran = spawn!(third(name.clone())?, scope = Scope::worker(2), retries = 5).fetch();
         std::fs::remove_file(&file).unwrap();
         assert_eq!(ran.unwrap(), 3);
+        // So often, and no more.
+        fn never(file: String) -> Result<usize, std::io::Error> {
+            use std::io::Write;
+            std::fs::OpenOptions::new().create(true).append(true).open(&file)?.write_all(b"x")?;
+            Err(std::io::Error::other("never"))
+        }
+        let error = spawn!(never(name)?, scope = Scope::worker(2), retries = 3).fetch().unwrap_err();
+        let attempts = std::fs::read(&file).unwrap().len();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(attempts, 4);
+        assert!(error.to_string().contains("attempt 4") && error.to_string().contains("never"), "{error}");
     });
 }
 
@@ -126,13 +137,9 @@ fn f06_workers_die_with_worker_1_whatever_kills_it() {
     alone(1, || {
         let _cluster = cluster(1);
         // A worker that is worker 1 of workers of its own, and is killed.
-        let mut first = std::process::Command::new(std::env::current_exe().unwrap());
-        first.args(["ends::is_worker_1", "--exact", "--nocapture"]).env(WORKER_1, "1");
-        first.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
-        let mut first = first.spawn().unwrap();
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(first.stdout.take().unwrap()));
-        let line = lines.find_map(|line| line.unwrap().strip_prefix("workers ").map(str::to_owned)).unwrap();
-        let processes: Vec<u32> = line.split(' ').map(|process| process.parse().unwrap()).collect();
+        let mut program = Program::start();
+        let processes = program.processes();
+        let first = &mut program.0;
         assert!(processes.iter().copied().all(is_alive));
         let begin = Instant::now();
         first.kill().unwrap();
@@ -141,6 +148,51 @@ fn f06_workers_die_with_worker_1_whatever_kills_it() {
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
         assert!(folders(first.id()).is_empty(), "{:?}", folders(first.id()));
     });
+}
+
+#[test]
+fn f29_two_clusters_side_by_side_share_nothing_and_the_end_of_one_is_nothing_to_the_other() {
+    alone(1, || {
+        let _cluster = cluster(1);
+        let mut programs = [Program::start(), Program::start()];
+        let [first, second] = [programs[0].processes(), programs[1].processes()];
+        let all: std::collections::BTreeSet<u32> = first.iter().chain(&second).copied().collect();
+        assert_eq!(all.len(), 4, "{first:?} and {second:?}");
+        let places = programs.each_ref().map(|program| folders(program.0.id()));
+        assert!(places.iter().all(|place| place.len() == 1) && places[0] != places[1], "{places:?}");
+        programs[0].0.kill().unwrap();
+        programs[0].0.wait().unwrap();
+        until("its workers are gone", || !first.iter().copied().any(is_alive));
+        assert!(second.iter().copied().all(is_alive));
+        assert_eq!(folders(programs[1].0.id()), places[1]);
+        assert_eq!(spawn!(my_id(), scope = Scope::worker(2)).fetch().unwrap(), WorkerId(2));
+    });
+}
+
+/// A program with two workers, which ends when this is dropped.
+struct Program(std::process::Child);
+
+impl Program {
+    fn start() -> Program {
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        program.args(["ends::is_worker_1", "--exact", "--nocapture"]).env(WORKER_1, "1");
+        program.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+        Program(program.spawn().unwrap())
+    }
+
+    /// Those of its workers, as it prints them.
+    fn processes(&mut self) -> Vec<u32> {
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(self.0.stdout.take().unwrap()));
+        let line = lines.find_map(|line| line.unwrap().strip_prefix("workers ").map(str::to_owned)).unwrap();
+        line.split(' ').map(|process| process.parse().unwrap()).collect()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Tells the program of the test above that it is meant.

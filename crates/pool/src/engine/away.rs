@@ -77,6 +77,8 @@ fn telling() -> MutexGuard<'static, ()> {
 /// A task that is to run in another process, with the right, and the duty, to end it. Dropped, it makes the task fail.
 pub struct Away {
     task: Option<TaskRef>,
+    /// Which attempt began with this trip.
+    first: u32,
     parcel: Option<Parcel>,
     homecoming: Homecoming,
 }
@@ -137,7 +139,7 @@ impl Away {
         } else if task.flags() & CANCELLED != 0 {
             cancel(&task);
         }
-        Away { task: Some(task), parcel: Some(parcel), homecoming }
+        Away { first: task.attempt(), task: Some(task), parcel: Some(parcel), homecoming }
     }
 
     /// The task.
@@ -233,9 +235,9 @@ impl Away {
         }
     }
 
-    /// Says which attempt it is, of those that were begun elsewhere.
-    pub fn set_attempt(&self, attempt: u32) {
-        self.extra().attempt.store(attempt, Ordering::Relaxed);
+    /// Says how many attempts of this trip were begun elsewhere: those of earlier ones, which failed, come before them.
+    pub fn set_begun(&self, attempts: u32) {
+        self.extra().attempt.store(self.first - 1 + attempts, Ordering::Relaxed);
     }
 
     /// Has the task carried away once more, or run here if it may: its process is lost.

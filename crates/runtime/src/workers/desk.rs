@@ -18,7 +18,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(me: WorkerId, tell: fn(Input)) -> Desk {
-        Desk { leases: Leases::default(), handles: Handles::new(me, tell), tell }
+        Desk { leases: Leases::new(me), handles: Handles::new(me, tell), tell }
     }
 
     /// A value for another worker.
@@ -37,9 +37,9 @@ impl Desk {
         Ok(self.leases.open(value, from, over)?.with_things(things))
     }
 
-    /// A worker is gone: this became of it.
-    pub(crate) fn lose(&mut self, worker: WorkerId, how: &str) {
-        self.leases.lose(worker);
+    /// A worker is gone, or out of reach for good: this became of it.
+    pub(crate) fn lose(&mut self, worker: WorkerId, how: &str, is_cut_off: bool) {
+        self.leases.lose(worker, is_cut_off);
         self.handles.lose(worker, how);
     }
 }

@@ -272,7 +272,7 @@ impl Core {
                 if is_cut_off {
                     (self.exits.cut_off)(worker);
                 }
-                self.on_gone(worker, signal, &how);
+                self.on_gone(worker, signal, &how, is_cut_off);
             }
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),

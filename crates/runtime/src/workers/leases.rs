@@ -1,6 +1,11 @@
 //! Values on their way: their buffers stay where they are if the other worker can read them there, and are copied otherwise.
 //!
-//! Who lends a buffer keeps it until the reader says that it reads no more, or is gone.
+//! Who lends a buffer keeps it until the reader says that it reads no more, or is gone. Three things follow.
+//!
+//! * What was lent is lent on by worker 1 alone: it is never gone before the others. When another reader is gone, who has lent it
+//!   something uses that memory again, and does not know to whom that reader has lent it on; so that one lends on a copy of its own.
+//! * One that is out of reach may read on, until its process has ended.
+//! * A worker that ends leaves what it has lent as it is. The memory lives as long as somebody has mapped it.
 
 use super::lines::{LINE_BYTES_MIN, Lines};
 use crate::message::{BufferTold, Bytes};
@@ -17,10 +22,13 @@ use std::sync::Arc;
 const LENT_BYTES_MIN: usize = 16 << 10;
 
 /// What this process has lent, and what it has mapped of others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leases {
+    me: WorkerId,
     /// By reader and number. Who is here can read this process's memory.
     lent: HashMap<WorkerId, HashMap<u64, Buf>>,
+    /// What workers have that are out of reach, and may live.
+    perhaps_read: HashMap<WorkerId, HashMap<u64, Buf>>,
     last: u64,
     neighbours: Neighbours,
     /// The workers whose memory this process can read.
@@ -32,6 +40,19 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
+    /// Of this worker.
+    pub(crate) fn new(me: WorkerId) -> Leases {
+        Leases {
+            me,
+            lent: HashMap::new(),
+            perhaps_read: HashMap::new(),
+            last: 0,
+            neighbours: Neighbours::default(),
+            seen: BTreeSet::new(),
+            over: HashMap::new(),
+        }
+    }
+
     /// Tries to read what another worker has in its memory; gives whether it can.
     pub(crate) fn look(&mut self, worker: WorkerId, sample: Bytes, expected: &[u8]) -> bool {
         let seen = self.open(sample, worker, |_| ()).is_ok_and(|sample| {
@@ -69,8 +90,9 @@ impl Leases {
 
     fn pack_buffer(&mut self, buffer: &Arc<dyn SharedBytes>, to: WorkerId) -> BufferTold {
         let len = buffer.bytes().len();
+        let may_be_lent = |buf: &Buf| self.me == WorkerId::FIRST || !buf.is_of_neighbour();
         if let Some(leases) = self.lent.get_mut(&to).filter(|_| len >= LENT_BYTES_MIN)
-            && let Some(buf) = lendable(buffer).or_else(|| copy(buffer.bytes()))
+            && let Some(buf) = lendable(buffer).filter(may_be_lent).or_else(|| copy(buffer.bytes()))
             && let Some(place) = buf.shared_place()
         {
             self.last += 1;
@@ -138,12 +160,29 @@ impl Leases {
         }
     }
 
-    /// A worker is gone: it reads nothing more.
-    pub(crate) fn lose(&mut self, worker: WorkerId) {
-        self.lent.remove(&worker);
+    /// A worker is gone, and reads nothing more; or is out of reach, and may.
+    pub(crate) fn lose(&mut self, worker: WorkerId, is_cut_off: bool) {
+        let lent = self.lent.remove(&worker).filter(|_| is_cut_off);
+        match lent {
+            Some(lent) => drop(self.perhaps_read.insert(worker, lent)),
+            None if !is_cut_off => drop(self.perhaps_read.remove(&worker)),
+            None => {}
+        }
         self.seen.remove(&worker);
         self.over.remove(&worker);
         self.neighbours.forget_unused();
+    }
+}
+
+impl Drop for Leases {
+    /// Worker 1 ends after all that read here; others do not.
+    fn drop(&mut self) {
+        if self.me != WorkerId::FIRST {
+            let lent = std::mem::take(&mut self.lent)
+                .into_values()
+                .chain(std::mem::take(&mut self.perhaps_read).into_values());
+            lent.for_each(std::mem::forget);
+        }
     }
 }
 
@@ -181,37 +220,71 @@ mod tests {
 
     #[test]
     fn a_block_is_read_where_it_is_and_kept_until_it_is_read_no_more() {
-        let (mut mine, mut others) = (Leases::default(), Leases::default());
-        mine.let_read(OTHER);
-        let packed = mine.pack(&block(1 << 20), OTHER);
+        let (mut mine, mut others) = (Leases::new(OTHER), Leases::new(ME));
+        mine.let_read(ME);
+        let packed = mine.pack(&block(1 << 20), ME);
         assert!(matches!(packed.clone().into_parts().1[..], [BufferTold::Lent { .. }]));
         let ended: Arc<Mutex<Vec<u64>>> = Arc::default();
         let over = ended.clone();
-        let opened = others.open(packed, ME, move |lease| over.lock().unwrap().push(lease)).unwrap();
+        let opened = others.open(packed, OTHER, move |lease| over.lock().unwrap().push(lease)).unwrap();
         assert_eq!((opened.head(), opened.buffers()[0].bytes()), (&[1, 2][..], &vec![7; 1 << 20][..]));
-        // A third worker gets it as a place in the second's memory, without a copy.
+        // A third worker gets it from the first as a place in that one's memory, without a copy.
         others.let_read(WorkerId(3));
-        let third = Leases::default();
+        let third = Leases::new(WorkerId(3));
         let packed = others.pack(&opened, WorkerId(3));
         assert!(matches!(packed.clone().into_parts().1[..], [BufferTold::Lent { .. }]));
-        let onwards = third.open(packed, OTHER, |_| ()).unwrap();
+        let onwards = third.open(packed, ME, |_| ()).unwrap();
         assert_eq!(onwards.buffers()[0].bytes().len(), 1 << 20);
         drop(opened);
         assert!(ended.lock().unwrap().is_empty(), "it is lent on");
         others.end(WorkerId(3), &[1]);
         for lease in std::mem::take(&mut *ended.lock().unwrap()) {
-            others.read_no_more(ME, lease);
+            others.read_no_more(OTHER, lease);
         }
         for (owner, leases) in others.take_over() {
-            assert_eq!(owner, ME);
-            mine.end(OTHER, &leases);
+            assert_eq!(owner, OTHER);
+            mine.end(ME, &leases);
         }
-        assert!(mine.lent[&OTHER].is_empty());
+        assert!(mine.lent[&ME].is_empty());
+    }
+
+    fn is_lent(packed: &Bytes) -> bool {
+        matches!(packed.clone().into_parts().1[..], [BufferTold::Lent { .. }])
+    }
+
+    #[test]
+    fn what_another_has_lent_is_lent_on_as_a_copy_that_outlives_both() {
+        let (mut first, mut second) = (Leases::new(WorkerId(3)), Leases::new(OTHER));
+        first.let_read(OTHER);
+        second.let_read(ME);
+        let opened = second.open(first.pack(&block(1 << 20), OTHER), WorkerId(3), |_| ()).unwrap();
+        let packed = second.pack(&opened, ME);
+        assert!(is_lent(&packed));
+        // The second is lost, and the first uses its memory again.
+        first.lose(OTHER, false);
+        drop((opened, first));
+        let read = Leases::new(ME).open(packed, OTHER, |_| ()).unwrap();
+        assert!(read.buffers()[0].bytes().iter().all(|byte| *byte == 7));
+        // It ends in order, and what it has lent is still there.
+        drop(second);
+        assert!(read.buffers()[0].bytes().iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn what_one_has_that_is_out_of_reach_is_kept_until_it_has_ended() {
+        let mut mine = Leases::new(ME);
+        mine.let_read(OTHER);
+        let packed = mine.pack(&block(1 << 20), OTHER);
+        mine.lose(OTHER, true);
+        let read = Leases::new(OTHER).open(packed, ME, |_| ()).unwrap();
+        assert!(read.buffers()[0].bytes().iter().all(|byte| *byte == 7));
+        mine.lose(OTHER, false);
+        assert!(mine.perhaps_read.is_empty());
     }
 
     #[test]
     fn what_others_cannot_read_is_copied() {
-        let mut mine = Leases::default();
+        let mut mine = Leases::new(ME);
         let packed = mine.pack(&block(1 << 20), OTHER);
         assert!(matches!(packed.clone().into_parts().1[..], [BufferTold::Here(_)]), "nobody may read here");
         let opened = mine.open(packed, ME, |_| ()).unwrap();
@@ -224,11 +297,11 @@ mod tests {
 
     #[test]
     fn what_a_lost_worker_has_read_is_free() {
-        let mut mine = Leases::default();
+        let mut mine = Leases::new(ME);
         mine.let_read(OTHER);
         let packed = mine.pack(&block(1 << 20), OTHER);
-        mine.lose(OTHER);
-        let gone = Leases::default().open(packed, ME, |_| ()).unwrap_err();
+        mine.lose(OTHER, false);
+        let gone = Leases::new(OTHER).open(packed, ME, |_| ()).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound, "{gone}");
         assert!(gone.to_string().contains("in the memory of w1"), "{gone}");
     }

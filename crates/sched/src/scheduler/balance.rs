@@ -10,7 +10,7 @@ use crate::estimate::nanos;
 use crate::life::Life;
 use crate::message::Message;
 use crate::peer::Hunger;
-use poniard_model::WorkerId;
+use poniard_model::{WorkerId, planted};
 use std::time::Duration;
 
 /// After the first time that nothing was worth giving to an idle worker, it is looked at again after this: a few round trips. Then
@@ -175,7 +175,7 @@ impl Scheduler {
     /// A peer that was idle has work.
     pub(super) fn on_sated(&mut self, from: WorkerId, ask: u64, out: &mut Vec<Action>) {
         let peer = self.peers.get_mut(&from).expect("seen by `on_message`");
-        if ask != peer.ask_seen && !cfg!(poniard_bug_idle_reordered) {
+        if ask != peer.ask_seen && !planted!(idle_reordered) {
             self.counters.repeated_messages += 1;
             return;
         }

@@ -7,7 +7,7 @@ use crate::cost::{UNKNOWN_RUN_NS, is_worth};
 use crate::estimate::nanos;
 use crate::peer::Hunger;
 use crate::spec::Spec;
-use poniard_model::{ProcessorKind, TaskId, WorkerId};
+use poniard_model::{ProcessorKind, TaskId, WorkerId, planted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ impl Scheduler {
             if self.balance.taking == Taking::Asked {
                 self.balance.taking = Taking::Standing;
             }
-            if cfg!(poniard_bug_hungry_forgotten) {
+            if planted!(hungry_forgotten) {
                 self.peers.values_mut().for_each(|peer| peer.hunger = None);
             }
             return self.recall(now, out);

@@ -8,7 +8,7 @@ use crate::action::Action;
 use crate::life::Life;
 use crate::message::{Message, Sending};
 use crate::task::State;
-use poniard_model::{TaskId, WorkerId};
+use poniard_model::{TaskId, WorkerId, planted};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Scheduler {
     /// Says that it is over to those who leave and have nothing of ours any more; and goes, if this process may.
     pub(super) fn part(&mut self, out: &mut Vec<Action>) {
         let is_over = |who: &WorkerId| {
-            self.peers.get(who).is_none_or(|peer| peer.sent.is_empty()) || cfg!(poniard_bug_parts_early)
+            self.peers.get(who).is_none_or(|peer| peer.sent.is_empty()) || planted!(parts_early)
         };
         let over: Vec<WorkerId> = self.unparted.iter().filter(|who| is_over(who)).copied().collect();
         for who in over {

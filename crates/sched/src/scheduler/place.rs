@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::life::Life;
 use crate::spec::{Input, Reach, Spec};
 use crate::task::State;
-use poniard_model::{ProcessorKind, Scope, TaskId, Topology, Worker, WorkerId};
+use poniard_model::{ProcessorKind, Scope, TaskId, Topology, Worker, WorkerId, planted};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Places {
 
     /// Who may run the task, in the order of their numbers.
     pub(super) fn seats(&mut self, spec: &Spec) -> Arc<[Seat]> {
-        let scope = if cfg!(poniard_bug_scope_ignored) { None } else { spec.scope() };
+        let scope = if planted!(scope_ignored) { None } else { spec.scope() };
         if let Some((_, seats)) = self.last.as_ref().filter(|(last, _)| *last == scope) {
             return seats.clone();
         }

@@ -5,7 +5,7 @@ use crate::action::Action;
 use crate::failure::Failure;
 use crate::life::{Death, Life};
 use crate::task::State;
-use poniard_model::TaskId;
+use poniard_model::{TaskId, planted};
 use std::time::Duration;
 
 /// A task fails when so many workers have died while they had it. Lives count, not numbers: a worker that is replaced under its old
@@ -33,7 +33,7 @@ impl Scheduler {
         // All of them are off the books before the first is placed again: those that are left share them out.
         let orphans: Vec<TaskId> = peer.sent.into_values().collect();
         let death = Death { of: life, signal };
-        orphans.iter().for_each(|id| match peer.is_perishing && !cfg!(poniard_bug_perished_blamed) {
+        orphans.iter().for_each(|id| match peer.is_perishing && !planted!(perished_blamed) {
             true => self.orphan_of_none(*id),
             false => self.orphan(*id, death),
         });
@@ -55,7 +55,7 @@ impl Scheduler {
         let State::Away(away) = &task.state else { unreachable!("who was sent is away") };
         let counts = away.is_started || !away.is_watched || task.is_suspect();
         task.attempt += 1;
-        if counts && !cfg!(poniard_bug_killer_never_blamed) {
+        if counts && !planted!(killer_never_blamed) {
             task.deaths.push(death);
         }
         task.is_in_doubt |= !counts;
@@ -78,7 +78,7 @@ impl Scheduler {
             return self.fail(now, id, why, out);
         }
         self.counters.run_again += 1;
-        if !cfg!(poniard_bug_lost_not_rerun) {
+        if !planted!(lost_not_rerun) {
             self.start(now, id, out);
         }
     }

@@ -6,7 +6,7 @@ use crate::estimate::Whence;
 use crate::life::Life;
 use crate::message::{Ending, Report, Rest, Sending};
 use crate::task::State;
-use poniard_model::{TaskId, WorkerId};
+use poniard_model::{TaskId, WorkerId, planted};
 use std::time::Duration;
 
 /// Specs that are kept only because other results might have to be made again of theirs: some 100 MB of small tasks. The oldest go
@@ -18,7 +18,7 @@ impl Scheduler {
     pub(super) fn on_done(&mut self, now: Duration, on: WorkerId, report: Report, out: &mut Vec<Action>) {
         let id = report.sending.task;
         let is_accepted = self.is_current(on, report.sending)
-            || (cfg!(poniard_bug_late_result_accepted) && self.tasks.contains_key(&id));
+            || (planted!(late_result_accepted) && self.tasks.contains_key(&id));
         if !is_accepted {
             self.counters.late_reports += 1;
             return;
@@ -66,7 +66,7 @@ impl Scheduler {
         out: &mut Vec<Action>,
     ) {
         let task = self.tasks.get_mut(&id).expect("a task that ends is in the table");
-        if !task.is_settled || cfg!(poniard_bug_late_result_accepted) {
+        if !task.is_settled || planted!(late_result_accepted) {
             task.is_settled = true;
             out.push(Action::Complete { task: id, ending, on, attempt });
         }
@@ -249,7 +249,7 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let State::Made { holders } = &mut task.state else { return };
         holders.retain(|holder| *holder != at);
-        if holders.is_empty() || cfg!(poniard_bug_surviving_result_remade) {
+        if holders.is_empty() || planted!(surviving_result_remade) {
             self.drop_copies(id);
             if !self.tasks[&id].is_wanted {
                 self.keep_as_lineage(id, out);

@@ -35,7 +35,7 @@ fn two_workers_are_both_busy_with_tasks_spawned_on_one() {
 }
 
 #[test]
-fn a_lost_worker_costs_its_share_and_no_more() {
+pub(super) fn a_lost_worker_costs_its_share_and_no_more() {
     let jobs = || equal(2_000, 10 * MS);
     let (whole, _) = time_of(world(4, 1), jobs());
     let mut worst = 0;

@@ -104,6 +104,42 @@ impl Happening {
     }
 }
 
+/// Every kind of message.
+pub(super) const KINDS: [&str; 13] = [
+    "Run",
+    "Started",
+    "Done",
+    "Recall",
+    "Returned",
+    "Cancel",
+    "Idle",
+    "Busy",
+    "Need",
+    "Located",
+    "Leaving",
+    "Parted",
+    "Unobtainable",
+];
+
+fn kind(message: &Message) -> &'static str {
+    let place = match message {
+        Message::Run { .. } => 0,
+        Message::Started(_) => 1,
+        Message::Done(_) => 2,
+        Message::Recall(_) => 3,
+        Message::Returned(_) => 4,
+        Message::Cancel(_) => 5,
+        Message::Idle { .. } => 6,
+        Message::Busy { .. } => 7,
+        Message::Need { .. } => 8,
+        Message::Located { .. } => 9,
+        Message::Leaving => 10,
+        Message::Parted => 11,
+        Message::Unobtainable { .. } => 12,
+    };
+    KINDS[place]
+}
+
 /// How the world behaves.
 #[derive(Clone, Debug)]
 pub(super) struct Nature {
@@ -169,6 +205,8 @@ pub(super) struct World {
     pub(super) ended_at: u64,
     /// Every event and what is done about it goes to the output: `PONIARD_SIM_LOG=1`.
     pub(super) is_logged: bool,
+    /// Kinds of messages that came twice.
+    pub(super) doubled: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -195,6 +233,7 @@ impl World {
             runs: 0,
             deaths: 0,
             ended_at: 0,
+            doubled: BTreeSet::new(),
             is_logged: std::env::var_os("PONIARD_SIM_LOG").is_some(),
         }
     }
@@ -236,6 +275,7 @@ impl World {
         let again = self.random.chance(self.nature.twice_percent).then(|| message.clone());
         self.post(from, to, |to, from| Happening::Deliver { to, from, message });
         if let Some(message) = again {
+            self.doubled.insert(kind(&message));
             let later = self.now + self.random.below(20_000_000) + self.nature.delay_ns.1;
             self.at(later, Happening::Deliver { to, from, message });
         }

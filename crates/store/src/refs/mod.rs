@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use poniard_model::{ChunkId, WorkerId};
+use poniard_model::{ChunkId, WorkerId, planted};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,11 +135,11 @@ impl Refs {
     /// # Panics
     /// When there is no handle here.
     pub fn sent(&mut self, chunk: GlobalChunk, to: WorkerId) -> Grant {
-        self.next_grant += 1;
+        self.next_grant += u64::from(!planted!(double_grant));
         let grant = Grant { from: self.me, number: self.next_grant };
         let count = self.held(chunk);
         // Nobody answers for a chunk that is no more.
-        if !count.is_lost {
+        if !count.is_lost && !planted!(uncounted_grant) {
             count.grants += 1;
             self.grants.insert(grant.number, (chunk, to));
         }
@@ -192,7 +192,9 @@ impl Refs {
         match note {
             Note::Hold(chunk, grant) => match self.chunks.get_mut(&chunk).filter(|count| !count.is_lost) {
                 Some(count) => {
-                    count.holders.insert(from);
+                    if !planted!(holder_not_noted) {
+                        count.holders.insert(from);
+                    }
                     if grant.from == self.me {
                         self.redeem(grant, out);
                     } else {
@@ -224,7 +226,9 @@ impl Refs {
         for chunk in all {
             if chunk.owner == worker {
                 self.lose(chunk, out);
-            } else if self.chunks.get_mut(&chunk).is_some_and(|count| count.holders.remove(&worker)) {
+            } else if self.chunks.get_mut(&chunk).is_some_and(|count| count.holders.remove(&worker))
+                && !planted!(dead_holder_kept)
+            {
                 self.settle(chunk, out);
             }
         }
@@ -263,7 +267,7 @@ impl Refs {
             return;
         }
         let count = self.chunks.remove(&chunk).expect("just seen");
-        if count.is_lost {
+        if count.is_lost || planted!(missing_release) {
             return;
         }
         out.push(match chunk.owner == self.me {

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use proptest::test_runner::{TestRng, TestRunner};
 use std::collections::VecDeque;
 
 /// What travels between two workers.
@@ -254,6 +255,35 @@ proptest! {
         choices.into_iter().for_each(|choice| world.make(choice));
         world.finish();
     }
+}
+
+/// Worlds without deaths and with some, always the same ones, up to the first in which something is wrong.
+fn some_worlds() {
+    let config =
+        ProptestConfig { failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::with_cases(1000) };
+    let mut runner =
+        TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(config.rng_algorithm));
+    let choice = prop_oneof![60 => choice(), 1 => any::<u8>().prop_map(Choice::Kill)];
+    let all = (2u32..6, prop::collection::vec(choice, 1..150));
+    let played = runner.run(&all, |(workers, choices)| {
+        let mut world = World::new(workers);
+        choices.into_iter().for_each(|choice| world.make(choice));
+        world.finish();
+        Ok(())
+    });
+    played.expect("every world keeps the law");
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    some_worlds();
+    crate::planted::assert_each_is_found(&[
+        ("double_grant", "some_worlds", some_worlds),
+        ("uncounted_grant", "some_worlds", some_worlds),
+        ("missing_release", "some_worlds", some_worlds),
+        ("holder_not_noted", "some_worlds", some_worlds),
+        ("dead_holder_kept", "some_worlds", some_worlds),
+    ]);
 }
 
 #[test]

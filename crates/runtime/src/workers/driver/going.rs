@@ -10,15 +10,15 @@ use poniard_sched::Event;
 use std::time::Duration;
 
 impl Core {
-    pub(super) fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str) {
+    pub(super) fn on_gone(&mut self, worker: WorkerId, signal: Option<i32>, how: &str, is_cut_off: bool) {
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
             self.unmet.remove(&worker);
-            return self.desk.handles.lose(worker, how);
+            return self.desk.lose(worker, how, is_cut_off);
         }
         self.met.retain(|other| *other != worker);
         // In this order: who uses data that lived there learns that they are lost, and not that nothing fits.
-        self.desk.lose(worker, how);
+        self.desk.lose(worker, how, is_cut_off);
         directory::change(|topology| topology.lose(worker, how));
         self.trips.lose(worker);
         self.lose_line(worker);

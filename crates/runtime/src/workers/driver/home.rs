@@ -10,7 +10,7 @@ impl Core {
     pub(super) fn run_here(&mut self, task: TaskId, attempt: u32) {
         let Some(away) = self.trips.end(task) else { return };
         let (handle, tell) = (away.handle(), self.exits.tell);
-        away.set_attempt(attempt.saturating_sub(1));
+        away.set_begun(attempt.saturating_sub(1));
         let (begun, ended) = (Instant::now(), handle.clone());
         handle.on_end(move || {
             let is_done = ended.error().is_none();
@@ -22,7 +22,7 @@ impl Core {
     /// A task of ours has ended elsewhere.
     pub(super) fn complete(&mut self, task: TaskId, on: WorkerId, attempt: u32) {
         let Some(away) = self.trips.end(task) else { return };
-        away.set_attempt(attempt);
+        away.set_begun(attempt);
         match self.came_home.take() {
             Some(Ended::Made(value)) => away.finish(&value),
             // It was lent, and nobody knew: it runs again where its result can stay, like others of its kind from now on.
@@ -33,7 +33,7 @@ impl Core {
             Some(Ended::Stays(why)) => away.fail_for_good(on, Cause::scheduling(why)),
             Some(Ended::Failed(told, tried)) => {
                 if away.is_tried_there() {
-                    away.set_attempt(tried);
+                    away.set_begun(tried);
                 }
                 let build = self.builds.get(&on).copied();
                 away.fail(on, told.into_cause(&|number| build.and_then(|build| build.site(number))));
