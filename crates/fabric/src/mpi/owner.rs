@@ -12,6 +12,9 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// A message that has come.
+type Arrival = (Tag, Vec<u8>);
+
 /// What the thread knows that owns MPI.
 pub(super) struct Owner {
     pub(super) world: SimpleCommunicator,
@@ -19,7 +22,7 @@ pub(super) struct Owner {
     /// Who is told, while an engine runs.
     inbox: Option<Arc<dyn Inbox>>,
     /// What comes from each rank, by lane.
-    coming: Vec<[InOrder<(Tag, Vec<u8>)>; 2]>,
+    coming: Vec<[InOrder<Arrival>; 2]>,
     /// When something has happened last.
     happened: Instant,
     /// Who waits for the end.
