@@ -245,7 +245,7 @@ impl Run {
     pub(crate) fn values(&mut self) -> Vec<&mut Bytes> {
         let values = self.pieces.iter_mut().filter_map(|piece| match piece {
             PieceTold::Value(value) => Some(value),
-            PieceTold::Count(_) => None,
+            PieceTold::Count(_) | PieceTold::Datum(_) => None,
         });
         values.collect()
     }

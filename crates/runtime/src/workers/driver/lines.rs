@@ -1,7 +1,7 @@
 //! Messages whose values are with their senders, on other hosts: they are opened when the values are here.
 
 use super::Core;
-use crate::message::{Message, Run};
+use crate::message::{Message, PieceTold, Run};
 use crate::traffic;
 use crate::workers::guests::Guest;
 use crate::workers::lines::{Lines, Parcel, Site, Told};
@@ -105,10 +105,16 @@ impl Core {
     }
 
     /// What came with a task that is not run: handles that were granted, and memory of this host.
-    fn refuse(&mut self, from: WorkerId, mut run: Run) {
-        for value in run.values() {
-            drop(self.desk.handles.receive(value.take_handles()));
-            value.lent().for_each(|lease| self.desk.leases.read_no_more(from, lease));
+    fn refuse(&mut self, from: WorkerId, run: Run) {
+        for piece in run.pieces {
+            match piece {
+                PieceTold::Value(mut value) => {
+                    drop(self.desk.handles.receive(value.take_handles()));
+                    value.lent().for_each(|lease| self.desk.leases.read_no_more(from, lease));
+                }
+                PieceTold::Datum(handle) => drop(self.desk.handles.receive_one(handle)),
+                PieceTold::Count(_) => {}
+            }
         }
     }
 
