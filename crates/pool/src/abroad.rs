@@ -21,7 +21,7 @@ use crate::task::ticket::{Ticket, ask_for};
 use crate::task::traveller::{Told, Traveller};
 use crate::task::weak::{self, WeakHandle};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId};
+use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, WorkerId};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;

@@ -264,6 +264,7 @@ impl Message {
             | Message::Carried(..)
             | Message::Handles(_)
             | Message::Wants(_)
+            | Message::Cancel(_)
             | Message::Met(_)
             | Message::Run { .. }
             | Message::Begin(_)
@@ -272,6 +273,7 @@ impl Message {
             | Message::Answers(..)
             | Message::Leave
             | Message::Stays(_)
+            | Message::Perish
             | Message::Stop => Vec::new(),
         }
     }

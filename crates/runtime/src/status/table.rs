@@ -98,7 +98,7 @@ mod tests {
     fn numbers_stand_below_each_other_and_words_behind_them() {
         let tasks = TaskCounts { waiting: 12345, ready: 0, running: 2, done: 9, failed: 1 };
         let memory = WorkerMemory { budget_bytes: 4 << 30, resident_bytes: 3 << 19, stored_bytes: 0 };
-        let traffic = Traffic { copied_bytes: 2048, lent_bytes: 7 };
+        let traffic = Traffic { copied_bytes: 2048, lent_bytes: 7, ..Traffic::default() };
         let doing = Doing { tasks, lost_processors: 1, traffic, memory };
         let text = table(
             &[status(1, Some(doing)), status(10, None)],

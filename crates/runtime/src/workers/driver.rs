@@ -494,13 +494,13 @@ impl Core {
                 0 => self.tell(Event::Leave),
                 data => self.post.send(from, Message::Stays(data)),
             },
-            Message::Stays(data) => (self.exits.stays)(from, data),
+            Message::Stays(data) if self.is_first() => (self.exits.stays)(from, data),
             Message::Stop if from == WorkerId::FIRST => {
                 self.post.deliver();
                 (self.exits.stop)(from);
             }
             Message::Perish if self.is_first() => (self.exits.perish)(from),
-            Message::Met(_) | Message::Leave | Message::Stop | Message::Perish => {
+            Message::Met(_) | Message::Leave | Message::Stays(_) | Message::Stop | Message::Perish => {
                 eprintln!("{} does not let {from} say who meets, leaves or ends", self.me.worker.id);
             }
         }

@@ -50,6 +50,7 @@ impl Leases {
             neighbours: Neighbours::default(),
             seen: BTreeSet::new(),
             over: HashMap::new(),
+            lines: None,
         }
     }
 

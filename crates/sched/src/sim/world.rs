@@ -105,7 +105,7 @@ impl Happening {
 }
 
 /// Every kind of message.
-pub(super) const KINDS: [&str; 13] = [
+pub(super) const KINDS: [&str; 15] = [
     "Run",
     "Started",
     "Done",
@@ -119,6 +119,8 @@ pub(super) const KINDS: [&str; 13] = [
     "Leaving",
     "Parted",
     "Unobtainable",
+    "Perishing",
+    "Noted",
 ];
 
 fn kind(message: &Message) -> &'static str {
@@ -136,6 +138,8 @@ fn kind(message: &Message) -> &'static str {
         Message::Leaving => 10,
         Message::Parted => 11,
         Message::Unobtainable { .. } => 12,
+        Message::Perishing => 13,
+        Message::Noted => 14,
     };
     KINDS[place]
 }

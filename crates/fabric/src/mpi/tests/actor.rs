@@ -161,7 +161,7 @@ pub(super) fn act(job: Arc<Job>, timing: Timing) {
         match read(&cue) {
             Cue::Start { me, build, token } => {
                 let identity = Identity { build: Build(build), token: Token::new(token) };
-                let config = NetworkConfig { me, identity, timing };
+                let config = NetworkConfig { me, identity, timing, is_one_life: false };
                 let sink = Arc::new(Reporter(me, job.clone()));
                 let engine = Arc::new(job.engine(me));
                 network = Some(Network::start(engine, config, sink).expect("the engine starts"));

@@ -95,7 +95,7 @@ impl Drop for RankStage {
 impl Stage for RankStage {
     fn start(&mut self, peer: Peer, identity: Identity) {
         if self.here.is_empty() {
-            let config = NetworkConfig { me: peer, identity, timing: self.timing };
+            let config = NetworkConfig { me: peer, identity, timing: self.timing, is_one_life: false };
             let (engine, sink) = (Arc::new(self.job.engine(peer)), Arc::new(Told(peer, self.sender.clone())));
             self.here.insert(peer, Network::start(engine, config, sink).expect("the engine starts"));
             return;

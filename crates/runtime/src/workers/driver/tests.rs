@@ -21,6 +21,7 @@ fn done(what: String) {
 const EXITS: Exits = Exits {
     tell: |input| done(format!("tells {input:?}")),
     met: |who, _| done(format!("{who} has met")),
+    stays: |who, _| done(format!("{who} stays")),
     stop: |by| done(format!("stops by {by}")),
     cut_off: |who| done(format!("cuts {who} off")),
     perish: |who| done(format!("ends {who}")),
@@ -39,7 +40,7 @@ impl Post for Sent {
 
 fn member(worker: u32) -> Member {
     let worker = Worker { id: WorkerId(worker), node: "here".into(), labels: Vec::new() };
-    Member { worker, processors: vec![ProcessorKind::Cpu], sample: (Vec::new(), None) }
+    Member { worker, processors: vec![ProcessorKind::Cpu], sample: (Vec::new(), None), line: None }
 }
 
 /// The driver of a worker that has met these others.
@@ -64,6 +65,8 @@ fn kind(message: &Message) -> &'static str {
         Message::Hello(_) => "hello",
         Message::Sees => "sees",
         Message::Over(_) => "over",
+        Message::Unreached(_) => "unreached",
+        Message::Carried(..) => "carried",
         Message::Handles(_) => "handles",
         Message::Wants(_) => "wants",
         Message::Cancel(_) => "cancel",
@@ -76,11 +79,12 @@ fn kind(message: &Message) -> &'static str {
         Message::Asks(_) => "asks",
         Message::Answers(..) => "answers",
         Message::Leave => "leave",
+        Message::Stays(_) => "stays",
         Message::Perish => "perish",
         Message::Stop => "stop",
     }
 }
-const KINDS: usize = 17;
+const KINDS: usize = 20;
 
 /// Every kind of message, about things in which worker 3 has no part: a task and a chunk of worker 4, another worker's number.
 fn out_of_role() -> Vec<Message> {
@@ -95,6 +99,8 @@ fn out_of_role() -> Vec<Message> {
         Message::Hello(member(4)),
         Message::Sees,
         Message::Over(vec![1, 2, 3]),
+        Message::Unreached(vec![1]),
+        Message::Carried(1, vec![7]),
         Message::Cancel(unknown),
         Message::Cancel(theirs),
         Message::Result(theirs, Outcome::Made(nothing())),
@@ -105,6 +111,7 @@ fn out_of_role() -> Vec<Message> {
         Message::Answers(9, Doing::here()),
         Message::Answers(FAREWELL, Doing::here()),
         Message::Leave,
+        Message::Stays(1),
         Message::Perish,
         Message::Stop,
     ];
