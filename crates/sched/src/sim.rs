@@ -162,7 +162,7 @@ fn whatever_happens_each_task_ends_once_and_rightly() {
     let seeds = seeds();
     let mut failed = Vec::new();
     let mut sums = std::collections::BTreeMap::<&str, u64>::new();
-    let mut doubled = std::collections::BTreeSet::new();
+    let mut doubled = std::collections::BTreeSet::<&str>::new();
     for seed in seeds {
         let played = std::panic::catch_unwind(|| play(seed));
         let Ok((world, _)) = played else {
