@@ -67,7 +67,7 @@ fn place(workers: u32) -> Duration {
         let mut spec = Spec::new(TaskId(task), FunctionKey(1));
         spec.wishes.scope = Some(!Scope::worker(1));
         out.clear();
-        owner.on_event(Duration::ZERO, Event::Ready { spec, queued: 0 }, &mut out);
+        owner.on_event(Duration::ZERO, Event::Ready { specs: vec![spec], queued: 0 }, &mut out);
     }
     assert_eq!(owner.counters().sent, TASKS);
     begin.elapsed()
