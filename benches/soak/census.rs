@@ -91,7 +91,7 @@ pub(crate) fn left_files() -> Vec<PathBuf> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").unwrap_or_default();
     let folders =
         [Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm"), &temporary, Path::new(&runtime)];
-    let all = folders.into_iter().flat_map(|folder| names(folder));
+    let all = folders.into_iter().flat_map(names);
     let mut left: Vec<PathBuf> = all.filter(|file| file.to_string_lossy().contains(&mark)).collect();
     left.sort();
     left.dedup();

@@ -193,7 +193,7 @@ fn b32_options_of_a_task_win_over_those_of_the_scheduler() {
 fn b35_single_holds_for_delayed_tasks() {
     let here = delayed_with(Options::new().single(1), my_id);
     assert_eq!(here.call(()).collect().unwrap(), WorkerId(1));
-    let nowhere = delayed_with(Options::new().single(2), my_id);
+    let nowhere = delayed_with(Options::new().single(99), my_id);
     assert!(nowhere.call(()).collect().unwrap_err().is_scheduling());
 }
 

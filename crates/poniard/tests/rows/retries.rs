@@ -30,7 +30,8 @@ fn a_panic_counts_and_dependents_see_only_the_last_attempt() {
         assert!(CALLS.fetch_add(1, Ordering::SeqCst) > 0, "the first call");
         x
     }
-    let task = spawn!(panics_once(5), retries = 1);
+    // Its calls are counted in this process.
+    let task = spawn!(panics_once(5), retries = 1, scope = Scope::worker(1));
     assert_eq!(spawn!((|x: &i64| x + 1)(&task)).fetch().unwrap(), 6);
 }
 
@@ -116,7 +117,7 @@ fn a_cancelled_task_is_not_tried_again() {
 fn an_input_that_is_tried_again_keeps_its_dependents_waiting() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let notes = Notes::default();
-    let task = spawn!((|n| flaky(&CALLS, n))(3)?, retries = 2);
+    let task = spawn!((|n| flaky(&CALLS, n))(3)?, retries = 2, scope = Scope::worker(1));
     let seen = notes.clone();
     spawn!(move x = &task => seen.note(x)).wait();
     assert_eq!(notes.all(), ["3"]);

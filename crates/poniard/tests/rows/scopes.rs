@@ -23,10 +23,10 @@ fn processor(index: u32) -> Scope {
 
 #[test]
 fn a14_a_scope_that_nothing_fits_is_an_error_at_fetch_that_tells_why() {
-    let task = spawn!(here(), scope = Scope::worker(2));
+    let task = spawn!(here(), scope = Scope::worker(99));
     let error = task.fetch().unwrap_err();
     let text = error.to_string();
-    assert!(error.is_scheduling() && text.contains("`worker 2`") && text.contains("w1/cpu0"), "{text}");
+    assert!(error.is_scheduling() && text.contains("`worker 99`") && text.contains("w1/cpu0"), "{text}");
     let dependent = spawn!((|x: &u32| x + 1)(&task));
     assert!(dependent.fetch().unwrap_err().is_scheduling());
     let narrowed = spawn!(here(), scope = Scope::worker(1).thread(1000)).fetch().unwrap_err().to_string();
@@ -37,7 +37,7 @@ fn a14_a_scope_that_nothing_fits_is_an_error_at_fetch_that_tells_why() {
 fn b33_single_runs_the_task_on_that_worker() {
     let tasks: Vec<_> = (0..100).map(|_| spawn!(my_id(), single = 1)).collect();
     assert!(fetch_all(&tasks).unwrap().iter().all(|worker| *worker == WorkerId(1)));
-    assert!(spawn!(my_id(), single = 2).fetch().unwrap_err().is_scheduling());
+    assert!(spawn!(my_id(), single = 99).fetch().unwrap_err().is_scheduling());
 }
 
 #[test]
@@ -115,5 +115,5 @@ fn a_task_with_a_scope_waits_for_its_processor_while_others_run_elsewhere() {
 #[test]
 fn outside_tasks_there_is_no_processor() {
     assert_eq!(current_processor(), None);
-    assert_eq!((my_id(), workers()), (WorkerId(1), vec![WorkerId(1)]));
+    assert_eq!((my_id(), workers()[0]), (WorkerId(1), WorkerId(1)));
 }
