@@ -184,8 +184,9 @@ pub(crate) fn who_kills_three_workers_fails_with_their_signals_and_others_do_not
     let [Action::Fail { task, why }] = owner.actions.iter().filter(fails).collect::<Vec<_>>()[..] else {
         panic!("{:?}", owner.actions)
     };
-    let text = "3 workers died while they ran it: w2 by signal 11, w2#1 by signal 11, w2#2 by signal 11";
-    assert_eq!((*task, why.to_string().as_str()), (TaskId(1), text));
+    let by = "by signal 11 (a wrong address or a full stack: too deep a recursion)";
+    let text = format!("3 workers died while they ran it: w2 {by}, w2#1 {by}, w2#2 {by}");
+    assert_eq!((*task, why.to_string()), (TaskId(1), text));
     assert_eq!(owner.scheduler.counters().killers, 1);
     assert_eq!(owner.scheduler.explain(owner.now, TaskId(2)), Why::Made { at: vec![WorkerId(1)] });
 }

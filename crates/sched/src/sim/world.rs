@@ -276,7 +276,10 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: Life, to: Life, message: Message) {
-        let again = self.random.chance(self.nature.twice_percent).then(|| message.clone());
+        // The rarest kind always does, where others do at all: else 1,500 worlds are too few to see it.
+        let is_rare = matches!(message, Message::Unobtainable { .. }) && self.nature.twice_percent > 0;
+        let percent = if is_rare { 100 } else { self.nature.twice_percent };
+        let again = self.random.chance(percent).then(|| message.clone());
         self.post(from, to, |to, from| Happening::Deliver { to, from, message });
         if let Some(message) = again {
             self.doubled.insert(kind(&message));
