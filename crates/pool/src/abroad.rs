@@ -194,7 +194,7 @@ impl Stranger {
 
 /// What ends a task here that stands for one of another process.
 fn ender_of<T: Data>(task: TaskRef) -> Ender {
-    let completion = Completion::<T>::of(task);
+    let completion = Completion::<T>::asked(task);
     Ender::new(move |told| end(completion, told))
 }
 

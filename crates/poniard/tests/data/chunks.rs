@@ -1,6 +1,6 @@
 //! Chunks: values that stay where they are, in memory or on disk.
 
-use crate::alone::{alone, alone_with};
+use crate::alone::{ONE_PROCESS, alone, alone_with};
 use crate::signals::eventually;
 use poniard::prelude::*;
 use poniard::{Order, Tile, memory_usage};
@@ -127,7 +127,8 @@ fn what_is_borrowed_stays_in_memory() {
 
 #[test]
 fn depth_first_programs_write_nothing() {
-    alone_with(1, &[("PONIARD_MEMORY", "512KiB")], || {
+    // In one process: what others make comes home when it is done, and not when it is its readers' turn.
+    alone_with(1, &[("PONIARD_MEMORY", "512KiB"), ONE_PROCESS], || {
         fn double(x: &Vec<u64>) -> Vec<u64> {
             x.iter().map(|x| x * 2).collect()
         }

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 /// How long a test may take: far longer than any does on a busy machine.
 const LIMIT: Duration = Duration::from_secs(100);
+/// Without workers whatever the environment says: for what counts in the memory of one process, and for pieces of a shard on one
+/// worker. The same rows on several workers are in `tests/workers`.
+pub(crate) const ONE_PROCESS: (&str, &str) = ("PONIARD_WORKERS", "0");
 /// Tells the process that it is the test's own.
 const MARK: &str = "PONIARD_ALONE";
 

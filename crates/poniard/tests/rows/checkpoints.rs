@@ -1,6 +1,6 @@
 //! Results that the next run finds.
 
-use crate::alone::alone_with;
+use crate::alone::{ONE_PROCESS, alone_with};
 use crate::folder::Folder;
 use poniard::checkpoints::{Stale, clean, list};
 use poniard::prelude::*;
@@ -71,7 +71,7 @@ fn results_among_the_arguments_count_by_their_bytes_when_they_are_there() {
     let folder = Folder::new();
     // The calls are counted in this process: it has no workers.
     let place = folder.file("kept");
-    alone_with(2, &[(PLACE, place.to_str().unwrap()), ("PONIARD_WORKERS", "0")], || {
+    alone_with(2, &[(PLACE, place.to_str().unwrap()), ONE_PROCESS], || {
         let total = |scale: f64| {
             let xs = spawn!(simulate(100, scale));
             let more = [xs.clone(), spawn!(simulate(10, scale))];

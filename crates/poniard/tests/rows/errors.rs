@@ -68,7 +68,7 @@ fn an_error_is_one_line_that_names_task_id_place_worker_and_reason() {
     fn two_lines() -> i64 {
         panic!("first\nsecond")
     }
-    let (line, task) = (line!(), spawn!(two_lines(), name = "named"));
+    let (line, task) = (line!(), spawn!(two_lines(), name = "named", single = 1));
     let text = task.fetch().unwrap_err().to_string();
     let start = format!("task `named` ({}, {}:{line}) on w1 panicked at {}:", task.id(), file!(), file!());
     assert!(text.starts_with(&start) && text.ends_with(": first\\nsecond"), "{text}\n{start}");

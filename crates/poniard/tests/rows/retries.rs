@@ -1,6 +1,6 @@
 //! Another attempt.
 
-use crate::alone::alone;
+use crate::alone::{ONE_PROCESS, alone, alone_with};
 use crate::signals::{Notes, Peak};
 use poniard::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -78,7 +78,7 @@ fn a_filter_tells_which_failures_are_worth_another_attempt() {
 
 #[test]
 fn pauses_double_and_nobody_is_kept_busy_meanwhile() {
-    alone(1, || {
+    alone_with(1, &[ONE_PROCESS], || {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         static ORDER: std::sync::Mutex<Vec<&str>> = std::sync::Mutex::new(Vec::new());
         fn noted(n: u32) -> Result<u32, String> {

@@ -1,6 +1,6 @@
 //! Values of which each worker, or each processor, has one.
 
-use crate::alone::alone;
+use crate::alone::{ONE_PROCESS, alone, alone_with};
 use crate::signals::{Gate, LIMIT, Meeting, Seen, linger};
 use poniard::prelude::*;
 use poniard::{ProcessorId, TaskId};
@@ -35,7 +35,7 @@ fn samples(count: usize, below: usize, seed: u64) -> Vec<usize> {
 
 #[test]
 fn a23_the_expression_is_evaluated_once_for_each_piece() {
-    alone(3, || {
+    alone_with(3, &[ONE_PROCESS], || {
         let x = shard!(current_task().unwrap().id);
         assert_eq!(x.len(), 1, "one worker");
         let y = shard!((current_task().unwrap().id, here()), per_thread = true);
@@ -57,7 +57,7 @@ fn a23_the_expression_is_evaluated_once_for_each_piece() {
 
 #[test]
 fn a24_a_task_gets_the_piece_of_where_it_runs() {
-    alone(3, || {
+    alone_with(3, &[ONE_PROCESS], || {
         let x = shard!(my_id());
         for w in workers() {
             assert_eq!(spawn!(identity(&x), scope = Scope::worker(w)).fetch().unwrap(), w);
@@ -84,7 +84,7 @@ fn a24_a_task_gets_the_piece_of_where_it_runs() {
 
 #[test]
 fn a25_changes_to_a_piece_stay_and_touch_no_other() {
-    alone(2, || {
+    alone_with(2, &[ONE_PROCESS], || {
         let mut bins = shard!(vec![0u64; 4], per_thread = true);
         for (index, sample) in [(0, 1), (1, 2), (0, 3)] {
             let scope = Scope::thread(index);
@@ -106,7 +106,7 @@ fn a26_tasks_with_two_shards_each_run_side_by_side_on_pieces_of_their_own() {
         y.1 += 10;
         x.0 == here() && y.0 == here() && meeting.meet()
     }
-    alone(2, || {
+    alone_with(2, &[ONE_PROCESS], || {
         let mut x = shard!((here(), 0u32), per_thread = true);
         let mut y = shard!((here(), 0u32), per_thread = true);
         let meeting = Meeting::of(2);
@@ -126,7 +126,7 @@ fn a27_tasks_on_a_piece_run_where_it_is() {
     fn both(piece: &ProcessorId) -> (ProcessorId, ProcessorId) {
         (*piece, here())
     }
-    alone(3, || {
+    alone_with(3, &[ONE_PROCESS], || {
         let x = shard!(here(), per_thread = true);
         let mut calls = 0;
         let tasks = x.map(|piece| {
@@ -171,7 +171,7 @@ fn a28_a_histogram_by_shards_is_that_of_all_samples() {
 
 #[test]
 fn a_piece_has_one_writer_at_a_time_whatever_its_processor_runs() {
-    alone(1, || {
+    alone_with(1, &[ONE_PROCESS], || {
         let mut bins = shard!(vec![0u64; 2], per_thread = true);
         let gate = Gate::aside();
         let waits = spawn!((|bins: &mut Vec<u64>, _: &Pinned<()>| bins[0] += 1)(&mut bins, &gate.task));
@@ -230,7 +230,7 @@ fn where_there_is_no_piece_the_task_fails_and_says_which_there_are() {
 
 #[test]
 fn a_shard_that_cannot_be_made_is_the_error_of_its_tasks() {
-    alone(2, || {
+    alone_with(2, &[ONE_PROCESS], || {
         let nobody = shard!(1, workers = Vec::<u32>::new());
         assert!(nobody.is_empty() && nobody.error().is_some());
         let error = spawn!(identity(&nobody)).fetch().unwrap_err();

@@ -1,6 +1,6 @@
 //! Recording what happened.
 
-use crate::alone::alone;
+use crate::alone::{ONE_PROCESS, alone, alone_with};
 use poniard::prelude::*;
 use poniard::trace::{Event, Outcome, record};
 
@@ -13,7 +13,7 @@ fn a_recording_has_the_life_of_every_task_and_its_inputs() {
     fn fails(_: &i64) -> i64 {
         panic!("it fails")
     }
-    alone(2, || {
+    alone_with(2, &[ONE_PROCESS], || {
         let ((p, q, r), recorded) = record(|| {
             let p = spawn!((|x| x)(1));
             let q = spawn!(add(&p, &p));

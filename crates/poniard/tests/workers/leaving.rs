@@ -24,6 +24,20 @@ impl Drop for Files {
 }
 
 #[test]
+fn a_worker_that_had_handles_which_it_never_needed_goes() {
+    alone(1, || {
+        fn lets_go((task,): (DTask<i64>,)) {
+            drop(task);
+        }
+        let cluster = cluster(2);
+        let task = spawn!((|| 5)(), single = 1);
+        spawn!(lets_go((task.clone(),)), scope = Scope::worker(3)).fetch().unwrap();
+        cluster.remove_worker(3).unwrap();
+        assert_eq!(task.fetch().unwrap(), 5);
+    });
+}
+
+#[test]
 fn f23_a_removed_worker_ends_what_it_has_and_goes() {
     alone(1, || {
         let (cluster, files) = (cluster(2), Files::new());

@@ -250,7 +250,7 @@ impl Context {
         TaskId(next)
     }
 
-    /// A number of this process that is no task's, nor ever will be.
+    /// A number of this process that no task has that counts as launched.
     pub(crate) fn number(&self) -> TaskId {
         // Not one of this thread's own: those count as tasks that were launched.
         TaskId(NEXT_ID.fetch_add(1, Ordering::Relaxed))

@@ -119,7 +119,9 @@ pub(crate) fn unasked_promise<R: Data>(
     mut extra: Extra,
     ticket: impl FnOnce(TaskId) -> Arc<dyn Ticket>,
 ) -> Handle<R> {
-    let identity = context::get().new_identity();
+    // It counts as a task that waits from when it is asked for: until then it may go without having ended.
+    let context = context::get();
+    let identity = Identity { id: context.number(), epoch: context.epoch() };
     extra.ticket = Some(ticket(identity.id));
     let (task, engines) = promised::<R>(site, identity, extra);
     drop(engines);
@@ -141,6 +143,12 @@ fn promised<R: Data>(site: &'static Site, identity: Identity, extra: Extra) -> (
 }
 
 impl<R: Data> Completion<R> {
+    /// Of an unasked promise, which is asked for now.
+    pub(crate) fn asked(task: TaskRef) -> Completion<R> {
+        Counts::add_one(&context::get().counts.launched);
+        Completion::of(task)
+    }
+
     pub(crate) fn of(task: TaskRef) -> Completion<R> {
         outside::show(&task);
         // A halt or a cancel that came just before has not found it there, and relied on who runs it.

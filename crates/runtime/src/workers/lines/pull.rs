@@ -205,7 +205,7 @@ mod tests {
     fn who_was_never_reached_is_given_up_sooner_than_who_was() {
         let gives_up = |was_connected| {
             let mut pull = Pull::new(10, LIMITS, was_connected);
-            (0..).map(|second| Duration::from_secs(second)).find(|now| {
+            (0..).map(Duration::from_secs).find(|now| {
                 matches!(pull.on(*now, Happened::Unreachable("no route".into())), Step::GiveUp(_))
             })
         };
