@@ -1,7 +1,7 @@
 //! Where this program answers who asks from outside what it does: the commands `poniard status` and `poniard task explain`.
 //!
 //! A Unix socket in a folder that only this user can look into, by which nothing can be changed. One visitor is answered at a time. Each
-//! may say one line, of [`REQUEST_BYTES_MAX`] and within [`PATIENCE`]; what is said to him fits the memory of two lines a worker.
+//! may say one line, of `REQUEST_BYTES_MAX` and within `PATIENCE`; what is said to him fits the memory of two lines a worker.
 
 use crate::directory;
 use crate::explain::{described, explain_number};

@@ -75,7 +75,7 @@ fn status_finds_a_program_with_workers_and_has_a_row_for_each() {
     assert_eq!(mode(&place.folder.path("poniard")), 0o700);
     assert_eq!(place.sockets().iter().map(mode).collect::<Vec<_>>(), [0o600]);
     assert!(app.end().success());
-    assert_eq!(place.sockets(), [PathBuf::new(); 0], "it takes its socket with it");
+    assert_eq!(place.sockets(), Vec::<PathBuf>::new(), "it takes its socket with it");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_program_without_workers_listens_nowhere_unless_it_is_asked_to() {
     let text = place.told(&["status"]);
     assert!(text.starts_with(&format!("program {} (", shown.id())) && text.lines().count() == 3, "{text}");
     assert!(shown.end().success() && app.end().success());
-    assert_eq!(place.sockets(), [PathBuf::new(); 0]);
+    assert_eq!(place.sockets(), Vec::<PathBuf>::new());
 }
 
 #[test]
