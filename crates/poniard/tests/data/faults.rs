@@ -254,7 +254,7 @@ fn f17_a_task_that_takes_memory_without_end_is_refused_and_others_go_on() {
         let status = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
         let limited = Limited::to("as", pages * 4096 + (256 << 20), "unlimited");
-        let error = spawn!(without_end()?).fetch().unwrap_err();
+        let error = spawn!(without_end()?, single = 1).fetch().unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("task `without_end`") && text.contains("cannot take 16 MiB of memory"),
