@@ -1,6 +1,6 @@
 //! Looking at the runtime, halting it, and starting another.
 
-use crate::alone::{alone, alone_with};
+use crate::alone::{ONE_PROCESS, alone, alone_with};
 use crate::signals::{Gate, LIMIT, eventually};
 use poniard::prelude::*;
 use poniard::{halt, status};
@@ -11,7 +11,7 @@ fn status_tells_what_waits_is_ready_runs_and_has_ended() {
     fn fails() -> i64 {
         panic!("it fails")
     }
-    alone(1, || {
+    alone_with(1, &[ONE_PROCESS], || {
         spawn!(|| 1).wait();
         spawn!(fails()).wait();
         let gate = Gate::running();
@@ -37,7 +37,7 @@ fn status_tells_what_waits_is_ready_runs_and_has_ended() {
 
 #[test]
 fn a_task_that_waits_in_the_middle_is_shown_without_a_processor() {
-    alone(1, || {
+    alone_with(1, &[ONE_PROCESS], || {
         let gate = Gate::aside();
         let gated = gate.task.clone();
         let task = spawn!(move || gated.wait(), name = "waits");

@@ -1,6 +1,6 @@
 //! Another attempt.
 
-use crate::alone::{ONE_PROCESS, alone, alone_with};
+use crate::alone::{ONE_PROCESS, alone_with};
 use crate::signals::{Notes, Peak};
 use poniard::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,10 +15,10 @@ fn flaky(calls: &'static AtomicU32, good: u32) -> Result<u32, String> {
 #[test]
 fn a_task_that_fails_runs_again_as_often_as_it_was_told() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    let task = spawn!((|n| flaky(&CALLS, n))(4)?, retries = 3);
+    let task = spawn!((|n| flaky(&CALLS, n))(4)?, single = 1, retries = 3);
     assert_eq!(task.fetch().unwrap(), 4);
     static MORE: AtomicU32 = AtomicU32::new(0);
-    let error = spawn!((|n| flaky(&MORE, n))(9)?, retries = Retries::new(3)).fetch().unwrap_err();
+    let error = spawn!((|n| flaky(&MORE, n))(9)?, single = 1, retries = Retries::new(3)).fetch().unwrap_err();
     assert!(error.to_string().ends_with("attempt 4, failed: call 4"), "{error}");
     assert_eq!(MORE.load(Ordering::SeqCst), 4);
 }
@@ -46,7 +46,7 @@ fn values_are_copied_for_each_attempt() {
         Ok(numbers.len())
     }
     let numbers = spawn!(|| vec![1, 2, 3]);
-    assert_eq!(spawn!(consumes(numbers, "whole".to_owned())?, retries = 5).fetch().unwrap(), 0);
+    assert_eq!(spawn!(consumes(numbers, "whole".to_owned())?, single = 1, retries = 5).fetch().unwrap(), 0);
     assert_eq!(CALLS.load(Ordering::SeqCst), 3);
 }
 
@@ -62,7 +62,7 @@ fn a_task_with_real_captures_has_one_attempt() {
 #[test]
 fn without_on_error_a_tasks_own_errors_do_not_count() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    let task = spawn!((|n| flaky(&CALLS, n))(2)?, retries = Retries::new(3).on_error(false));
+    let task = spawn!((|n| flaky(&CALLS, n))(2)?, single = 1, retries = Retries::new(3).on_error(false));
     assert!(task.fetch().is_err());
     assert_eq!(CALLS.load(Ordering::SeqCst), 1);
 }
@@ -71,8 +71,9 @@ fn without_on_error_a_tasks_own_errors_do_not_count() {
 fn a_filter_tells_which_failures_are_worth_another_attempt() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let worth = |error: &TaskError| !error.to_string().contains("call 2");
-    let error =
-        spawn!((|n| flaky(&CALLS, n))(9)?, retries = Retries::new(5).filter(worth)).fetch().unwrap_err();
+    let error = spawn!((|n| flaky(&CALLS, n))(9)?, single = 1, retries = Retries::new(5).filter(worth))
+        .fetch()
+        .unwrap_err();
     assert!(error.to_string().ends_with("call 2"), "{error}");
 }
 
@@ -100,7 +101,7 @@ fn pauses_double_and_nobody_is_kept_busy_meanwhile() {
 
 #[test]
 fn a_cancelled_task_is_not_tried_again() {
-    alone(1, || {
+    alone_with(1, &[ONE_PROCESS], || {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let long = Duration::from_secs(50);
         let task = spawn!((|n| flaky(&CALLS, n))(2)?, retries = Retries::new(2).backoff(long));

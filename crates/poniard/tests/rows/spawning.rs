@@ -135,7 +135,7 @@ fn b05_what_is_no_handle_is_passed_as_it_is() {
     }
     let numbers = vec![1, 2, 3];
     let here = numbers.as_ptr().addr();
-    assert_eq!(spawn!(address(numbers)).fetch().unwrap(), (here, vec![1, 2, 3]));
+    assert_eq!(spawn!(address(numbers), single = 1).fetch().unwrap(), (here, vec![1, 2, 3]));
     let nested = (Some("text".to_owned()), [1.5, -0.0], vec![('x', None::<u8>)]);
     assert_eq!(spawn!(identity(nested.clone())).fetch().unwrap(), nested);
 }
