@@ -255,6 +255,8 @@ mod tests {
 
     #[test]
     fn what_another_has_lent_is_lent_on_as_a_copy_that_outlives_both() {
+        // As in a cluster on one host.
+        Arena::global().set_backing(Backing::Memfd);
         let (mut first, mut second) = (Leases::new(WorkerId(3)), Leases::new(OTHER));
         first.let_read(OTHER);
         second.let_read(ME);
