@@ -73,14 +73,7 @@ impl Tls {
     /// # Errors
     /// When the texts are no certificates.
     pub fn accept<S: Wire>(&self, stream: S) -> Result<Accepted<S>, EngineError> {
-        let roots = Arc::new(self.roots().map_err(unusable)?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-        let verifier = verifier.build().map_err(|error| unusable(error.into()))?;
-        let (chain, key) = self.shown().map_err(unusable)?;
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])
-            .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key));
-        let connection = config.and_then(|config| ServerConnection::new(config.into()));
+        let connection = ServerConnection::new(self.server()?);
         Ok(StreamOwned::new(connection.map_err(|error| unusable(error.into()))?, stream))
     }
 
@@ -105,14 +98,37 @@ impl Tls {
     }
 
     fn connect_to<S: Wire>(&self, name: &'static str, stream: S) -> Result<Connected<S>, EngineError> {
-        let roots = self.roots().map_err(unusable)?;
-        let (chain, key) = self.shown().map_err(unusable)?;
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])
-            .and_then(|builder| builder.with_root_certificates(roots).with_client_auth_cert(chain, key));
-        let name = ServerName::try_from(name).expect("it is a name");
-        let connection = config.and_then(|config| ClientConnection::new(config.into(), name));
+        let connection = ClientConnection::new(self.client()?, name_of(name));
         Ok(StreamOwned::new(connection.map_err(|error| unusable(error.into()))?, stream))
+    }
+
+    /// What worker 1 is called in its certificate.
+    pub(crate) fn name_of_first() -> ServerName<'static> {
+        name_of(FIRST)
+    }
+
+    /// How whoever listens does that.
+    pub(crate) fn server(&self) -> Result<Arc<ServerConfig>, EngineError> {
+        let make = || -> Result<ServerConfig, Problem> {
+            let roots = Arc::new(self.roots()?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?;
+            let (chain, key) = self.shown()?;
+            let builder =
+                ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
+            Ok(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?)
+        };
+        make().map(Arc::new).map_err(unusable)
+    }
+
+    /// How whoever comes does that.
+    pub(crate) fn client(&self) -> Result<Arc<ClientConfig>, EngineError> {
+        let make = || -> Result<ClientConfig, Problem> {
+            let (chain, key) = self.shown()?;
+            let builder =
+                ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
+            Ok(builder.with_root_certificates(self.roots()?).with_client_auth_cert(chain, key)?)
+        };
+        make().map(Arc::new).map_err(unusable)
     }
 
     fn roots(&self) -> Result<RootCertStore, Problem> {
@@ -125,6 +141,10 @@ impl Tls {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes())?;
         Ok((vec![certificate], PrivateKeyDer::from_pem_slice(self.key().as_bytes())?))
     }
+}
+
+fn name_of(worker: &'static str) -> ServerName<'static> {
+    ServerName::try_from(worker).expect("it is a name")
 }
 
 /// The cryptography, the cipher of fewest rounds first: large values go through it, and the key lives as long as the connection.

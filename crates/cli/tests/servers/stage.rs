@@ -134,6 +134,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // What a failed test has left unsaid.
+            let ended = self.child.try_wait().ok().flatten();
+            let ended = ended.map_or("runs".to_owned(), |status| format!("has ended with {status}"));
+            println!("process {} {ended}; it complained of {:#?}", self.id(), self.complaints());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         // Workers have its output open, and end with it.

@@ -7,6 +7,7 @@
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod watch;
 
 pub use settings::{Endpoint, Route, ZenohConfig};
@@ -17,6 +18,7 @@ use poniard_model::WorkerId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use tunnels::Tunnels;
 use watch::Watch;
 use zenoh::Wait;
 use zenoh::liveliness::LivelinessToken;
@@ -42,6 +44,8 @@ pub struct ZenohEngine {
 #[derive(Debug)]
 struct Shared {
     config: ZenohConfig,
+    /// Those that the session goes through. They outlive it: another may be opened.
+    tunnels: Mutex<Tunnels>,
     running: Mutex<Option<Running>>,
     publishers: Arc<Mutex<Publishers>>,
     watch: Arc<Watch>,
@@ -59,9 +63,9 @@ struct Running {
 impl ZenohEngine {
     /// An engine that is to be started.
     pub fn new(config: ZenohConfig) -> ZenohEngine {
-        let (running, publishers, watch) = Default::default();
+        let (tunnels, running, publishers, watch) = Default::default();
         ZenohEngine {
-            shared: Arc::new(Shared { config, running, publishers, watch }),
+            shared: Arc::new(Shared { config, tunnels, running, publishers, watch }),
             watcher: Mutex::default(),
         }
     }
@@ -69,6 +73,7 @@ impl ZenohEngine {
 
 impl Engine for ZenohEngine {
     fn start(&self, inbox: Arc<dyn Inbox>) -> Result<(), EngineError> {
+        *lock(&self.shared.tunnels) = Tunnels::open(&self.shared.config)?;
         self.shared.open(&inbox)?;
         if self.shared.config.connect.is_empty() {
             return Ok(());
@@ -100,12 +105,13 @@ impl Engine for ZenohEngine {
             watcher.join().ok();
         }
         self.shared.close();
+        drop(std::mem::take(&mut *lock(&self.shared.tunnels)));
     }
 }
 
 impl Shared {
     fn open(&self, inbox: &Arc<dyn Inbox>) -> Result<(), EngineError> {
-        let settings = self.config.settings()?;
+        let settings = self.config.settings(&lock(&self.tunnels))?;
         let because = |cause| EngineError::because(format!("cannot open {:?}", self.config), cause);
         let session = zenoh::open(settings.config).wait().map_err(because)?;
         drop(settings.dictionary);

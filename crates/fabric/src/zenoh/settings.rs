@@ -4,8 +4,7 @@ use crate::engine::EngineError;
 use crate::handshake::Token;
 use crate::peer::Peer;
 use crate::tls::Tls;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use crate::zenoh::tunnels::Tunnels;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -89,7 +88,7 @@ impl ZenohConfig {
     }
 
     /// Checks it, makes the folder, and says it in Zenoh's words.
-    pub(super) fn settings(&self) -> Result<Settings, EngineError> {
+    pub(super) fn settings(&self, tunnels: &Tunnels) -> Result<Settings, EngineError> {
         self.check()?;
         let has_socket =
             self.listen.iter().chain(&self.connect).any(|endpoint| matches!(endpoint, Endpoint::Socket(_)));
@@ -102,7 +101,7 @@ impl ZenohConfig {
             false => Some(write_dictionary(&self.folder, self.me, &password)?),
         };
         let mut config = Config::default();
-        for (key, value) in self.values(&password, dictionary.as_ref()) {
+        for (key, value) in self.values(tunnels, &password, dictionary.as_ref()) {
             let what = format!("cannot set {key} of Zenoh");
             config.insert_json5(&key, &value).map_err(|cause| EngineError::because(what, cause))?;
         }
@@ -139,7 +138,12 @@ impl ZenohConfig {
     }
 
     /// What differs from Zenoh's own settings, with the reason where it is not plain.
-    fn values(&self, password: &str, dictionary: Option<&Dictionary>) -> Vec<(String, String)> {
+    fn values(
+        &self,
+        tunnels: &Tunnels,
+        password: &str,
+        dictionary: Option<&Dictionary>,
+    ) -> Vec<(String, String)> {
         let mode = match self.route {
             Route::Direct => "peer",
             Route::ThroughRouter => "client",
@@ -147,8 +151,8 @@ impl ZenohConfig {
         };
         let mut values = vec![
             ("mode", quoted(mode)),
-            ("listen/endpoints", self.list(&self.listen)),
-            ("connect/endpoints", self.list(&self.connect)),
+            ("listen/endpoints", self.list(&self.listen, tunnels)),
+            ("connect/endpoints", self.list(&self.connect, tunnels)),
             // Whoever cannot connect yet goes on trying, and so does who has lost its connection.
             ("connect/timeout_ms", "-1".to_owned()),
             ("connect/exit_on_failure", "false".to_owned()),
@@ -179,27 +183,14 @@ impl ZenohConfig {
         if let Some(Dictionary(path)) = dictionary {
             values.push(("transport/auth/usrpwd/dictionary_file", quoted(&path.display().to_string())));
         }
-        if let Some(tls) = &self.tls {
-            let told = |pem: &str| quoted(&BASE64_STANDARD.encode(pem));
-            values.extend([
-                ("transport/link/tls/enable_mtls", "true".to_owned()),
-                // The authority is of this one cluster and has signed for nobody else; addresses are many, and may change.
-                ("transport/link/tls/verify_name_on_connect", "false".to_owned()),
-                ("transport/link/tls/root_ca_certificate_base64", told(&tls.authority)),
-                ("transport/link/tls/listen_certificate_base64", told(&tls.certificate)),
-                ("transport/link/tls/listen_private_key_base64", told(tls.key())),
-                ("transport/link/tls/connect_certificate_base64", told(&tls.certificate)),
-                ("transport/link/tls/connect_private_key_base64", told(tls.key())),
-            ]);
-        }
         values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    fn list(&self, endpoints: &[Endpoint]) -> String {
+    fn list(&self, endpoints: &[Endpoint], tunnels: &Tunnels) -> String {
         let locator = |endpoint: &Endpoint| match endpoint {
             Endpoint::Socket(name) => format!("unixsock-stream/{}", self.folder.join(name).display()),
             Endpoint::Tcp(address) => format!("tcp/{address}"),
-            Endpoint::Tls(address) => format!("tls/{address}"),
+            Endpoint::Tls(address) => tunnels.locator(address).expect("it was opened").to_owned(),
             Endpoint::Open(address) => format!("tcp/{address}"),
         };
         let list: Vec<String> = endpoints.iter().map(|endpoint| quoted(&locator(endpoint))).collect();

@@ -159,7 +159,7 @@ fn what_is_not_safe_is_refused_before_anything_is_opened() {
     let refusal = |change: &dyn Fn(&mut ZenohConfig)| {
         let mut config = config(Peer::new(1, 1), &folder, Duration::from_secs(10));
         change(&mut config);
-        config.settings().err().expect("it is refused").to_string()
+        config.settings(&Tunnels::default()).err().expect("it is refused").to_string()
     };
     let everybody = Endpoint::Tcp("0.0.0.0:0".parse().unwrap());
     let said = refusal(&|config| config.listen.push(everybody.clone()));
@@ -216,4 +216,88 @@ fn tls_wants_a_certificate_of_this_cluster_from_both_sides() {
     // The others came first, and have been turned away by the time that the friend is there.
     assert_eq!(events.recv_timeout(Duration::from_secs(60)), Ok(EngineEvent::Up(Peer::new(4, 1))));
     [first, stranger, open, friend].iter().for_each(Engine::stop);
+}
+
+/// What many frames of both sides are counted by.
+fn frames_of(events: &Receiver<EngineEvent>, lane: Lane, count: usize) -> usize {
+    let frames = std::iter::from_fn(|| events.recv_timeout(Duration::from_secs(60)).ok());
+    let right = frames.filter(|event| match event {
+        EngineEvent::Frame { lane: of, frame, .. } => {
+            *of == lane && frame.len() == 60_000 && frame.iter().all(|byte| *byte == frame[0])
+        }
+        _ => false,
+    });
+    right.take(count).count()
+}
+
+#[test]
+fn both_sides_of_a_way_through_tls_may_say_much_at_once() {
+    const COUNT: usize = 4000;
+    let (folder, patient) = (Folder::new(), Duration::from_secs(10));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (of_first, of_others) = Tls::of_new_cluster().unwrap();
+    let mut first = config(Peer::new(1, 1), &folder, patient);
+    (first.tls, first.route) = (Some(of_first), Route::Router);
+    first.listen.push(Endpoint::Tls(port.to_string()));
+    let mut second = config(Peer::new(2, 1), &folder, patient);
+    (second.tls, second.route) = (Some(of_others), Route::ThroughRouter);
+    second.connect.push(Endpoint::Tls(port.to_string()));
+    let (first, second) = (started(first), started(second));
+    let says_and_hears = |(engine, events): &(ZenohEngine, Receiver<EngineEvent>), to: Peer| {
+        assert_eq!(events.recv_timeout(Duration::from_secs(60)), Ok(EngineEvent::Up(to)));
+        for number in 0..COUNT {
+            engine.send(to, Lane::Bulk, vec![number as u8; 60_000]);
+        }
+        // Nobody holds back, so some are lost, as on every engine; all that come are whole.
+        assert_eq!(frames_of(events, Lane::Bulk, COUNT / 2), COUNT / 2);
+        engine.stop();
+    };
+    let other = std::thread::spawn(move || says_and_hears(&second, Peer::new(1, 1)));
+    says_and_hears(&first, Peer::new(2, 1));
+    other.join().unwrap();
+}
+
+#[test]
+fn s03_a_port_of_tls_that_is_taken_is_said_before_anything_is_opened() {
+    let (folder, taken) = (Folder::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = taken.local_addr().unwrap().to_string();
+    let mut first = config(Peer::new(1, 1), &folder, Duration::from_secs(10));
+    first.tls = Some(Tls::of_new_cluster().unwrap().0);
+    first.listen.push(Endpoint::Tls(port.clone()));
+    let (sender, _events) = channel();
+    let said = ZenohEngine::new(first).start(Arc::new(Told(sender))).unwrap_err().to_string();
+    assert!(said.starts_with(&format!("cannot listen at {port}: Address already in use")), "{said}");
+}
+
+#[test]
+fn s03_a_way_to_another_server_takes_its_own_process_alone() {
+    use std::io::Read;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixStream};
+    // Another process says whether something was said to it: this same test, which finds the name in its environment.
+    const NAME: &str = "PONIARD_TEST_WAY";
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    if let Ok(name) = std::env::var(NAME) {
+        let mut way = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+        assert_eq!(way.read(&mut [0]).unwrap_or(0), 0, "it is closed at once");
+        return;
+    }
+    let port = listener.local_addr().unwrap().to_string();
+    let folder = Folder::new();
+    let mut second = config(Peer::new(2, 1), &folder, Duration::from_secs(60));
+    second.tls = Some(Tls::of_new_cluster().unwrap().1);
+    second.connect.push(Endpoint::Tls(port.clone()));
+    let tunnels = Tunnels::open(&second).unwrap();
+    let name = tunnels.locator(&port).unwrap().split_once('\0').unwrap().1.to_owned();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "zenoh::tests::s03_a_way_to_another_server_takes_its_own_process_alone"]);
+    assert!(command.env(NAME, &name).output().unwrap().status.success());
+    // Nobody has come out at the other end, until this process goes in.
+    let _way = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+    let (mut come, _) = listener.accept().unwrap();
+    let mut hello = [0];
+    come.read_exact(&mut hello).unwrap();
+    assert_eq!(hello, [0x16], "a handshake of TLS");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "and nobody else");
 }
