@@ -171,8 +171,7 @@ fn a_failure_goes_through_after() {
 
 #[test]
 fn a_task_knows_its_name_and_id() {
-    let task =
-        spawn!(|| current_task().map(|task| (task.id, task.name.to_string())), name = "aware", single = 1);
+    let task = spawn!(|| current_task().map(|task| (task.id, task.name.to_string())), name = "aware");
     assert_eq!(task.fetch().unwrap(), Some((task.id(), "aware".to_owned())));
     assert_eq!(current_task(), None);
 }

@@ -86,8 +86,7 @@ fn a_time_out_counts_for_retries_and_each_attempt_has_its_own() {
         let task = spawn!(
             slow_at_first(),
             timeout = Duration::from_millis(200),
-            retries = Retries::new(3).on_error(false),
-            single = 1
+            retries = Retries::new(3).on_error(false)
         );
         assert_eq!(task.fetch().unwrap(), 2);
     });

@@ -102,6 +102,31 @@ fn a_time_limit_holds_there() {
 }
 
 #[test]
+fn f22_a_time_limit_that_runs_out_there_counts_for_retries() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    /// Gives which attempt it is when so many have run out of time.
+    fn slow_at_first(slow: u32) -> (u32, WorkerId) {
+        let attempt = ATTEMPTS.fetch_add(1, Ordering::SeqCst);
+        if attempt < slow {
+            until("its time is over", cancelled);
+        }
+        (attempt, my_id())
+    }
+    alone(1, || {
+        let _cluster = cluster(1);
+        let (limit, retries) = (Duration::from_millis(200), Retries::new(2).on_error(false));
+        let there = |slow: u32| {
+            let retries = retries.clone();
+            spawn!(slow_at_first(slow), scope = Scope::worker(2), timeout = limit, retries = retries)
+        };
+        assert_eq!(there(2).fetch().unwrap(), (2, WorkerId(2)));
+        let error = there(9).fetch().unwrap_err();
+        assert!(error.is_timeout() && error.to_string().contains("on w2, attempt 3"), "{error}");
+    });
+}
+
+#[test]
 fn workers_end_with_the_cluster_and_another_can_start() {
     alone(1, || {
         for _ in 0..3 {

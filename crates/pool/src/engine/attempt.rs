@@ -16,11 +16,10 @@ pub(super) fn begin(engine: &'static Engine, task: &TaskRef) {
     let Some(extra) = task.extra() else { return };
     extra.forget_befores();
     let number = extra.attempt.fetch_add(1, Relaxed) + 1;
-    if extra.is_guest {
+    if extra.guest.is_some() {
         extra.begun.get_or_init(Instant::now);
     }
-    // Where the data are that it uses, its turn has not come yet: the time of its attempts is taken there.
-    let limit = extra.timeout.filter(|_| !task.is_tried_at_home_of_data());
+    let limit = extra.timeout.filter(|_| !task.is_tried_there());
     let Some(limit) = limit else { return };
     let context = context::current();
     let let_go: Box<dyn FnOnce() + Send> = Box::new(move || {

@@ -176,10 +176,9 @@ impl Away {
         self.task().extra().expect("who goes away has an extra")
     }
 
-    /// Whether it uses data where it goes. Then all its attempts are made there, so that none comes between them; and the time limit
-    /// of each is kept there.
+    /// Whether all its attempts are made where it goes, and the time of each is taken there.
     pub fn is_tried_there(&self) -> bool {
-        self.task().is_tried_at_home_of_data()
+        self.task().is_tried_there()
     }
 
     /// Which attempt it is, from 1.

@@ -472,10 +472,11 @@ pub mod current_task {
     use std::any::Any;
     use std::sync::Arc;
 
-    /// The id, the name and the site of the task that this thread runs.
+    /// The id, as its handle tells it, the name and the site of the task that this thread runs.
     pub fn task() -> Option<(TaskId, Arc<str>, &'static Site)> {
         let task = current()?.running()?;
-        Some((task.id(), task.name(), task.site))
+        let id = task.extra().and_then(|extra| extra.guest).unwrap_or_else(|| task.id());
+        Some((id, task.name(), task.site))
     }
 
     /// A word that differs between the tasks that this thread is in the middle of, and is 0 outside tasks.

@@ -8,13 +8,15 @@ use crate::task::handle::AnyHandle;
 use crate::task::parcel::{Arrival, Entry, Piece, Unmovable};
 use crate::task::{HOME, TaskRef};
 use poniard_model::codec::Encoded;
-use poniard_model::{Site, TaskError};
+use poniard_model::{Site, TaskError, TaskId};
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 /// A call that has arrived.
 pub struct Visit {
+    /// Its number in the process that it came from.
+    pub task: TaskId,
     /// The address of the task's function, here.
     pub body: usize,
     /// Where it was spawned.
@@ -50,8 +52,8 @@ pub enum Outcome {
 /// The entry's address and the visit's body were in one parcel, which a process of this same build has packed, with the
 /// pieces; and they are where that code lies here.
 pub unsafe fn host(entry: usize, visit: Visit) -> Result<AnyHandle, Unmovable> {
-    let Visit { body, site, mut extra, pieces, reply } = visit;
-    extra.is_guest = true;
+    let Visit { task, body, site, mut extra, pieces, reply } = visit;
+    extra.guest = Some(task);
     let context = context::get();
     let identity = || context.new_identity();
     let extra = Box::new(extra);

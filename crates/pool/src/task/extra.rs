@@ -8,7 +8,7 @@ use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
 use poniard_model::codec::Encoded;
-use poniard_model::{ChunkId, CodecError, Retries, Scope, Storage};
+use poniard_model::{ChunkId, CodecError, Retries, Scope, Storage, TaskId};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -30,8 +30,8 @@ pub struct Extra {
     pub elsewhere: Option<Scope>,
     /// Where its result may be used, if not everywhere; the pool only carries it.
     pub reach: Option<Scope>,
-    /// Whether it came from another process, where its result goes as bytes; it is noted then when it begins.
-    pub(crate) is_guest: bool,
+    /// Its number in the process that it came from, where its result goes as bytes; it is noted then when it begins.
+    pub(crate) guest: Option<TaskId>,
     /// Whether it is run again when it fails.
     pub retries: Option<Retries>,
     /// How long one attempt may run.

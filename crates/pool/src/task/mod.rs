@@ -579,10 +579,11 @@ impl Header {
         FailedTask { id: self.id(), name: self.name(), site: self.site, worker: me(), attempt }
     }
 
-    /// Whether the task goes to data of another process, which it keeps its turn at from its first attempt to its last: then both are
-    /// there.
-    pub(crate) fn is_tried_at_home_of_data(&self) -> bool {
-        self.vtable.accesses.is_some() && self.is_away()
+    /// Whether all attempts of the task are made in the process that it goes to, and their time is taken there: at the home of data it
+    /// keeps its turn from the first to the last, and after an attempt whose time was over the next one waits for its end.
+    pub(crate) fn is_tried_there(&self) -> bool {
+        let is_timed = |extra: &Extra| extra.timeout.is_some() && extra.retries.is_some();
+        self.is_away() && (self.vtable.accesses.is_some() || self.extra().is_some_and(is_timed))
     }
 
     /// Whether the task runs in another process.

@@ -261,7 +261,7 @@ impl TaskRef {
 
     /// Keeps the value of a task that came from another process, as bytes, for that one.
     pub(crate) fn keep_product<R: Data>(&self, value: &R) {
-        if let Some(extra) = self.extra().filter(|extra| extra.is_guest) {
+        if let Some(extra) = self.extra().filter(|extra| extra.guest.is_some()) {
             extra.keep_product(product(value, self.site.name));
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::travel::{Away, Carrier, Outcome, Parcel, Piece, Visit, set_carrier};
 use crate::{AnyHandle, Code, Dep, Many, Own, Value, image, promise};
 use poniard_model::codec::Encoded;
-use poniard_model::{Retries, Scope, WorkerId};
+use poniard_model::{Retries, Scope, TaskId, WorkerId};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicIsize, AtomicU32, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -96,7 +96,8 @@ fn host_parcel(away: Away, parcel: Parcel) {
     // SAFETY: the offset comes from a site of this executable.
     let site = unsafe { image::site_at(site) }.unwrap();
     let body = image::code_at(body).unwrap();
-    let visit = Visit { body, site, extra: Extra::default(), pieces, reply: Box::new(reply) };
+    let (task, extra) = (TaskId(1), Extra::default());
+    let visit = Visit { task, body, site, extra, pieces, reply: Box::new(reply) };
     // SAFETY: all of it was in one parcel, which this process has packed.
     let launched = unsafe { crate::travel::host(image::code_at(entry).unwrap(), visit) };
     if let Err(unmovable) = launched {
@@ -240,7 +241,8 @@ fn bytes_that_are_no_arguments_of_the_task_are_an_error() {
         let parcel = away.take_parcel();
         let pieces = VecDeque::from([Piece::Value(Encoded::from_parts(bytes.to_vec(), Vec::new()))]);
         let reply = Box::new(|_, _| unreachable!("nothing was launched"));
-        let visit = Visit { body: parcel.body, site: parcel.site, extra: Extra::default(), pieces, reply };
+        let (site, extra) = (parcel.site, Extra::default());
+        let visit = Visit { task: TaskId(1), body: parcel.body, site, extra, pieces, reply };
         // SAFETY: the addresses are those of the parcel, and no arguments come of the bytes.
         let refused = unsafe { crate::travel::host(parcel.entry.address(), visit) }.unwrap_err();
         away.fail(THERE, Cause::scheduling(refused.to_string()));

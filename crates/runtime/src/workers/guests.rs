@@ -77,7 +77,7 @@ pub(crate) fn launch(
         Ok(retries) => retries,
         Err(cause) => return refuse(cause),
     };
-    let visit = Visit { body: 0, site, extra, pieces, reply: Box::new(ended) };
+    let visit = Visit { task: run.task, body: 0, site, extra, pieces, reply: Box::new(ended) };
     match build.launch(run.entry, run.body, visit) {
         Ok(task) => Some(task),
         Err(unmovable) => refuse(Cause::scheduling(format!("cannot be read: {unmovable}"))),
