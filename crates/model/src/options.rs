@@ -3,13 +3,16 @@
 use crate::failure::TaskError;
 use crate::ids::WorkerId;
 use crate::scope::Scope;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a user may ask for one task; a field that is `None` was not asked for.
-#[derive(Clone, Debug, Default)]
+/// What a user may ask for one task; a field that is `None` was not asked for. Written without its retries: their filter is code.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TaskOptions {
     /// The task's name in errors, traces and status.
+    #[serde(serialize_with = "write_shared", deserialize_with = "read_text")]
     pub name: Option<Arc<str>>,
     /// Where the task may run.
     pub scope: Option<Scope>,
@@ -30,10 +33,12 @@ pub struct TaskOptions {
     /// How long the task is expected to run.
     pub time: Option<Duration>,
     /// How often a failed task is run again.
+    #[serde(skip)]
     pub retries: Option<Retries>,
     /// How long one attempt may run.
     pub timeout: Option<Duration>,
     /// Names of the options that this task hands to the tasks which it spawns.
+    #[serde(serialize_with = "write_shared", deserialize_with = "read_names")]
     pub propagates: Option<Arc<[&'static str]>>,
     /// Keep the result as a raw value rather than behind a handle; never changes what is seen.
     pub get_result: Option<bool>,
@@ -46,7 +51,7 @@ pub struct TaskOptions {
 }
 
 /// Where a large result may be while nobody uses it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Storage {
     /// In memory as long as there is room, else on disk.
@@ -58,6 +63,14 @@ pub enum Storage {
     Disk,
 }
 
+/// Calls a macro with the names of all options.
+macro_rules! all_options {
+    ($call:ident!($($first:tt)*)) => {
+        $call!($($first)* name, scope, compute_scope, result_scope, single, priority, occupancy, threads, memory, time, retries,
+               timeout, propagates, get_result, persist, cache, storage)
+    };
+}
+
 impl TaskOptions {
     /// These options where they are set, `weaker` ones elsewhere.
     #[must_use]
@@ -67,25 +80,7 @@ impl TaskOptions {
                 TaskOptions { $($field: self.$field.or_else(|| weaker.$field.clone())),* }
             };
         }
-        merged!(
-            name,
-            scope,
-            compute_scope,
-            result_scope,
-            single,
-            priority,
-            occupancy,
-            threads,
-            memory,
-            time,
-            retries,
-            timeout,
-            propagates,
-            get_result,
-            persist,
-            cache,
-            storage
-        )
+        all_options!(merged!())
     }
 
     /// Those of these options that are named in `propagates`; the unnamed ones are not set.
@@ -103,18 +98,42 @@ impl TaskOptions {
             };
         }
         for name in self.propagates.iter().flat_map(|names| names.iter()) {
-            hand!(*name; name, scope, compute_scope, result_scope, single, priority, occupancy, threads, memory, time, retries, timeout,
-                  propagates, get_result, persist, cache, storage);
+            all_options!(hand!(*name;));
         }
         Ok(handed)
     }
+}
+
+fn write_shared<T: Serialize + ?Sized, S: Serializer>(
+    shared: &Option<Arc<T>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    shared.as_deref().serialize(to)
+}
+
+fn read_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(Into::into))
+}
+
+/// The names of options as the program has them: they may come from another process.
+fn read_names<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<[&'static str]>>, D::Error> {
+    macro_rules! named {
+        ($name:expr; $($field:ident),*) => {
+            match $name {
+                $(stringify!($field) => Ok(stringify!($field)),)*
+                unknown => Err(D::Error::custom(format!("`{unknown}` is no option"))),
+            }
+        };
+    }
+    let names = Option::<Vec<String>>::deserialize(from)?;
+    names.map(|names| names.iter().map(|name| all_options!(named!(name.as_str();))).collect()).transpose()
 }
 
 /// The share of a processor that a task holds while it runs, from 0 to 1.
 ///
 /// 1, the default, keeps every other task off the processor. 0 never blocks anybody: such a task
 /// only waits for the outside (IO, a sleep). Shares between add up to at most 1 on one processor.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Occupancy {
     /// The share of a CPU processor.
     pub cpu: f64,
@@ -229,6 +248,22 @@ mod tests {
         assert_eq!((handed.priority, handed.threads), (Some(5), None));
         let wrong = TaskOptions { propagates: Some(["prio"].into()), ..TaskOptions::default() };
         assert_eq!(wrong.propagated().unwrap_err(), "prio");
+    }
+
+    #[test]
+    fn options_go_from_process_to_process() {
+        let options = TaskOptions {
+            name: Some("name".into()),
+            scope: Some(Scope::worker(2)),
+            propagates: Some(["priority", "name"].into()),
+            storage: Some(Storage::Disk),
+            ..TaskOptions::default()
+        };
+        let written = postcard::to_allocvec(&options).unwrap();
+        let read: TaskOptions = postcard::from_bytes(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{options:?}"));
+        let wrong = TaskOptions { propagates: Some(["prio"].into()), ..TaskOptions::default() };
+        assert!(postcard::from_bytes::<TaskOptions>(&postcard::to_allocvec(&wrong).unwrap()).is_err());
     }
 
     #[test]

@@ -313,7 +313,7 @@ pub(crate) fn resolve(
     extra.is_persistent = asked.persist.unwrap_or(false);
     extra.is_cached = asked.cache.unwrap_or(false);
     extra.storage = asked.storage.unwrap_or_default();
-    extra.inherited = is_set(&inherited).then(|| Arc::new(inherited) as _);
+    extra.inherited = is_set(&inherited).then(|| Arc::new(inherited));
     match demand(&asked, data) {
         Ok((demand, elsewhere)) => (extra.demand, extra.elsewhere) = (demand, elsewhere),
         Err(reason) => extra.impossible = Some(reason),

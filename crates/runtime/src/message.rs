@@ -1,7 +1,7 @@
 //! What workers say to each other.
 
 use crate::status::Doing;
-use poniard_model::{CauseTold, ProcessorKind, TaskId, Worker, WorkerId};
+use poniard_model::{CauseTold, ProcessorKind, TaskId, TaskOptions, Worker, WorkerId};
 use poniard_sched::{Order, Report, Sending};
 use poniard_store::refs::{GlobalChunk, Grant, Note};
 use poniard_store::{Buf, SharedPlace};
@@ -105,6 +105,8 @@ pub(crate) struct Run {
     pub(crate) demand: DemandTold,
     /// Where it uses data that live there, all its attempts are made there.
     pub(crate) attempts: AttemptsTold,
+    /// What it hands to the tasks that it spawns.
+    pub(crate) inherited: Option<Box<InheritedTold>>,
     /// Its arguments.
     pub(crate) pieces: Vec<PieceTold>,
 }
@@ -146,6 +148,13 @@ pub(crate) struct RetriesTold {
     pub(crate) backoff: Duration,
     pub(crate) backoff_max: Duration,
     pub(crate) filter: Option<u64>,
+}
+
+/// What a task hands to those that it spawns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InheritedTold {
+    pub(crate) options: TaskOptions,
+    pub(crate) retries: Option<RetriesTold>,
 }
 
 /// A part of a task's arguments.

@@ -215,9 +215,7 @@ pub(crate) fn asked(own: Option<Box<Options>>) -> Asked {
             after.extend(region.after.iter().cloned());
         }
     }
-    let inherited = current::inherited().and_then(|inherited| inherited.downcast::<TaskOptions>().ok());
-    if let Some(inherited) = inherited {
-        let inherited: Arc<TaskOptions> = inherited;
+    if let Some(inherited) = current::inherited() {
         options = options.or(&inherited);
         handed_down = handed_down.or(&inherited);
     }

@@ -43,6 +43,40 @@ fn what_a_worker_spawns_is_shared_as_well() {
 }
 
 #[test]
+fn tasks_of_a_region_of_options_are_shared_and_hand_them_down_wherever_they_run() {
+    fn is_worth_it(error: &TaskError) -> bool {
+        error.to_string().contains("worth")
+    }
+    /// Fails at first, if the options say that it is tried again.
+    fn unlucky(file: String) -> std::io::Result<String> {
+        match std::fs::File::create_new(&file) {
+            Ok(_) => Err(std::io::Error::other("it is worth another attempt")),
+            Err(_) => Ok(current_task().unwrap().name.to_string()),
+        }
+    }
+    fn spawns(file: String) -> (WorkerId, String) {
+        let child = spawn!(unlucky(file)?).fetch().unwrap_or_else(|error| error.to_string());
+        (work(3), child)
+    }
+    alone(1, || {
+        let _cluster = Cluster::local().workers(1).threads(1).start().unwrap();
+        let folder = std::env::temp_dir().join(format!("poniard-region-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let options = || Options::new().name("region").retries(Retries::new(1).filter(is_worth_it));
+        let file = |number: u32| folder.join(number.to_string()).to_str().unwrap().to_owned();
+        let tasks: Vec<_> =
+            with_options(options(), || (0..200).map(|number| spawn!(spawns(file(number)))).collect());
+        let (ran, names): (Vec<_>, Vec<_>) = fetch_all(&tasks).unwrap().into_iter().unzip();
+        let there = with_options(options(), || spawn!(spawns(file(200)), scope = Scope::worker(2)));
+        let there = there.fetch();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(on(1, &ran) >= 30 && on(2, &ran) >= 30, "{} and {}", on(1, &ran), on(2, &ran));
+        assert!(names.iter().all(|name| name == "region"), "{names:?}");
+        assert_eq!(there.unwrap(), (WorkerId(2), "region".to_owned()));
+    });
+}
+
+#[test]
 fn a_tree_of_tasks_is_right_wherever_its_parts_run() {
     alone(1, || {
         fn fib(n: u64) -> u64 {

@@ -468,8 +468,7 @@ pub mod current_task {
     use crate::engine::processor_id;
     use crate::task::handle::AnyHandle;
     use crate::task::{CANCELLED, Header, TIMED_OUT};
-    use poniard_model::{ProcessorId, Site, TaskId};
-    use std::any::Any;
+    use poniard_model::{ProcessorId, Site, TaskId, TaskOptions};
     use std::sync::Arc;
 
     /// The id, as its handle tells it, the name and the site of the task that this thread runs.
@@ -522,7 +521,7 @@ pub mod current_task {
 
     /// What the task that this thread runs inherited, and hands to the tasks that it spawns.
     #[inline]
-    pub fn inherited() -> Option<Arc<dyn Any + Send + Sync>> {
+    pub fn inherited() -> Option<Arc<TaskOptions>> {
         current()?.running()?.extra()?.inherited.clone()
     }
 }

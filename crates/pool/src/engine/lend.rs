@@ -142,11 +142,7 @@ impl Engine {
 impl Extra {
     /// Whether all that was asked for holds in another process as well.
     fn may_be_lent(&self) -> bool {
-        !self.stays
-            && self.inherited.is_none()
-            && self.note.is_none()
-            && !self.is_cached
-            && self.makes_again.is_none()
+        !self.stays && self.note.is_none() && !self.is_cached && self.makes_again.is_none()
     }
 }
 

@@ -8,7 +8,7 @@ use super::{GATED, PLACED, TaskRef};
 use crate::edge::Edge;
 use crate::timer::Alarm;
 use poniard_model::codec::Encoded;
-use poniard_model::{ChunkId, CodecError, Retries, Scope, Storage, TaskId};
+use poniard_model::{ChunkId, CodecError, Retries, Scope, Storage, TaskId, TaskOptions};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -43,7 +43,7 @@ pub struct Extra {
     /// Whether a large result is made again instead of being written to disk.
     pub is_cached: bool,
     /// What the tasks inherit that it spawns; the pool only carries it.
-    pub inherited: Option<Arc<dyn Any + Send + Sync>>,
+    pub inherited: Option<Arc<TaskOptions>>,
     /// What is known of the task above; the pool only carries it.
     pub note: Option<Arc<dyn Any + Send + Sync>>,
     /// What stands behind a task of another process.

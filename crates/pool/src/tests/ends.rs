@@ -144,7 +144,7 @@ fn a_starter_that_panics_fails_its_task_with_the_panic() {
     static ALIVE: AtomicIsize = AtomicIsize::new(0);
     let _pool = together();
     for starter in [drops_it, keeps_it] {
-        let counted = asking(|extra| extra.inherited = Some(Arc::new(Counted::new(&ALIVE))));
+        let counted = asking(|extra| extra.note = Some(Arc::new(Counted::new(&ALIVE))));
         let task = spawn_detached((), starter, &SITE, counted);
         let error = error_of(&task);
         assert!(error.is_panic() && error.to_string().ends_with("in the starter"), "{error}");

@@ -2,13 +2,14 @@
 
 use super::desk::Desk;
 use crate::code::SameBuild;
-use crate::message::{AttemptsTold, DemandTold, Outcome, PieceTold, RetriesTold, Run};
+use crate::message::{AttemptsTold, DemandTold, InheritedTold, Outcome, PieceTold, RetriesTold, Run};
 use poniard_model::codec::Encoded;
-use poniard_model::{Cause, Retries, TaskError, WorkerId};
+use poniard_model::{Cause, Retries, TaskError, TaskOptions, WorkerId};
 use poniard_pool::travel::{self, Piece, Visit};
 use poniard_pool::{AnyHandle, Demand, Extra, image};
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A task of another worker that has arrived.
@@ -77,6 +78,10 @@ pub(crate) fn launch(
         Ok(retries) => retries,
         Err(cause) => return refuse(cause),
     };
+    extra.inherited = match run.inherited.map(|told| inherited_of(*told, build)).transpose() {
+        Ok(inherited) => inherited,
+        Err(cause) => return refuse(cause),
+    };
     let visit = Visit { task: run.task, body: 0, site, extra, pieces, reply: Box::new(ended) };
     match build.launch(run.entry, run.body, visit) {
         Ok(task) => Some(task),
@@ -103,17 +108,38 @@ pub(crate) fn demand_told(extra: &Extra) -> DemandTold {
 /// # Errors
 /// When the filter of its retries cannot be told.
 pub(crate) fn attempts_told(extra: &Extra) -> Result<AttemptsTold, String> {
-    let told = |retries: &Retries| {
-        let Retries { max, on_error, backoff, backoff_max, filter } = retries.clone();
-        let filter = filter.map(|filter| {
-            let offset = image::code_offset(filter as usize);
-            offset.ok_or_else(|| {
-                "the filter of its retries is part of a shared library, not of the executable".to_owned()
-            })
-        });
-        Ok::<_, String>(RetriesTold { max, on_error, backoff, backoff_max, filter: filter.transpose()? })
+    Ok(AttemptsTold {
+        retries: extra.retries.as_ref().map(retries_told).transpose()?,
+        timeout: extra.timeout,
+    })
+}
+
+/// What a task hands to those that it spawns, as it is told to another worker.
+///
+/// # Errors
+/// When the filter of its retries cannot be told.
+pub(crate) fn inherited_told(extra: &Extra) -> Result<Option<Box<InheritedTold>>, String> {
+    let told = |options: &Arc<TaskOptions>| {
+        let retries = options.retries.as_ref().map(retries_told).transpose()?;
+        Ok(Box::new(InheritedTold { options: (**options).clone(), retries }))
     };
-    Ok(AttemptsTold { retries: extra.retries.as_ref().map(told).transpose()?, timeout: extra.timeout })
+    extra.inherited.as_ref().map(told).transpose()
+}
+
+fn inherited_of(told: InheritedTold, build: SameBuild) -> Result<Arc<TaskOptions>, Cause> {
+    let retries = told.retries.map(|told| retries_of(told, build)).transpose()?;
+    Ok(Arc::new(TaskOptions { retries, ..told.options }))
+}
+
+fn retries_told(retries: &Retries) -> Result<RetriesTold, String> {
+    let Retries { max, on_error, backoff, backoff_max, filter } = retries.clone();
+    let filter = filter.map(|filter| {
+        let offset = image::code_offset(filter as usize);
+        offset.ok_or_else(|| {
+            "the filter of its retries is part of a shared library, not of the executable".to_owned()
+        })
+    });
+    Ok(RetriesTold { max, on_error, backoff, backoff_max, filter: filter.transpose()? })
 }
 
 fn retries_of(told: RetriesTold, build: SameBuild) -> Result<Retries, Cause> {

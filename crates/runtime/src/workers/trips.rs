@@ -1,7 +1,7 @@
 //! Tasks of this process that other workers have, or may get.
 
 use super::desk::Desk;
-use super::guests::{attempts_told, demand_told};
+use super::guests::{attempts_told, demand_told, inherited_told};
 use super::leases::Leases;
 use crate::code::tell_site;
 use crate::directory;
@@ -78,11 +78,12 @@ impl Trips {
             true => attempts_told(away.extra()),
             false => Ok(AttemptsTold::default()),
         };
-        let attempts = match attempts {
-            Ok(attempts) => attempts,
+        let told = attempts.and_then(|attempts| Ok((attempts, inherited_told(away.extra())?)));
+        let (attempts, inherited) = match told {
+            Ok(told) => told,
             Err(why) => return Err((away, why)),
         };
-        let run = Run { task, entry, body, site, demand, attempts, pieces: Vec::new() };
+        let run = Run { task, entry, body, site, demand, attempts, inherited, pieces: Vec::new() };
         let pieces = parcel.pieces;
         self.0.insert(task, Box::new(Trip { away, run, pieces, to: None, lost_with: Vec::new() }));
         Ok(spec)

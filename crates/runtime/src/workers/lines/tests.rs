@@ -268,7 +268,7 @@ fn arguments_are_kept_until_nobody_reads_them_and_come_once_for_all_who_read_the
         let pieces = vec![PieceTold::Value(value)];
         let (site, demand) = (SiteTold::Offset(0), DemandTold::default());
         let attempts = AttemptsTold::default();
-        let run = Run { task, entry: 0, body: 0, site, demand, attempts, pieces };
+        let run = Run { task, entry: 0, body: 0, site, demand, attempts, inherited: None, pieces };
         let sending = Sending { task, number: 1 };
         Parcel::Guest(Order { sending, attempt: 1, expected_ns: None, is_watched: false }, run)
     };
