@@ -15,6 +15,7 @@ mod census;
 mod chaos;
 mod graph;
 mod play;
+#[path = "../../crates/poniard/tests/graphs/chance.rs"]
 mod random;
 mod report;
 mod watchdog;

@@ -216,7 +216,10 @@ impl LazyByValue {
     }
     /// For `lazy!`.
     pub fn lazy_argument<T: Data + Clone>(self, task: Lazy<T>) -> Own<T> {
-        Own::new(task.handle().0.clone())
+        let handle = task.handle().0.clone();
+        // This may be the last that knows of it.
+        task.keep_for_graph();
+        Own::new(handle)
     }
 }
 

@@ -142,6 +142,39 @@ fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
     drop(silent);
 }
 
+/// Bytes that a process has in memory.
+fn resident(app: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", app.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// How many files a process may have open.
+fn descriptors_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap_or(usize::MAX)
+}
+
+#[test]
+fn n02_ten_thousand_who_say_nothing_hold_nobody_up_and_cost_little() {
+    for address in ["tcp://127.0.0.1:0", "127.0.0.1:0"] {
+        let folder = Folder::new();
+        let mut app = Process::start(first(&folder.path("connection"), address, "0"));
+        assert_eq!(app.says(), "begins with 1");
+        let (places, before) = (engine(&app), resident(&app));
+        let count = 10_000.min(descriptors_max() / 3);
+        let patience = std::time::Duration::from_secs(1);
+        let silent: Vec<TcpStream> = (0..count)
+            .filter_map(|number| TcpStream::connect_timeout(&places[number % places.len()], patience).ok())
+            .collect();
+        let more = resident(&app).saturating_sub(before);
+        assert!(more < 256 << 20, "{more} bytes more for {} of {count} at {address}", silent.len());
+        println!("{address}: {} of {count} were let in, {} MiB more", silent.len(), more >> 20);
+        goes_on(&mut app, &folder.path("connection"));
+    }
+}
+
 /// Processor time that a process has taken, in hundredths of a second.
 fn taken(app: &Process) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", app.id())).unwrap();

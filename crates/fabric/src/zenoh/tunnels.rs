@@ -14,22 +14,21 @@ use super::settings::{Endpoint, ZenohConfig};
 use crate::engine::EngineError;
 use crate::entropy::entropy;
 use crate::tls::Tls;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener as StdUnixListener};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_buf, split};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// Handshakes at a time; more wait outside.
+/// Handshakes at a time. Who comes then takes the place of the oldest: who belongs here needs it for milliseconds.
 const HANDSHAKES_MAX: usize = 256;
 /// How long one may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -64,7 +63,6 @@ struct Way {
     tls: Tls,
     /// Where Zenoh listens, or the other server does.
     to: String,
-    handshakes: Arc<Semaphore>,
     /// How long it may take to get there.
     patience: Duration,
     _open: Sender<()>,
@@ -94,13 +92,7 @@ impl Tunnels {
             running: Some(Running { runtime, last, _open: open.clone(), doors: Vec::new() }),
             locators: BTreeMap::new(),
         };
-        let way = |to| Way {
-            tls: tls.clone(),
-            to,
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
-            patience: config.lease,
-            _open: open.clone(),
-        };
+        let way = |to| Way { tls: tls.clone(), to, patience: config.lease, _open: open.clone() };
         for address in listen {
             let because = |cause| EngineError::because(format!("cannot listen at {address}"), cause);
             let outside = StdListener::bind(&address).map_err(because)?;
@@ -131,15 +123,20 @@ impl Tunnels {
             outside.set_nonblocking(true)?;
             let outside = TcpListener::from_std(outside)?;
             Ok(async move {
+                let mut handshakes = VecDeque::new();
                 loop {
-                    let Ok(permit) = way.handshakes.clone().acquire_owned().await else { return };
-                    match outside.accept().await {
-                        Ok((stream, _)) => {
-                            drop(tokio::spawn(way.clone().come(acceptor.clone(), stream, permit)))
-                        }
-                        // Descriptors are used up, or the like: those who wait outside go on waiting.
-                        Err(_) => sleep(REST).await,
+                    // Descriptors are used up, or the like: those who wait outside go on waiting.
+                    let Ok((stream, _)) = outside.accept().await else {
+                        sleep(REST).await;
+                        continue;
+                    };
+                    handshakes.retain(|turn_away: &oneshot::Sender<()>| !turn_away.is_closed());
+                    if handshakes.len() >= HANDSHAKES_MAX {
+                        handshakes.pop_front();
                     }
+                    let (turn_away, turned_away) = oneshot::channel();
+                    handshakes.push_back(turn_away);
+                    tokio::spawn(way.clone().come(acceptor.clone(), stream, turned_away));
                 }
             })
         })
@@ -177,10 +174,13 @@ impl Tunnels {
 
 impl Way {
     /// Somebody has come from another server. Zenoh may not listen yet, or any more: then this ends, as if there were nobody.
-    async fn come(self, acceptor: TlsAcceptor, stream: TcpStream, handshake: OwnedSemaphorePermit) {
+    async fn come(self, acceptor: TlsAcceptor, stream: TcpStream, mut turned_away: oneshot::Receiver<()>) {
         stream.set_nodelay(true).ok();
-        let greeted = timeout(HANDSHAKE, acceptor.accept(stream)).await;
-        drop(handshake);
+        let greeted = tokio::select! {
+            greeted = timeout(HANDSHAKE, acceptor.accept(stream)) => greeted,
+            _ = &mut turned_away => return,
+        };
+        drop(turned_away);
         let Ok(Ok(line)) = greeted else { return };
         let Ok(inside) = TcpStream::connect(&self.to).await else { return };
         inside.set_nodelay(true).ok();

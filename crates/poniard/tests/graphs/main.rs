@@ -4,6 +4,7 @@
 #[path = "../rows/alone.rs"]
 #[allow(dead_code, reason = "shared with the other binaries")]
 mod alone;
+mod chance;
 mod huge;
 mod random;
 mod turns;

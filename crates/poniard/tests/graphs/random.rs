@@ -3,6 +3,7 @@
 //! A graph is its seed and its size: `PROPTEST_CASES` says how many are tried, and a failing one is printed, and shrunk to
 //! the smallest size that still fails.
 
+use crate::chance::Random;
 use poniard::prelude::*;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,31 +14,6 @@ use std::time::Duration;
 static ATTEMPTS: Mutex<Vec<AtomicU32>> = Mutex::new(Vec::new());
 /// Graphs share the counters above, so they take turns.
 static TURN: Mutex<()> = Mutex::new(());
-
-/// A small generator (splitmix64; Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn of(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(crate) fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-}
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +38,7 @@ struct Node {
 }
 
 fn graph(seed: u64, size: usize, failures: bool, cancels: bool) -> Vec<Node> {
-    let mut random = Random(seed);
+    let mut random = Random::of(seed);
     // Some graphs are long and thin, some flat and wide.
     let reach = 1 + random.below(size.min(64));
     let node = |place: usize| {
@@ -78,7 +54,7 @@ fn graph(seed: u64, size: usize, failures: bool, cancels: bool) -> Vec<Node> {
             5..15 => Act::Nest,
             _ => Act::Return,
         };
-        Node { inputs, after, act, options: random.next(), cancel: cancels && random.one_in(100) }
+        Node { inputs, after, act, options: random.number(), cancel: cancels && random.one_in(100) }
     };
     (0..size).map(node).collect()
 }
@@ -104,7 +80,7 @@ fn run(place: u64, inputs: &[&u64], act: u8, times: u32) -> Result<u64, String> 
 }
 
 fn options(node: &Node, place: usize) -> Options {
-    let mut random = Random(node.options);
+    let mut random = Random::of(node.options);
     let mut options = Options::new();
     if let Act::FailAtFirst(times) = node.act {
         let retries = Retries::new(times);
@@ -123,7 +99,7 @@ fn options(node: &Node, place: usize) -> Options {
         4 => options = options.name(format!("task {place}")),
         5 => options = options.memory(1 << 20),
         6 => options = options.timeout(Duration::from_secs(600)),
-        7 => options = options.time(Duration::from_micros(random.next() % 100)),
+        7 => options = options.time(Duration::from_micros(random.number() % 100)),
         _ => {}
     }
     options

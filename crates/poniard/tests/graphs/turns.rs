@@ -3,7 +3,8 @@
 //! Each value is the list of the tasks that have changed it, so it shows who came when. Several tasks spawn such tasks at
 //! once: what each of them spawns must come in its own order, and what a task sees must be what those before it have left.
 
-use crate::random::{Random, silence_panics};
+use crate::chance::Random;
+use crate::random::silence_panics;
 use poniard::prelude::*;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};

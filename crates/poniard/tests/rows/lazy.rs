@@ -207,6 +207,19 @@ fn a_lazy_task_may_be_an_argument_of_a_spawn() {
 }
 
 #[test]
+fn a_lazy_task_that_is_given_away_belongs_to_who_has_it() {
+    fn takes(_: poniard::Pinned<()>) {}
+    let last = lazy!(add1(lazy!(add1(lazy!(add1(4))))));
+    assert_eq!(last.collect().unwrap(), 7);
+    let notes = Notes::default();
+    let inside = notes.clone();
+    let inner = lazy!(move || inside.note("ran"));
+    drop(lazy!(takes(inner)));
+    spawn!(|| 1).wait();
+    assert!(notes.all().is_empty());
+}
+
+#[test]
 fn a_long_lazy_chain_neither_runs_nor_drops_by_recursion() {
     let last = (0..100_000).fold(lazy!(add1(0)), |task, _| lazy!(add2(&task)));
     assert_eq!(last.collect().unwrap(), 200_001);

@@ -86,6 +86,26 @@ fn f23_a_removed_worker_ends_what_it_has_and_goes() {
 }
 
 #[test]
+fn the_large_result_of_the_last_task_of_a_removed_worker_arrives() {
+    const COUNT: usize = 400_000;
+    /// Many small values: they are written as one large message.
+    fn words(file: String, begun: String) -> Vec<String> {
+        std::fs::File::create_new(file).expect("it runs once");
+        std::fs::write(begun, "").unwrap();
+        (0..COUNT).map(|number| format!("the word with the number {number}")).collect()
+    }
+    alone(1, || {
+        let (cluster, files) = (cluster(1), Files::new());
+        let begun = files.name("begun");
+        let task = spawn!(words(files.name("once"), begun.clone()), scope = Scope::worker(2));
+        wait_for(&begun);
+        cluster.remove_worker(2).unwrap();
+        let words = task.fetch().unwrap();
+        assert_eq!((words.len(), &*words[COUNT - 1]), (COUNT, "the word with the number 399999"));
+    });
+}
+
+#[test]
 fn a_worker_that_cannot_be_removed_is_an_error_that_says_why() {
     alone(1, || {
         let cluster = cluster(3);

@@ -14,6 +14,21 @@ pub const fn has_captures<F>() -> bool {
     size_of::<F>() != 0 || std::mem::needs_drop::<F>()
 }
 
+fn free_of_captures<F>() -> Result<(), Unmovable> {
+    if has_captures::<F>() { Err(Unmovable::argument("a closure with captures")) } else { Ok(()) }
+}
+
+/// A closure without captures.
+///
+/// # Safety
+/// The process that has packed the call has one that this one may have as well.
+unsafe fn of_nothing<F>() -> Result<F, Unmovable> {
+    free_of_captures::<F>()?;
+    // SAFETY: it has no bytes, so this reads none and each place is good; and dropping it does nothing. That there may be one is the
+    // caller's promise.
+    Ok(unsafe { NonNull::<F>::dangling().read() })
+}
+
 /// A closure; it runs once, and in this process if it has captures.
 #[derive(Debug)]
 pub struct Local<F>(ManuallyDrop<F>);
@@ -46,15 +61,11 @@ unsafe impl<F: Send + 'static> Arg for Local<F> {
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
     unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
-        if has_captures::<F>() { Err(Unmovable::argument("a closure with captures")) } else { Ok(()) }
+        free_of_captures::<F>()
     }
     fn unpack(_: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
-        if has_captures::<F>() {
-            return Err(Unmovable::argument("a closure with captures"));
-        }
-        // SAFETY: it has no bytes, so this reads none and each place is good; and dropping it does nothing. The process that has packed
-        // the call had one, and has given it to this one.
-        Ok(Local::new(unsafe { NonNull::<F>::dangling().read() }))
+        // SAFETY: the process that has packed the call had one, and has given it to this one.
+        unsafe { of_nothing() }.map(Local::new)
     }
 }
 
@@ -128,15 +139,11 @@ unsafe impl<F: Send + Sync + 'static> Arg for Calls<F> {
     }
     fn inputs(&self, _: &mut dyn FnMut(&TaskRef)) {}
     unsafe fn pack(&self, _: &mut Pieces) -> Result<(), Unmovable> {
-        if has_captures::<F>() { Err(Unmovable::argument("a closure with captures")) } else { Ok(()) }
+        free_of_captures::<F>()
     }
     fn unpack(_: &mut Unpacking<'_>) -> Result<Self, Unmovable> {
-        if has_captures::<F>() {
-            return Err(Unmovable::argument("a closure with captures"));
-        }
-        // SAFETY: it has no bytes, so this reads none and each place is good; and dropping it does nothing. The process that has packed
-        // the call has one, and shares it with this one.
-        Ok(Calls(Arc::new(unsafe { NonNull::<F>::dangling().read() })))
+        // SAFETY: the process that has packed the call has one, and shares it with this one.
+        unsafe { of_nothing() }.map(|closure| Calls(Arc::new(closure)))
     }
 }
 

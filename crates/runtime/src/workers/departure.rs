@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// Between looks whether the own tasks have ended.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long the others may take to say that they have heard everything; one that is stopped hears it when it goes on, or never.
+/// How long the others may take to say that they have heard everything small; one that is stopped hears it when it goes on, or never. Who
+/// has said that is there, and gets what is large: if the link to it breaks, it is gone.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the process is on its way out.
@@ -24,8 +25,15 @@ enum State {
     Works,
     /// They have: what the last of them told the driver is worked off meanwhile.
     Ended,
-    /// These have not said that they have heard everything.
-    Asks(BTreeSet<WorkerId>),
+    /// These have not said that they have heard everything of a kind.
+    Asks(BTreeSet<(WorkerId, Kind)>),
+}
+
+/// What overtakes nothing of the same kind on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Small,
+    Large,
 }
 
 /// What is to be done.
@@ -50,12 +58,17 @@ impl Departure {
         self.at = now + PAUSE;
         match &self.state {
             // Somebody who answers has sent no task since: nothing of others comes any more.
-            State::Asks(_) => return Step::Go,
+            State::Asks(left) => {
+                let is_there = |worker| !left.contains(&(worker, Kind::Small));
+                let waits = left.iter().any(|(worker, _)| is_there(*worker));
+                return if waits { Step::Rest } else { Step::Go };
+            }
             _ if !is_done => self.state = State::Works,
             State::Works => self.state = State::Ended,
             State::Ended if others.is_empty() => return Step::Go,
             State::Ended => {
-                self.state = State::Asks(others.iter().copied().collect());
+                let both = |worker: &WorkerId| [(*worker, Kind::Small), (*worker, Kind::Large)];
+                self.state = State::Asks(others.iter().flat_map(both).collect());
                 self.at = now + PATIENCE;
                 return Step::Ask;
             }
@@ -63,10 +76,19 @@ impl Departure {
         Step::Rest
     }
 
-    /// A worker has heard everything, or is gone.
-    pub(super) fn heard(&mut self, worker: WorkerId) -> Step {
+    /// A worker has heard everything of this kind.
+    pub(super) fn heard(&mut self, worker: WorkerId, kind: Kind) -> Step {
+        self.forget(|waits| waits == (worker, kind))
+    }
+
+    /// A worker is gone.
+    pub(super) fn lose(&mut self, worker: WorkerId) -> Step {
+        self.forget(|(waits, _)| waits == worker)
+    }
+
+    fn forget(&mut self, which: impl Fn((WorkerId, Kind)) -> bool) -> Step {
         let State::Asks(left) = &mut self.state else { return Step::Rest };
-        left.remove(&worker);
+        left.retain(|waits| !which(*waits));
         if left.is_empty() { Step::Go } else { Step::Rest }
     }
 }
@@ -88,9 +110,25 @@ mod tests {
             "the last word of a task may be on its way"
         );
         assert_eq!(departure.on_time(NOW, true, &OTHERS), Step::Ask);
-        assert_eq!(departure.heard(WorkerId(2)), Step::Rest);
-        assert_eq!(departure.heard(WorkerId(2)), Step::Rest);
-        assert_eq!(departure.heard(WorkerId(1)), Step::Go);
+        assert_eq!(departure.heard(WorkerId(2), Kind::Small), Step::Rest);
+        assert_eq!(departure.heard(WorkerId(2), Kind::Small), Step::Rest);
+        assert_eq!(departure.lose(WorkerId(2)), Step::Rest);
+        assert_eq!(departure.heard(WorkerId(1), Kind::Large), Step::Rest);
+        assert_eq!(departure.heard(WorkerId(1), Kind::Small), Step::Go);
+    }
+
+    #[test]
+    fn what_is_large_is_waited_for_as_long_as_who_gets_it_is_there() {
+        let mut departure = Departure::new(NOW);
+        departure.on_time(NOW, true, &OTHERS);
+        assert_eq!(departure.on_time(NOW, true, &OTHERS), Step::Ask);
+        // The other one is stopped, and says nothing.
+        assert_eq!(departure.heard(WorkerId(1), Kind::Small), Step::Rest);
+        for minutes in 1..5 {
+            assert_eq!(departure.on_time(NOW + Duration::from_secs(60 * minutes), true, &OTHERS), Step::Rest);
+        }
+        assert_eq!(departure.heard(WorkerId(1), Kind::Large), Step::Rest);
+        assert_eq!(departure.on_time(departure.at, true, &OTHERS), Step::Go);
     }
 
     #[test]

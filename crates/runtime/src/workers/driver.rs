@@ -4,11 +4,13 @@ mod going;
 mod handles;
 mod home;
 mod hosting;
+mod lending;
 mod lines;
+mod talk;
 #[cfg(test)]
 mod tests;
 
-use super::asking::{self, Question};
+use super::asking::Question;
 use super::departure::Departure;
 use super::desk::Desk;
 use super::guests::{Ended, Guest};
@@ -17,9 +19,8 @@ use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{BufferTold, Bytes, Member, Message, Outcome};
+use crate::message::{BufferTold, Bytes, Member, Message};
 use crate::settings::Settings;
-use crate::status::Doing;
 use poniard_model::codec::Encoded;
 use poniard_model::{ByOwner, Cause, Numbered, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
@@ -27,9 +28,7 @@ use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
-use poniard_store::{Arena, Backing};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +43,8 @@ const READY_MAX: usize = 128;
 const ACQUAINTANCE_MAX: Duration = Duration::from_secs(10);
 /// The question by which a worker that leaves learns that everything it said before was heard. Others count up from 1.
 const FAREWELL: u64 = 0;
+/// The same, behind what is large.
+const FAREWELL_LARGE: u64 = u64::MAX;
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -362,150 +363,6 @@ impl Core {
         }
     }
 
-    fn on_leaves(&mut self, away: Away) {
-        if away.is_over() {
-            return drop(away);
-        }
-        match self.begin(away) {
-            Ok(spec) => self.ready.push(spec),
-            Err((away, why)) => away.fail_for_good(self.me.worker.id, Cause::scheduling(why)),
-        }
-    }
-
-    /// Has those placed that are ready.
-    fn place(&mut self) {
-        if !self.ready.is_empty() {
-            let specs = std::mem::take(&mut self.ready);
-            self.tell(Event::Ready { specs, queued: travel::ready() });
-        }
-    }
-
-    /// Takes a task on, and hears of its cancel; or gives it back with the reason why it cannot go anywhere.
-    fn begin(&mut self, away: Away) -> Result<Spec, (Away, String)> {
-        let handle = away.handle();
-        let (task, tell) = (handle.id(), self.exits.tell);
-        let spec = self.trips.begin(away, self.is_near)?;
-        handle.on_abort(move || tell(Input::Cancel(task)));
-        Ok(spec)
-    }
-
-    /// Takes tasks out of the pool for others. Gives what the scheduler is to be told of it.
-    fn take(&mut self, take: Take) -> Option<Event> {
-        if take.to.is_empty() {
-            self.standing = None;
-            travel::want_work(false);
-            return None;
-        }
-        let taken = travel::take(|ready| take.amount(ready));
-        let mut specs = Vec::new();
-        for away in taken {
-            match self.begin(away) {
-                Ok(spec) => specs.push(spec),
-                Err((away, _)) => away.stay(),
-            }
-        }
-        if specs.is_empty() {
-            self.want(take);
-        } else {
-            (self.standing, self.pause) = (None, PAUSE_FIRST);
-        }
-        Some(Event::Offered { specs, queued: travel::ready() })
-    }
-
-    /// Has the pool say when there is work for others.
-    fn want(&mut self, take: Take) {
-        self.standing = Some(take);
-        if travel::ready() == 0 {
-            self.pause = PAUSE_FIRST;
-            return travel::want_work(true);
-        }
-        // There are tasks, and they cannot leave.
-        self.wants_again_at = Some(self.began.elapsed() + self.pause);
-        self.pause = (2 * self.pause).min(PAUSE_MAX);
-    }
-
-    fn on_work(&mut self) {
-        if let Some(take) = self.standing.take()
-            && let Some(Event::Offered { specs, queued }) = self.take(take)
-            && !specs.is_empty()
-        {
-            self.tell(Event::Offered { specs, queued });
-        }
-    }
-
-    fn on_heard(&mut self, from: WorkerId, message: Message) {
-        let Some(message) = self.with_values(from, message) else { return };
-        let peer = life(from);
-        match message {
-            Message::Hello(member) => self.meet(from, member),
-            Message::Met(met) if self.is_first() => (self.exits.met)(from, met),
-            Message::Run { number, tasks } => {
-                let (orders, runs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-                self.arrive(from, runs);
-                let message = poniard_sched::Message::Run { number, orders };
-                self.tell(Event::Message { from: peer, message });
-                self.arrived(from);
-            }
-            Message::Done(report, outcome) => {
-                // What cannot be read any more is lost with its worker, of which we are told as well.
-                let Some(outcome) = self.open(outcome, from) else { return };
-                self.came_home = Some(outcome);
-                let message = poniard_sched::Message::Done(report);
-                self.tell(Event::Message { from: peer, message });
-                self.came_home = None;
-            }
-            Message::Scheduling(message) => {
-                let started = if let poniard_sched::Message::Started(sending) = &message {
-                    Some(*sending)
-                } else {
-                    None
-                };
-                if message == poniard_sched::Message::Leaving {
-                    return self.on_leaves_us(from);
-                }
-                self.tell(Event::Message { from: peer, message });
-                started.into_iter().for_each(|sending| self.post.send(from, Message::Begin(sending)));
-            }
-            Message::Begin(sending) => {
-                let key = (from, sending.task);
-                if let Some((_, guest)) = self.watched.remove(key).filter(|(waits, _)| *waits == sending) {
-                    self.host(from, sending, guest);
-                }
-            }
-            Message::Sees => {
-                self.desk.leases.let_read(from);
-                Arena::global().set_backing(Backing::Memfd);
-                self.share();
-            }
-            Message::Over(leases) => self.desk.leases.end(from, &leases),
-            Message::Unreached(leases) => self.on_unreached(from, &leases),
-            Message::Carried(lease, bytes) => self.on_carried(from, lease, bytes),
-            Message::Handles(note) => self.desk.handles.told(from, note),
-            Message::Wants(of) => self.on_wanted(from, of),
-            Message::Cancel(of) => self.on_cancelled(from, of),
-            Message::Result(of, outcome) => self.on_result(from, of, outcome),
-            Message::Asks(number) => {
-                self.post.send(from, Message::Answers(number, Doing::here()));
-            }
-            Message::Answers(FAREWELL, _) => self.heard_farewell(from),
-            Message::Answers(number, counts) => asking::answered(from, number, counts),
-            // Worker 1 alone has others end; one may have itself ended.
-            Message::Leave if from == WorkerId::FIRST => match self.desk.handles.lent_data() {
-                0 => self.tell(Event::Leave),
-                data => self.post.send(from, Message::Stays(data)),
-            },
-            Message::Stays(data) if self.is_first() => (self.exits.stays)(from, data),
-            Message::Stop if from == WorkerId::FIRST => {
-                self.post.deliver();
-                (self.exits.stop)(from);
-            }
-            Message::Perish if self.is_first() => (self.exits.perish)(from),
-            Message::Met(_) | Message::Leave | Message::Stays(_) | Message::Stop | Message::Perish => {
-                eprintln!("{} does not let {from} say who meets, leaves or ends", self.me.worker.id);
-            }
-        }
-    }
-
     /// Whether this is worker 1.
     fn is_first(&self) -> bool {
         self.me.worker.id == WorkerId::FIRST
@@ -535,50 +392,6 @@ impl Core {
             (self.exits.met)(WorkerId::FIRST, self.met.clone());
         } else if self.met.contains(&WorkerId::FIRST) {
             self.post.send(WorkerId::FIRST, Message::Met(self.met.clone()));
-        }
-    }
-
-    fn send(&mut self, to: WorkerId, message: poniard_sched::Message) {
-        // Whoever is gone takes nothing with it that was packed later.
-        if !self.met.contains(&to) {
-            return;
-        }
-        use poniard_sched::Message as Said;
-        let message = match message {
-            Said::Run { number, orders } => {
-                let (topology, trips) = (self.scheduler.topology(), &mut self.trips);
-                let desk = &mut self.desk;
-                let run = |order: poniard_sched::Order| {
-                    let run = trips.run(order.sending.task, to, topology, desk)?;
-                    Some((order, run))
-                };
-                Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }
-            }
-            Said::Done(report) => match self.outcomes.remove((to, report.sending.task)) {
-                Some(outcome) => Message::Done(report, self.pack(outcome, to)),
-                None => return,
-            },
-            other => Message::Scheduling(other),
-        };
-        self.post.send(to, message);
-    }
-
-    /// How a task ended, for another worker.
-    fn pack(&mut self, outcome: Ended, to: WorkerId) -> Outcome {
-        let Ok(packed) = outcome.try_map(|value| Ok::<_, Infallible>(self.desk.pack(&value, to)));
-        packed
-    }
-
-    /// How a task ended elsewhere; `None` when what it made is lost with the worker that made it.
-    fn open(&mut self, outcome: Outcome, from: WorkerId) -> Option<Ended> {
-        let opened = outcome.try_map(|bytes| self.desk.open(bytes, from));
-        match opened {
-            Ok(ended) => Some(ended),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let error = TaskError::without_task(Cause::scheduling(error.to_string()));
-                Some(Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1))
-            }
         }
     }
 

@@ -128,10 +128,13 @@ impl Mail {
 
     /// The process of a worker has ended.
     pub(crate) fn dismiss(&self, worker: WorkerId) {
-        let peer = locked(&self.peers).get(&worker).copied();
-        if let Some(peer) = peer {
+        if let Some(peer) = self.peer(worker) {
             self.with(|network| network.dismiss(peer));
         }
+    }
+
+    fn peer(&self, worker: WorkerId) -> Option<Peer> {
+        locked(&self.peers).get(&worker).copied()
     }
 
     fn with<R>(&self, work: impl FnOnce(&Network) -> R) -> Option<R> {
@@ -169,14 +172,19 @@ impl Mail {
 impl Post for Mail {
     fn deliver(&self, to: WorkerId, bytes: Vec<u8>) {
         // Whoever has not joined, or is gone, gets nothing: its tasks are taken back when that is told.
-        let peer = locked(&self.peers).get(&to).copied();
-        let Some(peer) = peer else { return };
+        let Some(peer) = self.peer(to) else { return };
         if bytes.len() >= PIECES_BYTES_MIN {
             return self.send_in_pieces(peer, bytes);
         }
         match self.with(|network| network.send(peer, bytes)) {
             Some(Err(Unsent::Full(bytes) | Unsent::TooLarge(bytes))) => self.send_in_pieces(peer, bytes),
             Some(Err(Unsent::NotJoined(_)) | Ok(())) | None => {}
+        }
+    }
+
+    fn deliver_behind_large(&self, to: WorkerId, bytes: Vec<u8>) {
+        if let Some(peer) = self.peer(to) {
+            self.send_in_pieces(peer, bytes);
         }
     }
 }

@@ -12,6 +12,9 @@ const LETTER_BYTES: usize = 16 << 10;
 pub(crate) trait Post: Send + Sync + std::fmt::Debug {
     /// Sends messages, one behind the other, without waiting for the worker.
     fn deliver(&self, to: WorkerId, letter: Vec<u8>);
+
+    /// Sends a letter that arrives behind all large ones that were sent before it.
+    fn deliver_behind_large(&self, to: WorkerId, letter: Vec<u8>);
 }
 
 /// Messages of one round of the driver, gathered for each worker: a letter costs no more than a message.
@@ -48,6 +51,11 @@ impl Outgoing {
         }
     }
 
+    /// Sends a message that arrives behind all large ones that were sent before it, and before or behind small ones.
+    pub(crate) fn send_behind_large(&self, to: WorkerId, message: Message) {
+        self.post.deliver_behind_large(to, message.encode());
+    }
+
     /// The round is over.
     pub(crate) fn deliver(&mut self) {
         for (to, letter) in self.letters.drain(..).filter(|(_, letter)| !letter.is_empty()) {
@@ -67,6 +75,10 @@ mod tests {
     impl Post for Kept {
         fn deliver(&self, to: WorkerId, letter: Vec<u8>) {
             self.0.lock().unwrap().push((to, letter));
+        }
+
+        fn deliver_behind_large(&self, to: WorkerId, letter: Vec<u8>) {
+            self.deliver(to, letter);
         }
     }
 

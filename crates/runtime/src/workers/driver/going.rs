@@ -1,10 +1,10 @@
 //! Those that go: other workers, and this process.
 
-use super::{Core, FAREWELL, Input, life};
+use super::{Core, FAREWELL, FAREWELL_LARGE, Input, life};
 use crate::directory;
 use crate::message::Message;
 use crate::status::TaskCounts;
-use crate::workers::departure::Step;
+use crate::workers::departure::{Kind, Step};
 use poniard_model::WorkerId;
 use poniard_sched::Event;
 use std::time::Duration;
@@ -24,7 +24,8 @@ impl Core {
         self.lose_line(worker);
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });
-        self.heard_farewell(worker);
+        let step = self.departure.as_mut().map(|departure| departure.lose(worker));
+        self.step_out(step);
     }
 
     /// A worker leaves. What it has made, and is known here by handles, is asked for before it hears that nothing of ours is there:
@@ -48,6 +49,7 @@ impl Core {
             Some(Step::Ask) => {
                 for other in &self.met {
                     self.post.send(*other, Message::Asks(FAREWELL));
+                    self.post.send_behind_large(*other, Message::Asks(FAREWELL_LARGE));
                 }
             }
             Some(Step::Go) => {
@@ -59,8 +61,8 @@ impl Core {
         }
     }
 
-    pub(super) fn heard_farewell(&mut self, by: WorkerId) {
-        let step = self.departure.as_mut().map(|departure| departure.heard(by));
+    pub(super) fn heard_farewell(&mut self, by: WorkerId, kind: Kind) {
+        let step = self.departure.as_mut().map(|departure| departure.heard(by, kind));
         self.step_out(step);
     }
 }

@@ -1,6 +1,8 @@
 //! What a worker may say, and what it may not: row N7 of the specification, each kind of message.
 
 use super::*;
+use crate::message::Outcome;
+use crate::status::Doing;
 use crate::workers::post::Post;
 use poniard_model::{ChunkId, Worker};
 use poniard_sched::{Message as Said, Report};
@@ -35,6 +37,10 @@ impl Post for Sent {
     fn deliver(&self, to: WorkerId, letter: Vec<u8>) {
         let messages = Message::read_all(&letter).map(|message| (to, message.expect("it is a message")));
         self.0.lock().unwrap().extend(messages);
+    }
+
+    fn deliver_behind_large(&self, to: WorkerId, letter: Vec<u8>) {
+        self.deliver(to, letter);
     }
 }
 
