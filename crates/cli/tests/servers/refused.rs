@@ -163,7 +163,7 @@ fn n02_ten_thousand_who_say_nothing_hold_nobody_up_and_cost_little() {
         let mut app = Process::start(first(&folder.path("connection"), address, "0"));
         assert_eq!(app.says(), "begins with 1");
         let (places, before) = (engine(&app), resident(&app));
-        let count = 10_000.min(descriptors_max() / 3);
+        let count = 10_000.min(descriptors_max().saturating_sub(500));
         let patience = std::time::Duration::from_secs(1);
         let silent: Vec<TcpStream> = (0..count)
             .filter_map(|number| TcpStream::connect_timeout(&places[number % places.len()], patience).ok())
