@@ -84,7 +84,8 @@ fn options(node: &Node, place: usize) -> Options {
     let mut options = Options::new();
     if let Act::FailAtFirst(times) = node.act {
         let retries = Retries::new(times);
-        options = options.retries(if random.one_in(4) {
+        // Its attempts are counted in this process.
+        options = options.single(1).retries(if random.one_in(4) {
             retries.backoff(Duration::from_micros(50))
         } else {
             retries

@@ -185,17 +185,40 @@ fn a_task_that_becomes_ready_when_its_worker_is_removed_fails_and_says_so() {
     });
 }
 
+/// Works for 2 ms, and fails if it has run before.
+fn marked(folder: String, number: u64) -> (u64, WorkerId) {
+    let file = Path::new(&folder).join(number.to_string());
+    std::fs::OpenOptions::new().write(true).create_new(true).open(file).unwrap();
+    (number * number, sharing::work(2))
+}
+
+#[test]
+fn f23_workers_that_flap_every_200_ms_work_while_they_are_there_and_nothing_runs_twice() {
+    alone(1, || {
+        let cluster = Cluster::local().workers(1).threads(1).start().unwrap();
+        let files = Files::new();
+        let folder = files.0.to_string_lossy().into_owned();
+        let (mut tasks, mut came) = (Vec::new(), Vec::new());
+        for turn in 0..25_u64 {
+            tasks.extend((200 * turn..200 * (turn + 1)).map(|number| spawn!(marked(folder.clone(), number))));
+            let worker = cluster.add_workers(1).unwrap()[0];
+            std::thread::sleep(Duration::from_millis(200));
+            cluster.remove_worker(worker).unwrap();
+            came.push(worker);
+        }
+        let ran = fetch_all(&tasks).unwrap();
+        assert!((0..).zip(&ran).all(|(number, (square, _))| *square == number * number));
+        let worked = came.iter().filter(|worker| ran.iter().any(|(_, on)| on == *worker)).count();
+        assert!(worked >= 5, "{worked} of {} that came have worked", came.len());
+        assert_eq!(cluster.workers(), [WorkerId(1), WorkerId(2)]);
+    });
+}
+
 #[test]
 fn f23_workers_come_and_go_while_tasks_run_and_none_runs_twice() {
     alone(1, || {
         let cluster = Cluster::local().workers(2).threads(1).start().unwrap();
         let files = Files::new();
-        fn marked(folder: String, number: u64) -> u64 {
-            let file = Path::new(&folder).join(number.to_string());
-            std::fs::OpenOptions::new().write(true).create_new(true).open(file).unwrap();
-            sharing::work(2);
-            number * number
-        }
         let folder = files.0.to_string_lossy().into_owned();
         let tasks: Vec<_> = (0..600_u64).map(|number| spawn!(marked(folder.clone(), number))).collect();
         // Added and removed from two threads at once.
@@ -210,7 +233,7 @@ fn f23_workers_come_and_go_while_tasks_run_and_none_runs_twice() {
             }
         });
         assert_eq!(cluster.workers(), [WorkerId(1)]);
-        for (number, square) in (0..).zip(fetch_all(&tasks).unwrap()) {
+        for (number, (square, _)) in (0..).zip(fetch_all(&tasks).unwrap()) {
             assert_eq!(square, number * number);
         }
     });
