@@ -100,7 +100,8 @@ fn a_dependents_error_names_itself_and_the_root() {
 
 #[test]
 fn an_error_is_a_standard_error_with_its_source_and_clones_share_it() {
-    let error = spawn!(checked(12)?).fetch().unwrap_err();
+    // From another worker the text comes, and not the type.
+    let error = spawn!(checked(12)?, single = 1).fetch().unwrap_err();
     let source = std::error::Error::source(&error).unwrap();
     assert_eq!(source.downcast_ref::<OutOfRange>(), Some(&OutOfRange(12)));
     assert_eq!(error.clone().to_string(), error.to_string());
@@ -112,8 +113,8 @@ fn an_error_fetched_inside_a_task_keeps_its_root() {
     fn passes_on(tasks: Vec<DTask<i64>>) -> Result<i64, TaskError> {
         tasks[0].fetch()
     }
-    let root = spawn!(checked(12)?);
-    let outer = spawn!(passes_on(vec![root.clone()])?, name = "outer");
+    let root = spawn!(checked(12)?, single = 1);
+    let outer = spawn!(passes_on(vec![root.clone()])?, name = "outer", single = 1);
     let error = outer.fetch().unwrap_err();
     assert_eq!((error.task().unwrap().id, error.root().task().unwrap().id), (outer.id(), root.id()));
     assert!(

@@ -24,15 +24,24 @@ pub fn lend_large(may: bool) {
 }
 
 /// Takes ready tasks that may run in another process, the coldest first: as many as `amount` makes of the number of all that are
-/// ready here.
-pub fn take(amount: impl FnOnce(u64) -> u64) -> Vec<Away> {
+/// ready here. Of those whose results may be large, and of whose kind none is known yet, at most one for each of so many `idle` processors:
+/// the budget does not see them before they come home.
+pub fn take(amount: impl FnOnce(u64) -> u64, idle: u32) -> Vec<Away> {
     let Some(engine) = running() else { return Vec::new() };
     let wanted = amount(engine.plain_ready() as u64) as usize;
-    let (mut taken, mut kept) = (Vec::new(), Vec::new());
+    let (mut taken, mut kept, mut unseen) = (Vec::new(), Vec::new(), idle);
     while taken.len() < wanted && kept.len() < MISSES_MAX {
         let Some(task) = engine.coldest() else { break };
+        let is_unseen = is_unseen(&task);
+        if is_unseen && unseen == 0 {
+            kept.push(task);
+            continue;
+        }
         match lend(engine, task) {
-            Lent::Away(away) => taken.push(away),
+            Lent::Away(away) => {
+                unseen -= u32::from(is_unseen);
+                taken.push(away);
+            }
             Lent::Gone => {}
             Lent::Stays(task) => kept.push(task),
         }
@@ -93,6 +102,11 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
         Some((task, pins)) => pack(engine, task, pins),
         None => Lent::Gone,
     }
+}
+
+/// Whether its result may be large, and none of its kind is known yet.
+fn is_unseen(task: &TaskRef) -> bool {
+    task.may_be_large() && task.site.result_bytes().is_none()
 }
 
 /// Whether there is room for the task's result when it comes home before those run who use it: else it is made when it is its

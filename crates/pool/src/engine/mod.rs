@@ -233,9 +233,10 @@ pub(crate) fn cancel_because(task: &TaskRef, cause: impl Fn() -> Cause, flag: u3
                 unsafe { task.drop_arguments() };
             }
         }
-        // It runs. A detached body has left its thread: it is ended here, and told.
+        // It runs. A detached body has left its thread, or this process: it is ended here, and told.
         Claim::Lost if task.flags() & DETACHED != 0 && task.resolve() => {
-            let cause = if flag == HALTED { Cause::halted() } else { Cause::cancelled("while it waited") };
+            let when = if task.is_away() { "while it was on another worker" } else { "while it waited" };
+            let cause = if flag == HALTED { Cause::halted() } else { Cause::cancelled(when) };
             finish::fail(task, 1, cause);
             if let Some(extra) = task.extra() {
                 extra.abort();

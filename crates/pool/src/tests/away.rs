@@ -416,7 +416,7 @@ fn ready_tasks_are_lent_the_oldest_first_and_come_home() {
     let tasks: Vec<Handle<i64>> =
         (0..10_i64).map(|number| spawn((Value::new(number),), |(x,)| Ok(x + 100), &SITE)).collect();
     assert_eq!(crate::travel::ready(), 10);
-    let taken = crate::travel::take(|ready| ready / 2);
+    let taken = crate::travel::take(|ready| ready / 2, 1);
     let ids = |handles: &[AnyHandle]| handles.iter().map(AnyHandle::id).collect::<Vec<_>>();
     let lent: Vec<AnyHandle> = taken.iter().map(Away::handle).collect();
     let oldest: Vec<AnyHandle> = tasks[..5].iter().map(Handle::erase).collect();
@@ -440,6 +440,25 @@ fn ready_tasks_are_lent_the_oldest_first_and_come_home() {
 }
 
 #[test]
+fn of_those_whose_large_results_nobody_has_seen_one_goes_for_each_idle_processor() {
+    static UNSEEN: Site = Site::new("unseen", file!(), line!());
+    let _there = There::new();
+    let busy = Busy::new();
+    let tasks: Vec<Handle<Vec<u64>>> =
+        (0..10_u64).map(|number| spawn((Value::new(number),), |(x,)| Ok(vec![x]), &UNSEEN)).collect();
+    let small = spawn((Value::new(5_i64),), |(x,)| Ok(x), &SITE);
+    let taken = crate::travel::take(|ready| ready, 2);
+    assert_eq!(taken.len(), 3, "two of them, and the small one");
+    assert!(taken.iter().any(|away| away.handle().id() == small.id()));
+    taken.into_iter().for_each(Away::stay);
+    drop(busy);
+    for (number, task) in (0..).zip(&tasks) {
+        assert_eq!(task.get().unwrap(), &[number]);
+    }
+    assert_eq!(small.get().unwrap(), &5);
+}
+
+#[test]
 fn what_cannot_leave_is_not_lent_and_runs_here() {
     let _there = There::new();
     let busy = Busy::new();
@@ -448,7 +467,7 @@ fn what_cannot_leave_is_not_lent_and_runs_here() {
     let function = spawn((Code::new(move || three + 1),), |(four,)| Ok(four()), &SITE);
     let plain = spawn(Value::new(5), |five| Ok(five), &SITE);
     for _ in 0..3 {
-        let taken = crate::travel::take(|_| 10);
+        let taken = crate::travel::take(|_| 10, 1);
         assert_eq!(taken.iter().map(|away| away.handle().id()).collect::<Vec<_>>(), [plain.id()]);
         taken.into_iter().for_each(Away::stay);
     }

@@ -40,7 +40,7 @@ impl Core {
             travel::want_work(false);
             return None;
         }
-        let taken = travel::take(|ready| take.amount(ready));
+        let taken = travel::take(|ready| take.amount(ready), take.theirs);
         let mut specs = Vec::new();
         for away in taken {
             match self.begin(away) {
