@@ -38,12 +38,15 @@ fn real_captures_stay_in_this_process() {
 #[test]
 fn a_body_may_return_and_fail_with_a_question_mark() {
     let number = |text: &str| {
-        spawn!((|text: String| -> Result<i64, std::num::ParseIntError> {
-            if text.is_empty() {
-                return Ok(0);
-            }
-            Ok(text.parse::<i64>()? + 1)
-        })(text.to_owned())?)
+        spawn!(
+            (|text: String| -> Result<i64, std::num::ParseIntError> {
+                if text.is_empty() {
+                    return Ok(0);
+                }
+                Ok(text.parse::<i64>()? + 1)
+            })(text.to_owned())?,
+            single = 1
+        )
     };
     assert_eq!(number("").fetch().unwrap(), 0);
     assert_eq!(number("41").fetch().unwrap(), 42);

@@ -26,7 +26,8 @@ fn add1(x: &i64) -> i64 {
 
 #[test]
 fn a07_fetch_gives_the_error_that_the_function_returned() {
-    let error = spawn!(checked(12)?).fetch().unwrap_err();
+    // From another worker the text comes, and not the type.
+    let error = spawn!(checked(12)?, single = 1).fetch().unwrap_err();
     assert_eq!(error.downcast_ref::<OutOfRange>(), Some(&OutOfRange(12)));
     assert!(error.downcast_ref::<ParseIntError>().is_none());
     assert!(!error.is_panic() && !error.is_cancelled() && !error.is_timeout());
@@ -100,7 +101,6 @@ fn a_dependents_error_names_itself_and_the_root() {
 
 #[test]
 fn an_error_is_a_standard_error_with_its_source_and_clones_share_it() {
-    // From another worker the text comes, and not the type.
     let error = spawn!(checked(12)?, single = 1).fetch().unwrap_err();
     let source = std::error::Error::source(&error).unwrap();
     assert_eq!(source.downcast_ref::<OutOfRange>(), Some(&OutOfRange(12)));

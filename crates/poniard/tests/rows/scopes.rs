@@ -104,7 +104,7 @@ fn a_task_with_a_scope_waits_for_its_processor_while_others_run_elsewhere() {
     alone(2, || {
         let gate = Gate::with(Options::new().scope(Scope::thread(1)));
         let waiting = spawn!(here(), scope = Scope::thread(1));
-        let free: Vec<_> = (0..50).map(|_| spawn!(here())).collect();
+        let free: Vec<_> = (0..50).map(|_| spawn!(here(), single = 1)).collect();
         assert!(fetch_all(&free).unwrap().iter().all(|place| *place == 0));
         assert!(!waiting.is_ready());
         gate.open();
