@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener as StdUnixListener};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_buf, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -213,11 +213,9 @@ impl Drop for Tunnels {
 /// Passes on what each says to the other, until one of them ends.
 async fn pass(a: impl AsyncRead + AsyncWrite, b: impl AsyncRead + AsyncWrite) {
     let ((from_a, mut to_a), (from_b, mut to_b)) = (split(a), split(b));
-    let mut from_a = BufReader::with_capacity(PART_BYTES, from_a);
-    let mut from_b = BufReader::with_capacity(PART_BYTES, from_b);
     tokio::select! {
-        _ = copy_buf(&mut from_a, &mut to_b) => {}
-        _ = copy_buf(&mut from_b, &mut to_a) => {}
+        _ = pass_on(from_a, &mut to_b) => {}
+        _ = pass_on(from_b, &mut to_a) => {}
     }
     // All that the one has said is with the other; whoever is out of reach is not waited for.
     let part = async {
@@ -225,6 +223,19 @@ async fn pass(a: impl AsyncRead + AsyncWrite, b: impl AsyncRead + AsyncWrite) {
         to_b.shutdown().await.ok();
     };
     timeout(PARTING, part).await.ok();
+}
+
+async fn pass_on(mut from: impl AsyncRead + Unpin, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    let mut part = vec![0; PART_BYTES];
+    loop {
+        let bytes = from.read(&mut part).await?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        to.write_all(&part[..bytes]).await?;
+        // What TLS has encrypted and the socket did not take would wait for the next part.
+        to.flush().await?;
+    }
 }
 
 /// A port of loopback that is free now: Zenoh says nowhere which one it has got.
