@@ -83,6 +83,14 @@ impl TaskOptions {
         all_options!(merged!())
     }
 
+    /// Whether anything is asked for.
+    pub fn is_set(&self) -> bool {
+        macro_rules! any {
+            ($options:expr; $($field:ident),*) => { false $(|| $options.$field.is_some())* };
+        }
+        all_options!(any!(self;))
+    }
+
     /// Those of these options that are named in `propagates`; the unnamed ones are not set.
     ///
     /// # Errors

@@ -313,7 +313,7 @@ pub(crate) fn resolve(
     extra.is_persistent = asked.persist.unwrap_or(false);
     extra.is_cached = asked.cache.unwrap_or(false);
     extra.storage = asked.storage.unwrap_or_default();
-    extra.inherited = is_set(&inherited).then(|| Arc::new(inherited));
+    extra.inherited = inherited.is_set().then(|| Arc::new(inherited));
     match demand(&asked, data) {
         Ok((demand, elsewhere)) => (extra.demand, extra.elsewhere) = (demand, elsewhere),
         Err(reason) => extra.impossible = Some(reason),
@@ -321,46 +321,6 @@ pub(crate) fn resolve(
     let after: Vec<AnyHandle> = after.iter().map(|task| task.0.clone()).collect();
     extra.after(&after);
     extra
-}
-
-/// Whether anything is asked for.
-pub(crate) fn is_set(options: &TaskOptions) -> bool {
-    let TaskOptions {
-        name,
-        scope,
-        compute_scope,
-        result_scope,
-        single,
-        priority,
-        occupancy,
-        threads,
-        memory,
-        time,
-        retries,
-        timeout,
-        propagates,
-        get_result,
-        persist,
-        cache,
-        storage,
-    } = options;
-    name.is_some()
-        || scope.is_some()
-        || compute_scope.is_some()
-        || result_scope.is_some()
-        || single.is_some()
-        || priority.is_some()
-        || occupancy.is_some()
-        || threads.is_some()
-        || memory.is_some()
-        || time.is_some()
-        || retries.is_some()
-        || timeout.is_some()
-        || propagates.is_some()
-        || get_result.is_some()
-        || persist.is_some()
-        || cache.is_some()
-        || storage.is_some()
 }
 
 /// Where and with how much of the machine the task runs, and its scope if that is in another process; or why it cannot.

@@ -103,7 +103,7 @@ pub(crate) struct Run {
     pub(crate) site: SiteTold,
     /// What it asked for.
     pub(crate) demand: DemandTold,
-    /// Where it uses data that live there, all its attempts are made there.
+    /// How it is tried there, if all its attempts are made there.
     pub(crate) attempts: AttemptsTold,
     /// What it hands to the tasks that it spawns.
     pub(crate) inherited: Option<Box<InheritedTold>>,

@@ -168,6 +168,7 @@ fn n02_ten_thousand_who_say_nothing_hold_nobody_up_and_cost_little() {
         let silent: Vec<TcpStream> = (0..count)
             .filter_map(|number| TcpStream::connect_timeout(&places[number % places.len()], patience).ok())
             .collect();
+        assert!(10 * silent.len() >= 9 * count, "{} of {count} were let in at {address}", silent.len());
         let more = resident(&app).saturating_sub(before);
         assert!(more < 256 << 20, "{more} bytes more for {} of {count} at {address}", silent.len());
         println!("{address}: {} of {count} were let in, {} MiB more", silent.len(), more >> 20);

@@ -175,8 +175,8 @@ impl Asked {
     pub(crate) fn resolve(self) -> Option<Extra> {
         let plain = self.after.is_empty()
             && self.key.is_none()
-            && !options::is_set(&self.options)
-            && !options::is_set(&self.handed_down);
+            && !self.options.is_set()
+            && !self.handed_down.is_set();
         let refused = settle().err();
         let (data, nowhere) = match place::place(&self.options, &self.data, &self.inputs) {
             Ok(data) => (data, None),

@@ -106,9 +106,7 @@ fn f16_results_of_many_budgets_go_to_disk_and_tasks_read_them() {
         }
         let usage = memory_usage();
         assert!(usage.written_bytes >= 3 << 20, "{usage:?}");
-        // The first results of a site come unseen: one for each processor, of which each worker has two.
-        let processors = 2 * workers().len() as u64;
-        assert!(usage.peak_bytes <= usage.budget_bytes + 2 * (processors << 16), "{usage:?}");
+        assert!(usage.peak_bytes <= usage.budget_bytes + (4 << 16), "{usage:?}");
         drop((xs, ys));
         // What is on its way to the disk goes when that is told.
         eventually(|| (memory_usage().resident_bytes, memory_usage().stored_bytes) == (0, 0));
