@@ -45,6 +45,12 @@ const LAYERS: &[Row] = &[
     ("xtask", &[]),
 ];
 
+/// What the tests of a package use besides.
+const FOR_TESTS: &[(&str, &str)] = &[
+    // Its simulator has workers talk by the link and the simulated network of the fabric.
+    ("poniard-sched", "poniard-fabric"),
+];
+
 /// Every dependency of one of our packages on another that the table does not allow, and every package of ours that
 /// has no row in it.
 pub(crate) fn violations(packages: &[Package]) -> Vec<Finding> {
@@ -62,8 +68,10 @@ fn against(layers: &[Row], packages: &[Package]) -> Vec<Finding> {
             continue;
         };
         for dependency in package.dependencies.iter().filter(|dependency| is_ours(&dependency.name)) {
-            let is_own = dependency.kind == DependencyKind::Dev && dependency.name == package.name;
-            if !is_own && !allowed.contains(&dependency.name.as_str()) {
+            let for_tests = (package.name.as_str(), dependency.name.as_str());
+            let is_for_tests = dependency.kind == DependencyKind::Dev
+                && (dependency.name == package.name || FOR_TESTS.contains(&for_tests));
+            if !is_for_tests && !allowed.contains(&dependency.name.as_str()) {
                 findings.push(Finding::new(manifest.clone(), refusal(package, &dependency.name, allowed)));
             }
         }
@@ -127,6 +135,15 @@ mod tests {
     #[test]
     fn only_a_dev_dependency_may_point_at_its_own_package() {
         assert_eq!(words(&[package("poniard-pool", &[("poniard-pool", DependencyKind::Build)])]).len(), 1);
+    }
+
+    #[test]
+    fn what_tests_may_use_besides_nothing_else_may() {
+        for (kind, findings) in
+            [(DependencyKind::Dev, 0), (DependencyKind::Normal, 1), (DependencyKind::Build, 1)]
+        {
+            assert_eq!(words(&[package("poniard-sched", &[("poniard-fabric", kind)])]).len(), findings);
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! The simulator: several workers in virtual time, by seed, with everything that goes wrong; and the laws they keep.
+//!
+//! What they say comes in order, late and some of it twice; or by `wire`, the link of the fabric on a network that is much worse.
 
 mod hunts;
 mod job;
@@ -9,6 +11,7 @@ mod perish;
 mod random;
 mod runtime;
 mod speed;
+mod wire;
 mod world;
 
 use crate::life::Life;
@@ -16,7 +19,9 @@ use crate::scheduler::Config;
 use job::{Job, Key};
 use poniard_model::{Scope, TaskId, WorkerId};
 use random::Random;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use wire::Wire;
 use world::{Happening, Nature, World};
 
 const MS: u64 = 1_000_000;
@@ -81,7 +86,7 @@ fn some_program(random: &mut Random, workers: u64) -> Vec<Job> {
 }
 
 /// A random world: faults happen to every worker but the first, which stands for the user's own process.
-fn some_world(seed: u64) -> World {
+fn some_world(seed: u64, wire: Option<Wire>) -> World {
     let mut random = Random(seed ^ 0x5eed);
     let workers = 2 + random.below(4);
     let nature = Nature {
@@ -93,10 +98,11 @@ fn some_world(seed: u64) -> World {
     };
     let has_respawn = nature.respawn_ns.is_some();
     let mut world = World::new(seed, nature);
+    world.wire = wire;
     for worker in 1..=workers {
         world.join(config(worker as u32, 1 + random.below(3) as usize));
     }
-    while world.now < 2 * MS && world.step() {}
+    world.until_met();
     let mut program = some_program(&mut random, workers);
     if has_respawn && random.chance(20) {
         let killer = random.below(program.len() as u64) as usize;
@@ -111,7 +117,8 @@ fn some_world(seed: u64) -> World {
     }
     let count = program.len() as u64;
     let total: u64 = program.iter().map(|job| job.run_ns).sum::<u64>() / workers;
-    let moment = |random: &mut Random| 2 * MS + random.below(total + 5 * MS);
+    let began = world.now;
+    let moment = |random: &mut Random| began + random.below(total + 5 * MS);
     if random.chance(30) {
         let other = some_program(&mut random, workers);
         world.submit(life(2), other);
@@ -154,7 +161,7 @@ struct Trace {
 }
 
 fn play(seed: u64) -> (World, Trace) {
-    let mut world = some_world(seed);
+    let mut world = some_world(seed, None);
     world.run();
     let outcomes = world.truths.iter().map(|(key, truth)| (*key, format!("{:?}", truth.outcome)));
     let trace = Trace { ended_at: world.ended_at, events: world.events, outcomes: outcomes.collect() };
@@ -162,64 +169,82 @@ fn play(seed: u64) -> (World, Trace) {
 }
 
 /// `PONIARD_SEED=8842` for one, `PONIARD_SEED=2000..50000` for many.
-fn seeds() -> std::ops::Range<u64> {
+fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
     let number = |word: &str| -> u64 { word.parse().expect("PONIARD_SEED is a number, or two: 1..100") };
     match std::env::var("PONIARD_SEED") {
         Ok(words) => match words.split_once("..") {
             Some((from, to)) => number(from)..number(to),
             None => number(&words)..number(&words) + 1,
         },
-        Err(_) => 0..1_500,
+        Err(_) => usual,
     }
 }
 
 /// More failures than that tell nothing more.
 const FAILURES_MAX: usize = 8;
 
+/// What has happened in many worlds, and kinds of messages that came twice in some.
+#[derive(Debug, Default)]
+struct Sums {
+    counts: BTreeMap<&'static str, u64>,
+    doubled: BTreeSet<&'static str>,
+}
+
 /// Plays worlds of many seeds; those that fail are named.
-#[test]
-fn whatever_happens_each_task_ends_once_and_rightly() {
-    let seeds = seeds();
+fn whatever_happens_in(test: &str, seeds: std::ops::Range<u64>, play: fn(u64) -> World) -> Sums {
     let mut failed = Vec::new();
-    let mut sums = std::collections::BTreeMap::<&str, u64>::new();
-    let mut doubled = std::collections::BTreeSet::<&str>::new();
+    let mut sums = Sums::default();
     for seed in seeds {
-        let played = std::panic::catch_unwind(|| play(seed));
-        let Ok((world, _)) = played else {
-            println!("rerun with: PONIARD_SEED={seed} cargo test -p poniard-sched --lib whatever_happens");
+        let Ok(world) = std::panic::catch_unwind(|| play(seed)) else {
+            println!("rerun with: PONIARD_SEED={seed} cargo test -p poniard-sched --lib {test}");
             failed.push(seed);
             assert!(failed.len() < FAILURES_MAX, "failed seeds: {failed:?}");
             continue;
         };
-        doubled.extend(&world.doubled);
+        sums.add(&world);
+    }
+    println!("{:?}", sums.counts);
+    assert!(failed.is_empty(), "failed seeds: {failed:?}");
+    sums
+}
+
+impl Sums {
+    /// A simulator in which something never happens proves nothing of it.
+    fn assert_all_happened_but(&self, never: &[&str]) {
+        let happened = |(name, count): (&&str, &u64)| *count > 0 || never.contains(name);
+        assert!(self.counts["worlds"] < 1_000 || self.counts.iter().all(happened), "{:?}", self.counts);
+    }
+
+    fn add(&mut self, world: &World) {
+        self.doubled.extend(&world.doubled);
+        let mut add = |name, count| *self.counts.entry(name).or_default() += count;
         for machine in world.machines.values() {
             let counters = machine.scheduler.counters();
-            let counted = [
-                ("sent", counters.sent),
-                ("returned", counters.returned),
-                ("run again", counters.run_again),
-                ("made again", counters.made_again),
-                ("killers", counters.killers),
-                ("stuck", counters.stuck),
-                ("late reports", counters.late_reports),
-                ("stale", counters.stale_messages),
-                ("repeated", counters.repeated_messages),
-            ];
-            counted.into_iter().for_each(|(name, count)| *sums.entry(name).or_default() += count);
+            add("sent", counters.sent);
+            add("returned", counters.returned);
+            add("run again", counters.run_again);
+            add("made again", counters.made_again);
+            add("killers", counters.killers);
+            add("stuck", counters.stuck);
+            add("late reports", counters.late_reports);
+            add("stale", counters.stale_messages);
+            add("repeated", counters.repeated_messages);
         }
-        *sums.entry("worlds").or_default() += 1;
-        *sums.entry("events").or_default() += world.events;
-        *sums.entry("deaths").or_default() += world.deaths;
-        *sums.entry("departed").or_default() += world.departed;
-        *sums.entry("perished").or_default() += world.perished;
-        *sums.entry("virtual ms").or_default() += world.now / MS;
+        add("worlds", 1);
+        add("events", world.events);
+        add("deaths", world.deaths);
+        add("departed", world.departed);
+        add("perished", world.perished);
+        add("virtual ms", world.now / MS);
     }
-    println!("{sums:?}");
-    assert!(failed.is_empty(), "failed seeds: {failed:?}");
-    // A simulator in which something never happens proves nothing of it.
-    assert!(sums["worlds"] == 1 || sums.values().all(|count| *count > 0), "{sums:?}");
-    let never: Vec<&str> = world::KINDS.into_iter().filter(|kind| !doubled.contains(kind)).collect();
-    assert!(sums["worlds"] < 1_500 || never.is_empty(), "these never came twice: {never:?}");
+}
+
+#[test]
+fn whatever_happens_each_task_ends_once_and_rightly() {
+    let sums = whatever_happens_in("whatever_happens_each", seeds(0..1_500), |seed| play(seed).0);
+    sums.assert_all_happened_but(&[]);
+    let never: Vec<&str> = world::KINDS.into_iter().filter(|kind| !sums.doubled.contains(kind)).collect();
+    assert!(sums.counts["worlds"] < 1_500 || never.is_empty(), "these never came twice: {never:?}");
 }
 
 #[test]

@@ -34,7 +34,10 @@ impl World {
             return self.at(self.now + MS, Happening::TryDepart { who });
         }
         let time = self.time();
-        for machine in self.machines.values() {
+        // Who has met it and was not met by it has not been told: nobody can know them all while some are about to join.
+        let met: Vec<Life> =
+            self.machines[&who.worker].scheduler.status().peers.iter().map(|peer| peer.life).collect();
+        for machine in self.machines.values().filter(|machine| met.contains(&machine.life)) {
             for (_, task) in self.truths.keys().filter(|(owner, _)| *owner == machine.life) {
                 let why = machine.scheduler.explain(time, *task);
                 let is_lost = matches!(why, Why::Away { on, .. } if on == who);

@@ -3,7 +3,8 @@
 use super::job::{Job, Key, Outcome, Truth};
 use super::machine::Machine;
 use super::random::Random;
-use super::with_grace;
+use super::wire::Wire;
+use super::{SECOND, with_grace};
 use crate::event::Event;
 use crate::life::Life;
 use crate::message::Message;
@@ -86,6 +87,13 @@ pub(super) enum Happening {
         to: Life,
     },
     Watch,
+    /// A worker cannot be reached for a while, where there is a wire.
+    Cut {
+        worker: WorkerId,
+    },
+    Heal {
+        who: Life,
+    },
 }
 
 impl Happening {
@@ -211,6 +219,10 @@ pub(super) struct World {
     pub(super) is_logged: bool,
     /// Kinds of messages that came twice.
     pub(super) doubled: BTreeSet<&'static str>,
+    /// What killed those who were killed.
+    pub(super) signals: BTreeMap<Life, i32>,
+    /// The network by which they talk; without one, nothing is lost and all is in order.
+    pub(super) wire: Option<Wire>,
 }
 
 impl World {
@@ -238,6 +250,8 @@ impl World {
             deaths: 0,
             ended_at: 0,
             doubled: BTreeSet::new(),
+            signals: BTreeMap::new(),
+            wire: None,
             is_logged: std::env::var_os("PONIARD_SIM_LOG").is_some(),
         }
     }
@@ -258,6 +272,10 @@ impl World {
         let others: Vec<Life> = self.machines.values().map(|machine| machine.life).collect();
         self.configs.insert(me.worker, config.clone());
         self.machines.insert(me.worker, Machine::new(config));
+        if let Some(wire) = &mut self.wire {
+            wire.start(me);
+            return self.tell_nothing(me);
+        }
         for other in others {
             self.post(me, other, |at, who| Happening::JoinedAt { at, who });
             self.post(other, me, |at, who| Happening::JoinedAt { at, who });
@@ -276,6 +294,9 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: Life, to: Life, message: Message) {
+        if let Some(wire) = &mut self.wire {
+            return wire.send(from, to, message);
+        }
         // The rarest kind always does, where others do at all: else 1,500 worlds are too few to see it.
         let is_rare = matches!(message, Message::Unobtainable { .. }) && self.nature.twice_percent > 0;
         let percent = if is_rare { 100 } else { self.nature.twice_percent };
@@ -315,6 +336,12 @@ impl World {
 
     /// One more step; false when nothing will ever happen again, or everything is done.
     pub(super) fn step(&mut self) -> bool {
+        if self.wire.is_some() {
+            let until = self.queue.first_key_value().map_or(self.now + SECOND, |((time, _), _)| *time);
+            if self.wire_tells(until) || self.queue.is_empty() {
+                return true;
+            }
+        }
         let Some(((time, _), what)) = self.queue.pop_first() else { return false };
         self.now = time;
         if let Some(life) = what.machine()
@@ -328,7 +355,7 @@ impl World {
         true
     }
 
-    fn happen(&mut self, what: Happening) {
+    pub(super) fn happen(&mut self, what: Happening) {
         match what {
             Happening::Deliver { to, from, message } => self.deliver(to, from, message),
             Happening::JoinedAt { at, who } => self.joined_at(at, who),
@@ -356,6 +383,8 @@ impl World {
             Happening::TryRelease { owner, task } => self.try_release(owner, task),
             Happening::Copied { owner, task, to } => self.copied(owner, task, to),
             Happening::Watch => self.watch(),
+            Happening::Cut { worker } => self.cut(worker),
+            Happening::Heal { who } => self.heal(who),
         }
     }
 
@@ -394,6 +423,7 @@ impl World {
     pub(super) fn kill(&mut self, worker: WorkerId, signal: i32) {
         let Some(machine) = self.machines.remove(&worker) else { return };
         self.deaths += 1;
+        self.signals.insert(machine.life, signal);
         self.end_life(machine.life, Some(signal));
         if let Some(after) = self.nature.respawn_ns {
             let life = Life { incarnation: machine.life.incarnation + 1, ..machine.life };
@@ -417,6 +447,9 @@ impl World {
             }
         }
         self.fetching.retain(|(owner, _)| *owner != life);
+        if let Some(wire) = &mut self.wire {
+            return wire.end(life);
+        }
         let others: Vec<Life> = self.machines.values().map(|machine| machine.life).collect();
         for other in others {
             let after = 1 + self.random.below(self.nature.detect_ns);
@@ -429,6 +462,7 @@ impl World {
         let Some(machine) = self.machines.get_mut(&worker) else { return };
         machine.frozen = true;
         let who = machine.life;
+        self.wire.iter_mut().for_each(|wire| wire.freeze(who));
         self.at(self.now + for_ns.min(patience), Happening::Thaw { who });
         if for_ns > patience {
             // Declared gone: what it was is over when the others hear of it, and it comes back as another life.
@@ -452,6 +486,7 @@ impl World {
         }
         machine.frozen = false;
         let deferred = std::mem::take(&mut machine.deferred);
+        self.wire.iter_mut().for_each(|wire| wire.thaw(who));
         deferred.into_iter().for_each(|what| self.happen(what));
     }
 
