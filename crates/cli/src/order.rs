@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What a command line says anew, whatever was in the environment before.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "PONIARD_WORKERS",
     "PONIARD_LISTEN",
+    "PONIARD_CONTACT",
     "PONIARD_CONNECTION",
     "PONIARD_JOINERS",
     "PONIARD_HOSTS",
@@ -42,6 +43,7 @@ pub(crate) struct First {
     pub(crate) hosts: Vec<String>,
     pub(crate) ssh: Option<String>,
     pub(crate) listen: Option<String>,
+    pub(crate) contact: Option<String>,
     pub(crate) file: Option<PathBuf>,
     /// How many that are started by hand are waited for, and for how many seconds.
     pub(crate) joiners: Option<usize>,
@@ -83,6 +85,7 @@ impl First {
             ("PONIARD_HOSTS", hosts),
             ("PONIARD_SSH", self.ssh),
             ("PONIARD_LISTEN", self.listen),
+            ("PONIARD_CONTACT", self.contact),
             ("PONIARD_JOINERS", self.joiners.map(|joiners| joiners.to_string())),
             ("PONIARD_JOIN_TIMEOUT", self.patience.map(|seconds| seconds.to_string())),
             ("PONIARD_INSECURE", self.is_insecure.then(|| "1".to_owned())),

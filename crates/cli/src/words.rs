@@ -34,6 +34,7 @@ Options of run and scheduler start
   --ssh COMMAND     what to use for that                                         (ssh -o BatchMode=yes)
   --listen ADDRESS:PORT   where other servers reach this one; the next port is used as well, and port 0
                     means any two. Beyond this host it is TLS, by certificates that are made anew
+  --contact HOST    what others call this server, if they do not reach it by that address
   --file FILE       the connection file to write, for `poniard worker start`
   --wait N          begin when so many of these have joined                      (0: they may come at any time)
   --insecure        allow tcp://ADDRESS:PORT beyond this host, which others can read and change
@@ -179,6 +180,7 @@ fn first(mut parser: Parser, command: &str) -> Result<Request, String> {
             "--hostfile" => first.hosts = hostfile(text(&mut parser, "--hostfile")?.into())?,
             "--ssh" => first.ssh = Some(text(&mut parser, "--ssh")?),
             "--listen" => first.listen = Some(text(&mut parser, "--listen")?),
+            "--contact" => first.contact = Some(text(&mut parser, "--contact")?),
             "--file" => first.file = Some(text(&mut parser, "--file")?.into()),
             "--wait" => first.joiners = Some(number(&mut parser, "--wait", 0, WORKERS_MAX)?),
             "--insecure" => first.is_insecure = true,
@@ -301,8 +303,8 @@ mod tests {
 
     #[test]
     fn a_cluster_by_hand_is_a_listening_program_and_workers_that_know_its_file() {
-        let line = "scheduler start --file f --listen tls://10.0.0.1:7100 --wait 2 --patience 9 -- ./app x";
-        let wanted = "PONIARD_WORKERS=0 PONIARD_LISTEN=tls://10.0.0.1:7100 PONIARD_JOINERS=2 PONIARD_JOIN_TIMEOUT=9 PONIARD_CONNECTION=f";
+        let line = "scheduler start --file f --listen tls://10.0.0.1:7100 --contact gate --wait 2 --patience 9 -- ./app x";
+        let wanted = "PONIARD_WORKERS=0 PONIARD_LISTEN=tls://10.0.0.1:7100 PONIARD_CONTACT=gate PONIARD_JOINERS=2 PONIARD_JOIN_TIMEOUT=9 PONIARD_CONNECTION=f";
         assert_eq!(program(line), (vec!["./app".into(), "x".into()], wanted.to_owned()));
         let (_, environment) = program("worker start --connect f --memory 1GiB --labels a,b -- ./app");
         assert_eq!(

@@ -93,8 +93,8 @@ impl Cluster {
     /// [`LocalCluster::shown`].
     ///
     /// What the command `poniard run` asks for comes by the environment too: `PONIARD_LISTEN` (where workers of other servers
-    /// come in), `PONIARD_CONNECTION` (the file by which they find it), `PONIARD_JOINERS` (how many of them are waited for),
-    /// `PONIARD_HOSTS` and `PONIARD_SSH` (where further workers are started, and how), `PONIARD_INSECURE`. Under Slurm's `srun`
+    /// come in), `PONIARD_CONTACT` (what they call this server, if not by that address), `PONIARD_CONNECTION` (the file by which
+    /// they find it), `PONIARD_JOINERS` (how many of them are waited for), `PONIARD_HOSTS` and `PONIARD_SSH` (where further workers are started, and how), `PONIARD_INSECURE`. Under Slurm's `srun`
     /// the processes of the step are the workers, and the one of rank 0 is worker 1; so it is under `mpirun`, and all messages go
     /// by MPI there if the feature `mpi` is built in.
     ///

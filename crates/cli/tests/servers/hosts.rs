@@ -5,6 +5,7 @@ use super::stage::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 const ADDRESS: &str = "10.77.0.1:7100";
 /// The script's status where it can do nothing.
@@ -67,6 +68,30 @@ impl Hosts {
         let (status, said, wrong) = run(command);
         assert!(status.success(), "{wrong}");
         said.trim().parse().expect("it is a number")
+    }
+
+    /// Changes how a host reaches others.
+    fn ip(&self, host: u32, words: &str) {
+        let mut command = Command::new("ip");
+        command.args(["-n", &format!("{}{host}", self.id)]).args(words.split(' '));
+        let (status, _, wrong) = run(command);
+        assert!(status.success(), "{words}: {wrong}");
+    }
+
+    /// What two hosts send to each other is lost from now on without a word; each still reaches the third.
+    fn part(&self, a: u32, b: u32) {
+        for (host, other) in [(a, b), (b, a)] {
+            // Nobody has this address.
+            let nobody = "lladdr 02:00:00:00:00:77 dev eth0 nud permanent";
+            self.ip(host, &format!("neigh replace 10.77.0.{other} {nobody}"));
+        }
+    }
+
+    /// They reach each other again.
+    fn unite(&self, a: u32, b: u32) {
+        for (host, other) in [(a, b), (b, a)] {
+            self.ip(host, &format!("neigh del 10.77.0.{other} dev eth0"));
+        }
     }
 
     /// Pulls the cable of a host for so long.
@@ -161,17 +186,45 @@ fn f07_a_cut_in_the_middle_of_blocks_loses_nothing_and_runs_nothing_again() {
     assert_eq!(app.ask("who"), "1 2 3");
 }
 
+/// Blocks go from worker 2 to worker 3 when all that their hosts send to each other is lost, for so long if not for good.
+fn blocks_between_parted_hosts(seconds: Option<u64>) {
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = Folder::new();
+    let count = folder.path("count");
+    let environment = [("PONIARD_TEST_COUNT", text(&count)), ("PONIARD_WORKER_TIMEOUT", "6")];
+    let (mut app, _second, _third) = hosts.cluster(&folder.path("connection"), &environment);
+    app.tell("blocks 16");
+    let lines = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
+    until("some blocks have come", || lines() >= 3);
+    hosts.part(2, 3);
+    if let Some(seconds) = seconds {
+        std::thread::sleep(Duration::from_secs(seconds));
+        hosts.unite(2, 3);
+    }
+    assert_eq!(app.says(), "right: 16 blocks");
+    assert_eq!(lines(), 16, "each was read once");
+    assert_eq!(app.ask("who"), "1 2 3");
+    let way = if seconds.is_some() { "8 MiB by lines" } else { "0 MiB by lines" };
+    assert_eq!(app.ask("block 8"), format!("right: 5 readers, {way}"));
+}
+
+#[test]
+fn f09_two_workers_that_cannot_reach_each_other_for_a_while_lose_nothing() {
+    blocks_between_parted_hosts(Some(3));
+}
+
+#[test]
+fn f09_two_workers_that_cannot_reach_each_other_any_more_go_on_through_worker_1() {
+    blocks_between_parted_hosts(None);
+}
+
 #[test]
 fn without_a_way_between_two_hosts_blocks_go_through_worker_1_and_that_is_said_once() {
     let Some(hosts) = Hosts::new() else { return };
     let folder = Folder::new();
     let (mut app, second, third) = hosts.cluster(&folder.path("connection"), &[]);
     for (host, other) in [(2, 3), (3, 2)] {
-        let mut command = Command::new("ip");
-        command.args(["-n", &format!("{}{host}", hosts.id), "route", "add", "prohibit"]);
-        command.arg(format!("10.77.0.{other}/32"));
-        let (status, _, wrong) = run(command);
-        assert!(status.success(), "{wrong}");
+        hosts.ip(host, &format!("route add prohibit 10.77.0.{other}/32"));
     }
     for _ in 0..2 {
         assert_eq!(app.ask("block 8"), "right: 5 readers, 0 MiB by lines");

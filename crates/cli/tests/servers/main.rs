@@ -9,6 +9,7 @@ mod hosts;
 mod mpirun;
 mod obeys;
 mod refused;
+mod rough;
 mod slurm;
 mod stage;
 mod started;

@@ -2,7 +2,7 @@
 
 use super::stage::*;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -21,20 +21,9 @@ fn door(folder: &Folder) -> String {
     text.lines().nth(1).unwrap().strip_prefix("address ").unwrap().to_owned()
 }
 
-/// Where its engine listens.
-fn engine(app: &Process) -> Vec<std::net::SocketAddr> {
-    let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", app.id())).unwrap();
-    let links = std::fs::read_dir(format!("/proc/{}/fd", app.id())).unwrap().flatten();
-    let sockets: Vec<String> = links
-        .filter_map(|link| Some(std::fs::read_link(link.path()).ok()?.to_string_lossy().into_owned()))
-        .collect();
-    let ours = table.lines().skip(1).filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_ours = fields[3] == "0A" && sockets.contains(&format!("socket:[{}]", fields[9]));
-        let port = u16::from_str_radix(fields[1].rsplit(':').next()?, 16).ok()?;
-        is_ours.then(|| std::net::SocketAddr::from(([127, 0, 0, 1], port)))
-    });
-    ours.collect()
+/// Where its door and its engine listen.
+fn engine(app: &Process) -> Vec<SocketAddr> {
+    ports_of(app.id()).into_iter().map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect()
 }
 
 /// The cluster goes on: one that belongs to it joins, and works.
@@ -197,7 +186,7 @@ fn n03_who_speaks_another_protocol_is_sent_away_at_little_cost() {
     ];
     let (before, rounds) = (taken(&app), 10);
     // Side by side: one who announces more than he says is heard for seconds.
-    let visit = |place: std::net::SocketAddr, hello: &'static [u8]| {
+    let visit = |place: SocketAddr, hello: &'static [u8]| {
         std::thread::spawn(move || {
             let mut visitor = TcpStream::connect(place).unwrap();
             visitor.set_read_timeout(Some(LIMIT)).unwrap();
@@ -223,10 +212,10 @@ fn n02_who_speaks_slowly_or_announces_much_is_sent_away_while_others_work() {
     let folder = Folder::new();
     let mut app = begun(&folder);
     let file = folder.path("connection");
-    let door: std::net::SocketAddr = door(&folder).parse().unwrap();
+    let door: SocketAddr = door(&folder).parse().unwrap();
     let mut friend = Process::start(worker(&file));
     app.ask("until 2");
-    let slow = |place: std::net::SocketAddr, words: Vec<u8>| {
+    let slow = |place: SocketAddr, words: Vec<u8>| {
         std::thread::spawn(move || {
             let mut visitor = TcpStream::connect(place).unwrap();
             visitor.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();

@@ -224,25 +224,37 @@ pub(crate) fn run(mut command: Command) -> (ExitStatus, String, String) {
     (output.status, text(output.stdout), text(output.stderr))
 }
 
-/// Local addresses at which a process listens for others.
-pub(crate) fn listens_at(process: u32) -> Vec<String> {
+/// Where a process listens for others, as the kernel writes it: an address and a port.
+fn sockets_of(process: u32) -> Vec<(String, u16)> {
     let links = std::fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").flatten();
     let targets: Vec<String> = links
         .filter_map(|link| std::fs::read_link(link.path()).ok())
         .map(|target| target.to_string_lossy().into_owned())
         .collect();
-    let mut addresses = Vec::new();
+    let mut sockets = Vec::new();
     for table in ["tcp", "tcp6"] {
         let table = std::fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap_or_default();
         for line in table.lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
             // 0A is a socket that listens.
             if fields[3] == "0A" && targets.contains(&format!("socket:[{}]", fields[9])) {
-                addresses.push(fields[1].split(':').next().unwrap_or_default().to_owned());
+                let (address, port) = fields[1].split_once(':').expect("an address and a port");
+                let port = u16::from_str_radix(port, 16).expect("the kernel writes it so");
+                sockets.push((address.to_owned(), port));
             }
         }
     }
-    addresses
+    sockets
+}
+
+/// Local addresses at which a process listens for others.
+pub(crate) fn listens_at(process: u32) -> Vec<String> {
+    sockets_of(process).into_iter().map(|(address, _)| address).collect()
+}
+
+/// The ports at which it does.
+pub(crate) fn ports_of(process: u32) -> Vec<u16> {
+    sockets_of(process).into_iter().map(|(_, port)| port).collect()
 }
 
 /// As the kernel writes 127.0.0.1.

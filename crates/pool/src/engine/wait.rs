@@ -71,7 +71,6 @@ pub(crate) fn until_ended(task: &TaskRef) -> Result<(), WaitError> {
     if task.gate.is_held() && HOLDING.get() > 0 {
         return Err(WaitError::Held);
     }
-    ask_for(task);
     let context = context::get();
     // A body that has outlived its pool still belongs to it, though another one may run by now.
     let engine = context.employer().unwrap_or_else(get);
@@ -95,6 +94,7 @@ fn inside(
     if running.is_some_and(|running| std::ptr::eq(running, task.as_raw())) {
         return Err(WaitError::Itself);
     }
+    ask_for(task);
     for _ in 0..LOOKS {
         if task.dependents.ended().is_some() {
             return Ok(());
@@ -165,6 +165,7 @@ fn claim_and_run(engine: &'static Engine, context: &'static Context, task: &Task
 /// Waits outside all tasks.
 #[inline(never)]
 fn outside(engine: &'static Engine, context: &'static Context, task: &TaskRef) -> Result<(), WaitError> {
+    ask_for(task);
     let ended = || task.dependents.ended().is_some();
     for _ in 0..IDLE_LOOKS {
         if ended() || (task.gate.is_ready() && run_outside(engine, context, task)) {

@@ -63,8 +63,8 @@ pub(super) struct Listen {
 }
 
 impl Meeting {
-    /// What `PONIARD_LISTEN`, `PONIARD_CONNECTION`, `PONIARD_JOINERS`, `PONIARD_HOSTS`, `PONIARD_SSH` and `PONIARD_INSECURE` say;
-    /// else Slurm, to the first process of a step, or `mpirun`, to that of a job.
+    /// What `PONIARD_LISTEN`, `PONIARD_CONTACT`, `PONIARD_CONNECTION`, `PONIARD_JOINERS`, `PONIARD_HOSTS`, `PONIARD_SSH` and
+    /// `PONIARD_INSECURE` say; else Slurm, to the first process of a step, or `mpirun`, to that of a job.
     ///
     /// # Errors
     /// When they make no sense.
@@ -118,12 +118,15 @@ impl Doorway {
         let mut file = variable(CONNECTION).map(PathBuf::from);
         let mut joiners = joiners(variable("PONIARD_JOINERS"))?;
         let is_insecure = variable("PONIARD_INSECURE").is_some_and(|text| text == "1");
-        let listen = match (variable("PONIARD_LISTEN"), &rank) {
+        let mut listen = match (variable("PONIARD_LISTEN"), &rank) {
             (Some(text), _) => Listen::parse(&text, is_insecure)?,
             (None, Some(rank)) => Listen::for_rank(rank),
             (None, None) if !hosts.is_empty() => Listen::towards(&hosts)?,
             (None, None) => return Ok(None),
         };
+        if let Some(contact) = variable("PONIARD_CONTACT") {
+            listen.told = contact_name(&contact)?;
+        }
         let (is_step, here) = (rank.is_some(), rank.as_ref().map_or(1, |rank| rank.here));
         if let Some(rank) = rank {
             (file, joiners) = (Some(rank.connection_file()?), rank.tasks - 1);
@@ -223,6 +226,20 @@ fn joiners(text: Option<String>) -> Result<usize, String> {
     joiners.ok_or_else(|| format!("PONIARD_JOINERS is `{text}`; set it to a number from 0 to {JOINERS_MAX}"))
 }
 
+/// What others call this server where they cannot reach it by the address at which it listens.
+fn contact_name(text: &str) -> Result<String, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(host(address));
+    }
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
+        return Err(format!(
+            "PONIARD_CONTACT is `{text}`; set it to a host name or an address, without a port: that is the one of PONIARD_LISTEN"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn host(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
@@ -282,6 +299,22 @@ mod tests {
         ] {
             let error = meeting(set).unwrap_err();
             assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn others_may_have_to_call_it_by_another_name() {
+        let called = |contact: &str| {
+            let listen = [("PONIARD_LISTEN", "127.0.0.1:7"), ("PONIARD_CONNECTION", "f")];
+            let set = [&listen[..], &[("PONIARD_CONTACT", contact)]].concat();
+            meeting(&set).map(|meeting| meeting.unwrap().listen.told(7))
+        };
+        assert_eq!(called("gate.example.org"), Ok("gate.example.org:7".to_owned()));
+        assert_eq!(called("10.0.0.9"), Ok("10.0.0.9:7".to_owned()));
+        assert_eq!(called("fe80::1"), Ok("[fe80::1]:7".to_owned()));
+        for wrong in ["", "10.0.0.9:7", "-oProxy", "two words"] {
+            let error = called(wrong).unwrap_err();
+            assert!(error.starts_with(&format!("PONIARD_CONTACT is `{wrong}`; set it to")), "{error}");
         }
     }
 
