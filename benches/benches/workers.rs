@@ -108,6 +108,16 @@ fn round_trips() {
             assert_eq!(same.fetch().expect("it does not fail"), number);
         }
     });
+    let mut rested: Vec<f64> = (0..10 * repetitions() as u64)
+        .map(|number| {
+            sleep(Duration::from_millis(100));
+            let began = Instant::now();
+            let same = spawn!((|x: u64| x)(number), scope = Scope::worker(2));
+            assert_eq!(same.fetch().expect("it does not fail"), number);
+            began.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    print("the same, after 100 ms in which nothing ran", &mut rested, "us");
 }
 
 fn raw_trips(path: &Path, count: usize) {
