@@ -10,7 +10,7 @@
 //! lease opens one; and so does who hears others, and is not answered by one of them ([`Watch::want`]).
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest time between two sessions of who hears nobody: the others may be gone for good.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
@@ -48,11 +48,13 @@ impl Watch {
     }
 
     /// Calls `reopen` when nothing has come for a lease, then after twice that, and so on, or when it is wanted, until the
-    /// watch is stopped.
+    /// watch is stopped. Each session has a lease to come to something: on a slow network to open one takes seconds.
     pub(super) fn keep(&self, lease: Duration, reopen: impl Fn()) {
         let mut patience = lease;
+        let mut opened: Option<Instant> = None;
         loop {
-            let is_idle = |seen: &mut Seen| !seen.is_over && !seen.is_wanted;
+            let is_young = || opened.is_some_and(|opened| opened.elapsed() < lease);
+            let is_idle = |seen: &mut Seen| !seen.is_over && (!seen.is_wanted || is_young());
             let waited = self.changed.wait_timeout_while(self.lock(), patience, is_idle);
             let (mut seen, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if seen.is_over {
@@ -64,6 +66,7 @@ impl Watch {
             drop(seen);
             if !is_fine {
                 reopen();
+                opened = Some(Instant::now());
             }
             patience = if was_heard { lease } else { (2 * patience).min(PATIENCE_MAX.max(lease)) };
         }
@@ -82,14 +85,21 @@ mod tests {
 
     #[test]
     fn a_session_is_opened_when_it_is_wanted_and_when_nothing_comes() {
+        let lease = Duration::from_millis(20);
         let (watch, (sender, opened)) = (Watch::default(), channel());
+        let next = || opened.recv_timeout(Duration::from_secs(60)).expect("a session is opened");
         thread::scope(|scope| {
-            scope.spawn(|| watch.keep(Duration::from_millis(20), || sender.send(()).unwrap()));
-            opened.recv_timeout(Duration::from_secs(60)).expect("nothing has come");
-            opened.recv_timeout(Duration::from_secs(60)).expect("nothing has come again");
-            watch.heard();
-            watch.want();
-            opened.recv_timeout(Duration::from_secs(60)).expect("it was wanted");
+            scope.spawn(|| watch.keep(lease, || sender.send(Instant::now()).unwrap()));
+            // Nothing has come, and again nothing.
+            next();
+            let mut last = next();
+            for _ in 0..3 {
+                watch.heard();
+                watch.want();
+                let opened = next();
+                assert!(opened - last >= lease, "the last one had no time to come to something");
+                last = opened;
+            }
             watch.stop();
         });
     }
