@@ -8,7 +8,7 @@
 //!   ◄─────────  yes, MAC(token; c, d, welcome), welcome      or: no
 //! ```
 //!
-//! Each side learns exactly why nothing comes of it: another protocol, another build, another token. The token never
+//! Who asks for a web page hears that there is none; all other strangers hear nothing. Each side learns exactly why nothing comes of it: another protocol, another build, another token. The token never
 //! travels, what is proved answers a fresh nonce, and the door reads 108 bytes of a stranger and allocates nothing for him.
 //! How long that may take is the stream's business.
 
@@ -22,6 +22,10 @@ const HELLO_BYTES: usize = 12 + 32 + 32;
 
 /// What a welcome may weigh: a few addresses and numbers.
 pub const WELCOME_BYTES_MAX: usize = 16 << 10;
+
+/// What somebody hears who takes this port for a web server.
+const NO_PAGE: &[u8] = b"HTTP/1.1 421 Misdirected Request\r\nContent-Type: text/plain\r\nContent-Length: 94\r\nConnection: close\r\n\r\n\
+This is a port of a Poniard cluster, and no web page. What that does: `poniard status` there.\n";
 
 /// Why somebody was not let in.
 #[derive(Debug)]
@@ -75,6 +79,11 @@ pub fn admit(
 ) -> Result<(), AdmissionError> {
     let protocol = read_protocol(stream)?;
     if protocol.magic != Protocol::OURS.magic {
+        // The methods of HTTP, and nobody else's first letter.
+        if b"CDGHOPT".contains(&protocol.magic[0]) {
+            stream.write_all(NO_PAGE)?;
+            stream.flush()?;
+        }
         return Err(mismatch(protocol).into());
     }
     write_hello(stream, identity, nonce)?;
@@ -242,9 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_a_page_hears_that_there_is_none() {
+        for asks in [&b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..], b"POST /run HTTP/1.1\r\n\r\n"] {
+            let (error, answer) = visit(asks);
+            assert_eq!(error, "the other side is no worker of Poniard");
+            let answer = String::from_utf8(answer).unwrap();
+            let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 421 "), "{head}");
+            assert!(
+                head.contains(&format!("Content-Length: {}\r\n", text.len())),
+                "{head}, and {}",
+                text.len()
+            );
+            assert!(text.starts_with("This is the door of a Poniard cluster, and no web page."), "{text}");
+        }
+    }
+
+    #[test]
     fn strangers_are_read_no_further_than_their_first_words_and_told_nothing() {
-        let (error, answer) = visit(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n");
-        assert_eq!((error.as_str(), answer.len()), ("the other side is no worker of Poniard", 0));
         // An alert of TLS.
         let (error, answer) = visit(&[0x15, 3, 3, 0, 2, 2, 50]);
         assert_eq!((error.as_str(), answer.len()), ("the other side is no worker of Poniard", 0));

@@ -105,6 +105,11 @@ fn f01_a_worker_that_is_killed_is_missed_at_once() {
     let left = goes_on_with_one(&mut first);
     assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
     assert!(["2", "3"].contains(&left.as_str()), "{left}");
+    let lost = if left == "2" { "w3" } else { "w2" };
+    assert_eq!(first.complains("is lost"), format!("{lost} is lost: its connection ended"));
+    // Who ends in order is no news.
+    assert_eq!(first.ask("end"), "ended");
+    assert_eq!(first.complaints(), [""; 0]);
 }
 
 /// Worker 1 says that one other is left, and that this one has run both of its tasks; in the order in which it happens.

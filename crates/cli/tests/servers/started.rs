@@ -149,6 +149,10 @@ fn a_worker_of_another_host_that_is_lost_is_replaced_on_that_host() {
         let lost = processes.split(' ').nth(2).unwrap().parse().unwrap();
         signal("-9", lost);
         until(&format!("w{place} is replaced"), || app.ask("who") == next);
+        let told = app.complains("is lost");
+        let is_whole = told.starts_with(&format!("w{place} is lost: its process "))
+            && told.ends_with("; another one takes its place");
+        assert!(is_whole, "{told}");
         app.ask("work 20");
     }
     let told = std::fs::read_to_string(&log).unwrap();

@@ -11,7 +11,7 @@ use super::mail::Mail;
 use super::meeting::{Doorway, Meeting};
 use super::process::{BORN, Ends, MARK, Process};
 use super::respawn::Verdict;
-use super::roll::{EXITS, JOINING, LaunchError, Shared, State, describe, life};
+use super::roll::{self, EXITS, Ended, JOINING, LaunchError, Shared, State, describe, life};
 use crate::message::Message;
 use crate::settings::Settings;
 use poniard_fabric::Timing;
@@ -256,17 +256,16 @@ impl Workers {
             let signal = ended.as_ref().ok().and_then(ExitStatus::signal);
             let how = ended.map_or_else(|error| format!("its end is unknown: {error}"), describe);
             let now = workers.upgrade().map_or(Duration::ZERO, |workers| workers.began.elapsed());
-            let (how, verdict) = shared.lock().on_end(now, number, how);
+            let Ended { how, verdict, news } = shared.lock().on_end(now, number, how);
             shared.changed.notify_all();
+            roll::tell(news);
             // In this order: what it said last is heard first, and the signal is known before the connection is lost.
             inbox::tell(Input::Gone { worker: number, signal, how, is_cut_off: false });
             if let Some(mail) = mail.upgrade() {
                 mail.dismiss(number);
             }
-            match verdict {
-                Verdict::Replace { after } => replace(&workers, &shared, number, after),
-                Verdict::GiveUp(why) => eprintln!("{why}"),
-                Verdict::Leave => {}
+            if let Verdict::Replace { after } = verdict {
+                replace(&workers, &shared, number, after);
             }
         };
         let started = std::thread::Builder::new().name(format!("watch-{number}")).spawn(watch);

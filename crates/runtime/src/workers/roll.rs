@@ -100,8 +100,9 @@ impl Shared {
 
     /// A worker that was started by somebody else has ended, like this.
     pub(super) fn end_elsewhere(&self, worker: WorkerId, how: String, mail: &Weak<Mail>) {
-        let (how, _) = self.lock().on_end(Duration::ZERO, worker, how);
+        let Ended { how, news, .. } = self.lock().on_end(Duration::ZERO, worker, how);
         self.changed.notify_all();
+        tell(news);
         inbox::tell(Input::Gone { worker, signal: None, how, is_cut_off: false });
         if let Some(mail) = mail.upgrade() {
             mail.dismiss(worker);
@@ -162,8 +163,8 @@ impl State {
         place
     }
 
-    /// A process has ended. Gives how, in words, and what is to be done about it.
-    pub(super) fn on_end(&mut self, now: Duration, number: WorkerId, how: String) -> (String, Verdict) {
+    /// A process has ended.
+    pub(super) fn on_end(&mut self, now: Duration, number: WorkerId, how: String) -> Ended {
         let process = self.running.remove(&number);
         let is_elsewhere = process.is_some_and(|process| process.is_elsewhere());
         let had_joined = self.met.remove(&number).is_some();
@@ -188,12 +189,33 @@ impl State {
             Verdict::GiveUp(why) => format!("{how}; {why}"),
             _ => how.clone(),
         };
+        // One that was ended for the sake of a task has said so itself.
+        let news = (!is_ours && !perished).then(|| match &verdict {
+            Verdict::Replace { .. } => format!("{number} is lost: {told}; another one takes its place"),
+            _ => format!("{number} is lost: {told}"),
+        });
         self.ended.insert(number, End { how, had_joined, in_order });
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_first();
         }
-        (told, verdict)
+        Ended { how: told, verdict, news }
     }
+}
+
+/// The end of a process, and what follows.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// How it came, in words.
+    pub(super) how: String,
+    /// What is to be done about it.
+    pub(super) verdict: Verdict,
+    /// What the user is to read of it, if nobody wanted it.
+    pub(super) news: Option<String>,
+}
+
+/// Has the user read of the end of a worker.
+pub(super) fn tell(news: Option<String>) {
+    news.iter().for_each(|news| eprintln!("{news}"));
 }
 
 /// Who wants to know whom each worker has met.
@@ -230,9 +252,10 @@ pub(super) fn part(worker: WorkerId, how: &str) {
     let mut state = shared.lock();
     if state.running.get(&worker).is_some_and(|process| matches!(**process, Process::Rank)) {
         // It is nobody's to be replaced.
-        let _ = state.on_end(Duration::ZERO, worker, how.to_owned());
+        let ended = state.on_end(Duration::ZERO, worker, how.to_owned());
         drop(state);
         shared.changed.notify_all();
+        tell(ended.news);
     }
 }
 
@@ -316,6 +339,24 @@ impl std::error::Error for LaunchError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_user_reads_of_those_that_nobody_has_ended() {
+        let state = |respawn| {
+            let mut state = State { respawns: Respawns::new(respawn), ..State::default() };
+            state.met.insert(WorkerId(2), BTreeSet::new());
+            state
+        };
+        let news =
+            |mut state: State, how: &str| state.on_end(Duration::ZERO, WorkerId(2), how.to_owned()).news;
+        let killed = "its process was killed by signal 9";
+        assert_eq!(news(state(0), killed).unwrap(), format!("w2 is lost: {killed}"));
+        let replaced = news(state(1), killed).unwrap();
+        assert_eq!(replaced, format!("w2 is lost: {killed}; another one takes its place"));
+        let is_leaving = State { leaving: BTreeSet::from([WorkerId(2)]), ..state(1) };
+        assert_eq!(news(is_leaving, ENDED_WELL), None);
+        assert_eq!(news(State { is_over: true, ..state(1) }, killed), None);
+    }
 
     #[test]
     fn who_replaces_another_is_in_its_place_and_so_is_who_replaces_that() {

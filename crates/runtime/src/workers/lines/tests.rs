@@ -217,7 +217,7 @@ fn s02_who_has_not_the_token_gets_nothing_and_is_told_so() {
     // Who says nothing of the protocol is not even answered.
     let mut stream = TcpStream::connect(giver.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    stream.write_all(b"SSH-2.0-OpenSSH_9.7\r\n").unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     assert!(answer.is_empty());
