@@ -149,6 +149,7 @@ fn f08_a_worker_that_is_silent_for_too_long_is_lost_and_ends_when_it_wakes() {
     signal("-STOP", others[0].id());
     app.tell("until 2");
     goes_on_with_one(&mut app);
+    app.complains("is lost: it was out of reach for too long");
     signal("-CONT", others[0].id());
     assert_eq!(others[0].end().code(), Some(3));
     app.ask("work 20");

@@ -191,7 +191,7 @@ fn blocks_between_parted_hosts(blocks: usize, seconds: Option<u64>) {
     let Some(hosts) = Hosts::new() else { return };
     let folder = Folder::new();
     let count = folder.path("count");
-    let environment = [("PONIARD_TEST_COUNT", text(&count)), ("PONIARD_WORKER_TIMEOUT", "6")];
+    let environment = [("PONIARD_TEST_COUNT", text(&count)), ("PONIARD_WORKER_TIMEOUT", "10")];
     let (mut app, _second, _third) = hosts.cluster(&folder.path("connection"), &environment);
     app.tell(&format!("blocks {blocks}"));
     let lines = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();

@@ -17,15 +17,46 @@ fn on(worker: u32, ran: &[WorkerId]) -> usize {
     ran.iter().filter(|ran| **ran == WorkerId(worker)).count()
 }
 
+/// How many tasks of a busy worker each idle one has to get.
+const SHARE: usize = 30;
+
+/// On worker `busy` it lasts until each other one has run its share of such tasks, which it can only have got from there.
+fn one_of_many(busy: u32, others: Vec<u32>, file: String) -> WorkerId {
+    if my_id() == WorkerId(busy) {
+        until("each other worker has run its share", || {
+            let ran = std::fs::read(&file).unwrap();
+            others.iter().all(|other| ran.iter().filter(|ran| **ran == *other as u8).count() >= SHARE)
+        });
+    } else {
+        let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
+        std::io::Write::write_all(&mut file, &[my_id().0 as u8]).unwrap();
+    }
+    my_id()
+}
+
+/// Spawns many of them on worker `busy`, where this is called; gives where they ran.
+fn many(busy: u32, others: Vec<u32>, file: String) -> Vec<WorkerId> {
+    std::fs::write(&file, "").unwrap();
+    let one = |_| spawn!(one_of_many(busy, others.clone(), file.clone()));
+    let tasks: Vec<_> = (0..300).map(one).collect();
+    let ran = fetch_all(&tasks).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    ran
+}
+
+/// A file of this test's.
+fn file() -> String {
+    let path = std::env::temp_dir().join(format!("poniard-shared-{}", std::process::id()));
+    path.to_str().unwrap().to_owned()
+}
+
 #[test]
 fn idle_workers_get_tasks_of_a_busy_one() {
     alone(1, || {
         let _cluster = Cluster::local().workers(2).threads(1).start().unwrap();
-        let tasks: Vec<_> = (0..300).map(|_| spawn!(work(3))).collect();
-        let ran = fetch_all(&tasks).unwrap();
-        for worker in 1..=3 {
-            assert!(on(worker, &ran) >= 30, "worker {worker} ran {} of 300", on(worker, &ran));
-        }
+        let ran = many(1, vec![2, 3], file());
+        let share = [1, 2, 3].map(|worker| on(worker, &ran));
+        assert!(share[0] >= 1 && share[1] >= SHARE && share[2] >= SHARE, "{share:?}");
     });
 }
 
@@ -33,12 +64,9 @@ fn idle_workers_get_tasks_of_a_busy_one() {
 fn what_a_worker_spawns_is_shared_as_well() {
     alone(1, || {
         let _cluster = Cluster::local().workers(1).threads(1).start().unwrap();
-        fn nested() -> Vec<WorkerId> {
-            let tasks: Vec<_> = (0..200).map(|_| spawn!(work(3))).collect();
-            fetch_all(&tasks).unwrap()
-        }
-        let ran = spawn!(nested(), scope = Scope::worker(2)).fetch().unwrap();
-        assert!(on(1, &ran) >= 30 && on(2, &ran) >= 30, "{} and {}", on(1, &ran), on(2, &ran));
+        let ran = spawn!(many(2, vec![1], file()), scope = Scope::worker(2)).fetch().unwrap();
+        let share = [1, 2].map(|worker| on(worker, &ran));
+        assert!(share[0] >= SHARE && share[1] >= 1, "{share:?}");
     });
 }
 

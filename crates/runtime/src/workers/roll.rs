@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) staying: BTreeMap<WorkerId, u64>,
     /// Those that were ended because of a task that does not return, until they have.
     perishing: BTreeSet<WorkerId>,
+    /// Those that were out of reach for too long, and are ended for that.
+    pub(super) silent: BTreeSet<WorkerId>,
     /// Those that replace others, until they have ended.
     pub(super) replacing: BTreeSet<WorkerId>,
     respawns: Respawns,
@@ -177,7 +179,11 @@ impl State {
         let in_order = was_leaving && (is_elsewhere || how == ENDED_WELL);
         let is_ours = self.is_over || in_order || !(had_joined || replaces);
         let perished = self.perishing.remove(&number);
-        let how = if perished { PERISHED.to_owned() } else { how };
+        let how = match self.silent.remove(&number) {
+            _ if perished => PERISHED.to_owned(),
+            true => SILENT.to_owned(),
+            false => how,
+        };
         let verdict = match (is_ours || is_elsewhere, perished) {
             (true, _) => Verdict::Leave,
             // Whatever the user wants of workers that are lost: this one was taken away.
@@ -262,8 +268,13 @@ pub(super) fn part(worker: WorkerId, how: &str) {
 /// A worker is out of reach for good. It may be stopped, and must not live on beside those that have its tasks now.
 fn cut_off(worker: WorkerId) {
     let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-    let process = shared.and_then(|shared| shared.lock().running.get(&worker).cloned());
-    process.inspect(|process| process.kill());
+    let Some(shared) = shared else { return };
+    let mut state = shared.lock();
+    if let Some(process) = state.running.get(&worker).cloned() {
+        state.silent.insert(worker);
+        drop(state);
+        process.kill();
+    }
 }
 
 /// A worker has a task that was cancelled and does not return: it is ended, and another one takes its place.
@@ -282,6 +293,8 @@ fn perish(worker: WorkerId) {
 const ENDED_WELL: &str = "its process ended with exit status 0";
 /// How one ended that was ended for the sake of one task.
 const PERISHED: &str = "its process was ended, for a task that was cancelled there did not return";
+/// How one ended that was ended because its tasks run elsewhere by then.
+const SILENT: &str = "it was out of reach for too long";
 
 /// How a process ended.
 pub(super) fn describe(status: ExitStatus) -> String {
@@ -353,6 +366,8 @@ mod tests {
         assert_eq!(news(state(0), killed).unwrap(), format!("w2 is lost: {killed}"));
         let replaced = news(state(1), killed).unwrap();
         assert_eq!(replaced, format!("w2 is lost: {killed}; another one takes its place"));
+        let silent = State { silent: BTreeSet::from([WorkerId(2)]), ..state(0) };
+        assert_eq!(news(silent, killed).unwrap(), "w2 is lost: it was out of reach for too long");
         let is_leaving = State { leaving: BTreeSet::from([WorkerId(2)]), ..state(1) };
         assert_eq!(news(is_leaving, ENDED_WELL), None);
         assert_eq!(news(State { is_over: true, ..state(1) }, killed), None);
