@@ -267,23 +267,21 @@ pub(super) fn part(worker: WorkerId, how: &str) {
 
 /// A worker is out of reach for good. It may be stopped, and must not live on beside those that have its tasks now.
 fn cut_off(worker: WorkerId) {
-    let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-    let Some(shared) = shared else { return };
-    let mut state = shared.lock();
-    if let Some(process) = state.running.get(&worker).cloned() {
-        state.silent.insert(worker);
-        drop(state);
-        process.kill();
-    }
+    kill(worker, |state| &mut state.silent);
 }
 
 /// A worker has a task that was cancelled and does not return: it is ended, and another one takes its place.
 fn perish(worker: WorkerId) {
+    kill(worker, |state| &mut state.perishing);
+}
+
+/// Ends a worker, which is noted among those that are ended for this reason.
+fn kill(worker: WorkerId, among: fn(&mut State) -> &mut BTreeSet<WorkerId>) {
     let shared = REGISTER.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     let Some(shared) = shared else { return };
     let mut state = shared.lock();
     if let Some(process) = state.running.get(&worker).cloned() {
-        state.perishing.insert(worker);
+        among(&mut state).insert(worker);
         drop(state);
         process.kill();
     }
