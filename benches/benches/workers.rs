@@ -102,18 +102,18 @@ fn round_trips() {
     raw_trips(&folder.0.join("raw"), count);
     zenoh_trips(&folder.0.join("zenoh"), count);
     let _cluster = cluster(1);
+    let trip = |number: u64| {
+        let same = spawn!((|x: u64| x)(number), scope = Scope::worker(2));
+        assert_eq!(same.fetch().expect("it does not fail"), number);
+    };
     measure("round trip of an empty task on another process", count, repetitions(), || {
-        for number in 0..count as u64 {
-            let same = spawn!((|x: u64| x)(number), scope = Scope::worker(2));
-            assert_eq!(same.fetch().expect("it does not fail"), number);
-        }
+        (0..count as u64).for_each(trip);
     });
     let mut rested: Vec<f64> = (0..10 * repetitions() as u64)
         .map(|number| {
             sleep(Duration::from_millis(100));
             let began = Instant::now();
-            let same = spawn!((|x: u64| x)(number), scope = Scope::worker(2));
-            assert_eq!(same.fetch().expect("it does not fail"), number);
+            trip(number);
             began.elapsed().as_secs_f64() * 1e6
         })
         .collect();

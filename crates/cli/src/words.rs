@@ -198,6 +198,10 @@ fn first(mut parser: Parser, command: &str) -> Result<Request, String> {
     if first.file.is_some() != first.listen.is_some() && first.hosts.is_empty() {
         return Err("--file and --listen go together: where workers come in, and the file that tells them; try --help".to_owned());
     }
+    if first.contact.is_some() && first.listen.is_none() && first.hosts.is_empty() {
+        return Err("--contact needs --listen or --hosts: nobody reaches this process otherwise; try --help"
+            .to_owned());
+    }
     if first.joiners.is_some() && first.file.is_none() {
         return Err("--wait needs --file and --listen: nobody can join otherwise; try --help".to_owned());
     }
@@ -326,6 +330,10 @@ mod tests {
             ("run --hots a ./app", "unknown option `--hots`; try --help"),
             ("run --hosts a,,b ./app", "`--hosts a,,b`: it takes names with commas between"),
             ("run --wait 2 ./app", "--wait needs --file and --listen: nobody can join otherwise; try --help"),
+            (
+                "run --contact gate ./app",
+                "--contact needs --listen or --hosts: nobody reaches this process otherwise; try --help",
+            ),
             (
                 "scheduler start --file f ./app",
                 "`scheduler start` needs --file FILE and --listen ADDRESS:PORT; try --help",

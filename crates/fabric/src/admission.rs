@@ -8,9 +8,9 @@
 //!   ◄─────────  yes, MAC(token; c, d, welcome), welcome      or: no
 //! ```
 //!
-//! Who asks for a web page hears that there is none; all other strangers hear nothing. Each side learns exactly why nothing comes of it: another protocol, another build, another token. The token never
+//! Each side learns exactly why nothing comes of it: another protocol, another build, another token. The token never
 //! travels, what is proved answers a fresh nonce, and the door reads 108 bytes of a stranger and allocates nothing for him.
-//! How long that may take is the stream's business.
+//! How long that may take is the stream's business. Who asks for a web page reads that there is none; other strangers are told nothing.
 
 use crate::frame::Protocol;
 use crate::handshake::{Build, HandshakeError, Identity};
@@ -79,7 +79,7 @@ pub fn admit(
 ) -> Result<(), AdmissionError> {
     let protocol = read_protocol(stream)?;
     if protocol.magic != Protocol::OURS.magic {
-        // The methods of HTTP, and nobody else's first letter.
+        // As the methods of HTTP begin.
         if b"CDGHOPT".contains(&protocol.magic[0]) {
             let head = "HTTP/1.1 421 Misdirected Request\r\nContent-Type: text/plain\r\nConnection: close";
             write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{NO_PAGE}", NO_PAGE.len())?;

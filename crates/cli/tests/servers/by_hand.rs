@@ -109,6 +109,7 @@ fn f01_a_worker_that_is_killed_is_missed_at_once() {
     assert_eq!(first.complains("is lost"), format!("{lost} is lost: its connection ended"));
     // Who ends in order is no news.
     assert_eq!(first.ask("end"), "ended");
+    assert!(first.end().success());
     assert_eq!(first.complaints(), [""; 0]);
 }
 

@@ -170,53 +170,49 @@ fn a_block_goes_from_host_to_host_and_not_through_that_of_worker_1() {
     assert!(through < 4 << 20, "{through} bytes went through worker 1");
 }
 
-#[test]
-fn f07_a_cut_in_the_middle_of_blocks_loses_nothing_and_runs_nothing_again() {
-    let Some(hosts) = Hosts::new() else { return };
+/// Blocks go from worker 2 to worker 3, and something happens in the middle of it: each is right and read once, and nobody is lost.
+/// Then one more goes there; gives what comes of it.
+fn blocks_while(blocks: usize, happens: impl FnOnce(&Hosts)) -> Option<String> {
+    let hosts = Hosts::new()?;
     let folder = Folder::new();
     let count = folder.path("count");
     let file = folder.path("connection");
     let (mut app, _second, _third) = hosts.cluster(&file, &[("PONIARD_TEST_COUNT", text(&count))]);
-    app.tell("blocks 16");
-    let lines = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
-    until("some blocks have come", || lines() >= 3);
-    hosts.cut(2, 3);
-    assert_eq!(app.says(), "right: 16 blocks");
-    assert_eq!(lines(), 16, "each was read once");
-    assert_eq!(app.ask("who"), "1 2 3");
-}
-
-/// Blocks go from worker 2 to worker 3 when all that their hosts send to each other is lost, for so long if not for good.
-fn blocks_between_parted_hosts(blocks: usize, seconds: Option<u64>) {
-    let Some(hosts) = Hosts::new() else { return };
-    let folder = Folder::new();
-    let count = folder.path("count");
-    let environment = [("PONIARD_TEST_COUNT", text(&count)), ("PONIARD_WORKER_TIMEOUT", "10")];
-    let (mut app, _second, _third) = hosts.cluster(&folder.path("connection"), &environment);
     app.tell(&format!("blocks {blocks}"));
     let lines = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
     until("some blocks have come", || lines() >= 3);
-    hosts.part(2, 3);
-    if let Some(seconds) = seconds {
-        std::thread::sleep(Duration::from_secs(seconds));
-        hosts.unite(2, 3);
-    }
+    happens(&hosts);
     assert_eq!(app.says(), format!("right: {blocks} blocks"));
     assert_eq!(lines(), blocks, "each was read once");
     assert_eq!(app.ask("who"), "1 2 3");
-    let way = if seconds.is_some() { "8 MiB by lines" } else { "0 MiB by lines" };
-    assert_eq!(app.ask("block 8"), format!("right: 5 readers, {way}"));
+    Some(app.ask("block 8"))
+}
+
+const BY_LINES: &str = "right: 5 readers, 8 MiB by lines";
+
+#[test]
+fn f07_a_cut_in_the_middle_of_blocks_loses_nothing_and_runs_nothing_again() {
+    let Some(last) = blocks_while(16, |hosts| hosts.cut(2, 3)) else { return };
+    assert_eq!(last, BY_LINES);
 }
 
 #[test]
 fn f09_two_workers_that_cannot_reach_each_other_for_a_while_lose_nothing() {
-    blocks_between_parted_hosts(16, Some(3));
+    let last = blocks_while(16, |hosts| {
+        hosts.part(2, 3);
+        // So long they are parted.
+        std::thread::sleep(Duration::from_secs(3));
+        hosts.unite(2, 3);
+    });
+    let Some(last) = last else { return };
+    assert_eq!(last, BY_LINES);
 }
 
 #[test]
 fn f09_two_workers_that_cannot_reach_each_other_any_more_go_on_through_worker_1() {
     // What goes through worker 1 is slow in a build for tests.
-    blocks_between_parted_hosts(6, None);
+    let Some(last) = blocks_while(6, |hosts| hosts.part(2, 3)) else { return };
+    assert_eq!(last, "right: 5 readers, 0 MiB by lines");
 }
 
 #[test]

@@ -5,6 +5,9 @@
 mod asked;
 mod blocks;
 mod by_hand;
+#[path = "../../../poniard/tests/graphs/chance.rs"]
+#[allow(dead_code, reason = "shared with other binaries")]
+mod chance;
 mod hosts;
 mod mpirun;
 mod obeys;

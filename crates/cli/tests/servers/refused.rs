@@ -22,7 +22,7 @@ fn door(folder: &Folder) -> String {
 }
 
 /// Where its door and its engine listen.
-fn engine(app: &Process) -> Vec<SocketAddr> {
+fn listeners(app: &Process) -> Vec<SocketAddr> {
     ports_of(app.id()).into_iter().map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect()
 }
 
@@ -104,7 +104,7 @@ fn n04_another_version_is_refused_in_words_on_both_sides() {
 fn n01_n02_strangers_are_told_nothing_hold_nobody_up_and_fill_no_log() {
     let folder = Folder::new();
     let mut app = begun(&folder);
-    let places = engine(&app);
+    let places = listeners(&app);
     assert_eq!(places.len(), 3, "the door, the engine, and the port for large values");
     for place in &places {
         for garbage in [
@@ -151,7 +151,7 @@ fn n02_ten_thousand_who_say_nothing_hold_nobody_up_and_cost_little() {
         let folder = Folder::new();
         let mut app = Process::start(first(&folder.path("connection"), address, "0"));
         assert_eq!(app.says(), "begins with 1");
-        let (places, before) = (engine(&app), resident(&app));
+        let (places, before) = (listeners(&app), resident(&app));
         let count = 10_000.min(descriptors_max().saturating_sub(500));
         let patience = std::time::Duration::from_secs(1);
         let silent: Vec<TcpStream> = (0..count)
@@ -177,7 +177,7 @@ fn taken(app: &Process) -> u64 {
 fn n03_who_speaks_another_protocol_is_sent_away_at_little_cost() {
     let folder = Folder::new();
     let mut app = begun(&folder);
-    let (places, door): (_, SocketAddr) = (engine(&app), door(&folder).parse().unwrap());
+    let (places, door): (_, SocketAddr) = (listeners(&app), door(&folder).parse().unwrap());
     let hellos = [
         &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
         b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
@@ -241,7 +241,7 @@ fn n02_who_speaks_slowly_or_announces_much_is_sent_away_while_others_work() {
         })
     };
     let mut visitors = Vec::new();
-    for place in engine(&app) {
+    for place in listeners(&app) {
         let begin = if place == door { b"poniard\x1a\x01\0\0\0".to_vec() } else { vec![0xff, 0xff, 1] };
         visitors.extend((0..10).map(|_| slow(place, begin.clone())));
         // These announce as much as there is no memory for.

@@ -1,5 +1,6 @@
 //! A bad network between worker 1 and the others: what is sent comes late, some of it very late, and connections go silent without an end.
 
+use super::chance::Random;
 use super::stage::*;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,11 +19,10 @@ struct Road {
     gates: Vec<(SocketAddr, JoinHandle<()>)>,
 }
 
-#[derive(Default)]
 struct Shared {
     is_over: AtomicBool,
-    /// Where a delay comes from; any number but 0.
-    random: Mutex<u64>,
+    /// Where delays come from.
+    random: Mutex<Random>,
     connections: Mutex<Vec<Connection>>,
     pumps: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -36,7 +36,12 @@ struct Connection {
 
 impl Road {
     fn to(ports: &[u16], seed: u64) -> Road {
-        let shared = Arc::new(Shared { random: Mutex::new(seed), ..Shared::default() });
+        let shared = Arc::new(Shared {
+            is_over: AtomicBool::default(),
+            random: Mutex::new(Random::of(seed)),
+            connections: Mutex::default(),
+            pumps: Mutex::default(),
+        });
         let gate = |port: &u16| {
             let at = SocketAddr::from((CONTACT, *port));
             let listener = TcpListener::bind(at).expect("nobody else is at this address");
@@ -94,11 +99,8 @@ impl Shared {
     /// Up to half a second, and one in 32 two seconds more: as long as it takes when what was lost is sent anew.
     fn delay(&self) -> Duration {
         let mut random = self.random.lock().unwrap();
-        *random ^= *random << 13;
-        *random ^= *random >> 7;
-        *random ^= *random << 17;
-        let lost = if (*random >> 20).is_multiple_of(32) { 2000 } else { 0 };
-        Duration::from_millis((*random >> 32) % 500 + lost)
+        let lost = if random.one_in(32) { 2000 } else { 0 };
+        Duration::from_millis(random.below(500) as u64 + lost)
     }
 }
 
@@ -140,7 +142,7 @@ fn tasks_on_a_bad_road(listen: &str, seed: u64) {
     let contact = CONTACT.to_string();
     let place = ["--file", text(&file), "--listen", listen, "--contact", &contact];
     let mut command = poniard(&[&["scheduler", "start"], &place[..], &["--wait", "2"]].concat());
-    // Many times as long as all that has to go to and fro when a connection is made anew.
+    // A third of it is silence before a connection is given up; to make a new one takes some ten messages to and fro.
     command.env("PONIARD_TEST_COUNT", &count).env("PONIARD_WORKER_TIMEOUT", "24");
     let mut app = Process::start(command);
     until("it can be found", || file.exists());
@@ -167,10 +169,10 @@ fn tasks_on_a_bad_road(listen: &str, seed: u64) {
 
 #[test]
 fn f10_late_stalled_and_silent_connections_lose_nothing_and_run_nothing_again() {
-    tasks_on_a_bad_road("tcp://127.0.0.1:0", 0x9e37_79b9);
+    tasks_on_a_bad_road("tcp://127.0.0.1:0", 1);
 }
 
 #[test]
 fn f10_neither_do_they_over_tls() {
-    tasks_on_a_bad_road("tls://127.0.0.1:0", 0x85eb_ca6b);
+    tasks_on_a_bad_road("tls://127.0.0.1:0", 2);
 }

@@ -1,4 +1,4 @@
-//! Chance by seed; the soak has it as well.
+//! Chance by seed; the soak and the tests of servers have it as well.
 
 /// A small generator (splitmix64; Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
 pub(crate) struct Random(u64);

@@ -11,7 +11,7 @@ use super::mail::Mail;
 use super::meeting::{Doorway, Meeting};
 use super::process::{BORN, Ends, MARK, Process};
 use super::respawn::Verdict;
-use super::roll::{self, EXITS, Ended, JOINING, LaunchError, Shared, State, describe, life};
+use super::roll::{EXITS, Ended, JOINING, LaunchError, Shared, State, describe, life};
 use crate::message::Message;
 use crate::settings::Settings;
 use poniard_fabric::Timing;
@@ -256,9 +256,10 @@ impl Workers {
             let signal = ended.as_ref().ok().and_then(ExitStatus::signal);
             let how = ended.map_or_else(|error| format!("its end is unknown: {error}"), describe);
             let now = workers.upgrade().map_or(Duration::ZERO, |workers| workers.began.elapsed());
-            let Ended { how, verdict, news } = shared.lock().on_end(now, number, how);
+            let ended = shared.lock().on_end(now, number, how);
             shared.changed.notify_all();
-            roll::tell(news);
+            ended.announce();
+            let Ended { how, verdict, .. } = ended;
             // In this order: what it said last is heard first, and the signal is known before the connection is lost.
             inbox::tell(Input::Gone { worker: number, signal, how, is_cut_off: false });
             if let Some(mail) = mail.upgrade() {

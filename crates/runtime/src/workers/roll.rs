@@ -45,7 +45,7 @@ pub(super) struct State {
     /// Those that were ended because of a task that does not return, until they have.
     perishing: BTreeSet<WorkerId>,
     /// Those that were out of reach for too long, and are ended for that.
-    pub(super) silent: BTreeSet<WorkerId>,
+    silent: BTreeSet<WorkerId>,
     /// Those that replace others, until they have ended.
     pub(super) replacing: BTreeSet<WorkerId>,
     respawns: Respawns,
@@ -102,10 +102,10 @@ impl Shared {
 
     /// A worker that was started by somebody else has ended, like this.
     pub(super) fn end_elsewhere(&self, worker: WorkerId, how: String, mail: &Weak<Mail>) {
-        let Ended { how, news, .. } = self.lock().on_end(Duration::ZERO, worker, how);
+        let ended = self.lock().on_end(Duration::ZERO, worker, how);
         self.changed.notify_all();
-        tell(news);
-        inbox::tell(Input::Gone { worker, signal: None, how, is_cut_off: false });
+        ended.announce();
+        inbox::tell(Input::Gone { worker, signal: None, how: ended.how, is_cut_off: false });
         if let Some(mail) = mail.upgrade() {
             mail.dismiss(worker);
         }
@@ -178,11 +178,13 @@ impl State {
         // How it ended is not known of one that was not started here.
         let in_order = was_leaving && (is_elsewhere || how == ENDED_WELL);
         let is_ours = self.is_over || in_order || !(had_joined || replaces);
-        let perished = self.perishing.remove(&number);
-        let how = match self.silent.remove(&number) {
-            _ if perished => PERISHED.to_owned(),
-            true => SILENT.to_owned(),
-            false => how,
+        let (perished, was_silent) = (self.perishing.remove(&number), self.silent.remove(&number));
+        let how = if perished {
+            PERISHED.to_owned()
+        } else if was_silent {
+            SILENT.to_owned()
+        } else {
+            how
         };
         let verdict = match (is_ours || is_elsewhere, perished) {
             (true, _) => Verdict::Leave,
@@ -215,13 +217,15 @@ pub(super) struct Ended {
     pub(super) how: String,
     /// What is to be done about it.
     pub(super) verdict: Verdict,
-    /// What the user is to read of it, if nobody wanted it.
-    pub(super) news: Option<String>,
+    /// What the user is to read of it.
+    news: Option<String>,
 }
 
-/// Has the user read of the end of a worker.
-pub(super) fn tell(news: Option<String>) {
-    news.iter().for_each(|news| eprintln!("{news}"));
+impl Ended {
+    /// Has the user read of it, if nobody wanted it.
+    pub(super) fn announce(&self) {
+        self.news.iter().for_each(|news| eprintln!("{news}"));
+    }
 }
 
 /// Who wants to know whom each worker has met.
@@ -261,7 +265,7 @@ pub(super) fn part(worker: WorkerId, how: &str) {
         let ended = state.on_end(Duration::ZERO, worker, how.to_owned());
         drop(state);
         shared.changed.notify_all();
-        tell(ended.news);
+        ended.announce();
     }
 }
 
