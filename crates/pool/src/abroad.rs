@@ -10,19 +10,20 @@ use crate::engine::context;
 use crate::engine::promise::{Completion, unasked_promise};
 use crate::spawn::spawn_with;
 use crate::task::TaskRef;
-use crate::task::arg::{Dep, Value};
+use crate::task::arg::Value;
 use crate::task::datum::Datum;
+use crate::task::erased::AsBytes;
 use crate::task::extra::Extra;
 use crate::task::foreign;
-use crate::task::handle::Handle;
-use crate::task::parcel::product;
+use crate::task::handle::{AnyHandle, Handle};
+use crate::task::parcel::Homecoming;
 use crate::task::passage::DatumTraveller;
+use crate::task::promised::{Absent, Meets, Promised};
 use crate::task::ticket::{Ticket, ask_for};
 use crate::task::traveller::{Told, Traveller};
-use crate::task::weak::{self, WeakHandle};
-use poniard_model::codec::Encoded;
+use crate::task::weak;
 use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId, WorkerId};
-use std::any::Any;
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,8 +43,8 @@ struct Passage {
     /// The task that stands for it here.
     task: Option<TaskId>,
     border: Arc<dyn Border>,
-    /// What ends that task, by the type of its result.
-    ender: fn(TaskRef) -> Ender,
+    /// What reads its result, from when it is met.
+    homecoming: Option<Homecoming>,
     /// Whether its owner was asked how it ends.
     is_asked: AtomicBool,
 }
@@ -51,8 +52,8 @@ struct Passage {
 /// The handles of other processes' tasks that are here.
 #[derive(Default)]
 struct Known {
-    /// Each with its `WeakHandle`.
-    handles: HashMap<Origin, (TaskId, Box<dyn Any + Send>)>,
+    /// The task that stands for each, and the type of its result.
+    handles: HashMap<Origin, (TaskId, TypeId)>,
     origins: HashMap<TaskId, Origin>,
 }
 
@@ -84,7 +85,8 @@ impl<T: Data> Handle<T> {
     /// This handle, to travel beside the bytes of the value that holds it.
     pub fn traveller(&self) -> Traveller {
         Traveller::with(self, |handle, told| {
-            tell(handle.downcast_ref::<Handle<T>>().expect("it was put in as one").clone(), told);
+            let handle = handle.downcast_ref::<Handle<T>>().expect("it was put in as one");
+            tell(AsBytes::of(handle.clone()), told);
         })
     }
 }
@@ -96,18 +98,18 @@ fn take(reply: &Reply) -> Option<Told> {
     reply.0.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Has the result told by a task of its own.
-fn tell<T: Data>(handle: Handle<T>, told: Told) {
+/// Has the result told by a task of its own, beside those that have the processors: another process waits for it.
+fn tell(result: AsBytes, told: Told) {
     static SITE: Site = Site::new("send a result", file!(), line!());
     let reply: Reply = Pinned(Arc::new(Mutex::new(Some(told))));
     let mut extra = Extra::default();
     extra.stays = true;
-    let arguments = (Dep::new(handle), Value::new(Pinned(reply.0.clone())));
+    extra.demand.share = 0;
+    let arguments = (result, Value::new(Pinned(reply.0.clone())));
     let task: Handle<()> = spawn_with(
         arguments,
-        |(value, reply)| {
+        |(encoded, reply)| {
             if let Some(told) = take(&reply) {
-                let encoded = product::<T>(value, std::any::type_name::<T>());
                 told(encoded.map_err(|error| TaskError::without_task(Cause::scheduling(error.to_string()))));
             }
             Ok(())
@@ -122,6 +124,16 @@ fn tell<T: Data>(handle: Handle<T>, told: Told) {
             told(Err(error.clone()));
         }
     });
+}
+
+impl AnyHandle {
+    /// Has a result that may be large told as bytes when it is there, by a task of its own: it may have to be read from disk.
+    ///
+    /// # Panics
+    /// When values of the result's type hold no memory outside of themselves.
+    pub fn tell_large(&self, told: Told) {
+        tell(AsBytes::of_large(self.task().clone()), told);
+    }
 }
 
 /// Asks for all results of a worker's tasks of which there are handles here: it goes.
@@ -142,8 +154,15 @@ impl Known {
 
 impl Ticket for Passage {
     fn ask(&self, task: &TaskRef) {
-        if !self.is_asked.swap(true, Ordering::Relaxed) {
-            self.border.wants(self.origin, (self.ender)(task.clone()));
+        if let Some(homecoming) = self.homecoming
+            && !self.is_asked.swap(true, Ordering::Relaxed)
+        {
+            let completion = Completion::<()>::asked(task.clone());
+            let end = move |told| {
+                // SAFETY: the task was made with that, see `Promised`.
+                unsafe { completion.finish_as(homecoming, told) }
+            };
+            self.border.wants(self.origin, Ender::new(end));
         }
     }
 
@@ -158,56 +177,53 @@ impl Stranger {
     /// A handle of this task that has come, and counts as one until `border` is told that it is dropped.
     pub fn new(origin: Origin, name: Arc<str>, border: Arc<dyn Border>) -> Stranger {
         let is_asked = AtomicBool::new(false);
-        let ticket = Passage { origin, task: None, border, ender: ender_of::<()>, is_asked };
+        let ticket = Passage { origin, task: None, border, homecoming: None, is_asked };
         Stranger { origin, name, ticket: Mutex::new(Some(ticket)) }
     }
 
     /// The handle of a task whose result is a `T`; the same as before if there is one. `None` when it is of another type.
     pub fn meet<T: Data>(&self) -> Option<Handle<T>> {
+        Meets::meet(self, Promised::of::<T>()).map(Handle::from_task)
+    }
+}
+
+impl From<Stranger> for Absent {
+    fn from(stranger: Stranger) -> Absent {
+        Absent(Box::new(stranger))
+    }
+}
+
+impl Meets for Stranger {
+    fn meet(&self, promised: Promised) -> Option<TaskRef> {
         static SITE: Site = Site::new("task of another worker", file!(), line!());
         let mut locked = lock();
         let known = locked.get_or_insert_default();
-        if let Some((_, weak)) = known.handles.get(&self.origin) {
-            let weak = weak.downcast_ref::<WeakHandle<T>>()?;
-            if let Some(handle) = weak.upgrade() {
-                return Some(handle);
+        if let Some((task, of)) = known.handles.get(&self.origin) {
+            if *of != promised.of {
+                return None;
+            }
+            if let Some(task) = weak::find(*task) {
+                return Some(task);
             }
         }
         let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let border = ticket.border.clone();
         let mut extra = Extra::default();
         extra.name = Some(self.name.clone());
-        let handle = unasked_promise::<T>(&SITE, extra, |task| {
-            (ticket.task, ticket.ender) = (Some(task), ender_of::<T>);
+        let task = unasked_promise(&SITE, extra, promised, |task| {
+            (ticket.task, ticket.homecoming) = (Some(task), Some(promised.homecoming));
             Arc::new(ticket)
         });
-        known.origins.insert(handle.id(), self.origin);
-        known.handles.insert(self.origin, (handle.id(), Box::new(handle.downgrade())));
+        weak::mark(&task);
+        known.origins.insert(task.id(), self.origin);
+        known.handles.insert(self.origin, (task.id(), promised.of));
         drop(locked);
         // After it is known: who says that the worker goes asks for all that are.
         if border.is_urgent(self.origin.owner) {
-            ask_for(handle.task());
+            ask_for(&task);
         }
-        Some(handle)
+        Some(task)
     }
-}
-
-/// What ends a task here that stands for one of another process.
-fn ender_of<T: Data>(task: TaskRef) -> Ender {
-    let completion = Completion::<T>::asked(task);
-    Ender::new(move |told| end(completion, told))
-}
-
-fn end<T: Data>(completion: Completion<T>, told: Result<Encoded, Cause>) {
-    let decoded = told.and_then(|encoded| {
-        let unreadable =
-            |why: &str| Cause::scheduling(format!("cannot read a `{}`: {why}", std::any::type_name::<T>()));
-        let codec = T::codec().ok_or_else(|| unreadable("it is pinned to the process that made it"))?;
-        let decoded = crate::panics::caught(|| codec.decode(&encoded));
-        let decoded = decoded.ok_or_else(|| unreadable("reading it panicked"))?;
-        decoded.map_err(|error| Cause::scheduling(error.to_string()))
-    });
-    completion.finish(decoded);
 }
 
 impl Drop for Passage {

@@ -46,10 +46,12 @@ pub mod travel {
     pub use crate::border::{Border, Ender, Origin};
     pub use crate::engine::away::{Away, Carrier, set_carrier};
     pub use crate::engine::guest::{Outcome, Reply, Visit, host};
-    pub use crate::engine::lend::{lend_large, ready, take, tell_idle, want_work};
+    pub use crate::engine::handle::find_remote;
+    pub use crate::engine::lend::{Crossing, lend_large, ready, take, tell_idle, want_work};
     pub use crate::task::foreign::{lose_data, lose_datum};
     pub use crate::task::parcel::{Entry, Parcel, Piece, Unmovable};
     pub use crate::task::passage::{DatumStranger, DatumTraveller, Whereabouts};
+    pub use crate::task::promised::Absent;
     pub use crate::task::traveller::{Told, Traveller};
 }
 

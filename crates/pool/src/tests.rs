@@ -13,6 +13,7 @@ mod homes;
 mod kept;
 mod place;
 mod races;
+mod remote;
 mod retry;
 mod threads;
 mod told;

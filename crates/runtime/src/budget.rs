@@ -4,9 +4,12 @@
 //! (a value is written, read or dropped), and the disk. Whoever tells something does what is to be done, in order, unless
 //! another thread is at it already; so what is done stays behind what was decided by a little, and never overtakes it.
 
+mod far;
 mod incoming;
 mod unknown;
 
+#[cfg(feature = "cluster")]
+pub(crate) use far::{Far, set_far};
 use incoming::Incoming;
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, ChunkId, Site, Storage, TaskId};
@@ -72,6 +75,8 @@ struct State {
     actions: VecDeque<Action>,
     /// Some thread is doing it.
     is_busy: bool,
+    /// Chunks that other processes have made, and whether they are still there.
+    remote: HashMap<ChunkId, bool>,
     /// Chunks whose transfers nobody wants any more.
     cancelled: HashSet<ChunkId>,
     /// Where chunks are on disk.
@@ -116,6 +121,7 @@ impl Budget {
             policy: Policy::new(Limits { transfers: TRANSFERS, ..Limits::default() }),
             unknown: Unknown::default(),
             actions: VecDeque::new(),
+            remote: HashMap::new(),
             is_busy: false,
             cancelled: HashSet::new(),
             stored: HashMap::new(),
@@ -219,6 +225,9 @@ impl Budget {
         match action {
             Action::Write(chunk) => self.write(chunk),
             Action::Drop(chunk) => kept::evict(chunk),
+            Action::Read(chunk, _) if self.lock().remote.get(&chunk) == Some(&true) => {
+                far::fetch(chunk);
+            }
             Action::Read(chunk, haste) => self.read(chunk, haste),
             Action::Remake(chunk) => kept::remake(chunk),
             Action::Hurry(chunk) => self.with_disk(|disk| disk.hurry(chunk)),
@@ -232,8 +241,12 @@ impl Budget {
                 let mut state = self.lock();
                 state.cancelled.remove(&chunk);
                 let stored = state.stored.remove(&chunk);
+                let was_remote = state.remote.remove(&chunk).is_some();
                 drop(state);
                 drop(stored);
+                if was_remote {
+                    far::release(chunk);
+                }
             }
             Action::Admit(task) => kept::admit(task),
             Action::Fail(task, why) => kept::refuse(task, cause(why)),
@@ -376,8 +389,11 @@ impl Budget {
 
     fn put_back(&self, chunk: ChunkId, memory: Incoming) -> Result<(), Arc<Error>> {
         let (head, buffers) = memory.into_parts();
-        kept::restore(chunk, &Encoded::from_parts(head, buffers))
-            .map_err(|error| Arc::new(Error::unreadable(chunk, &error.to_string())))
+        self.restore(chunk, &Encoded::from_parts(head, buffers))
+    }
+
+    fn restore(&self, chunk: ChunkId, value: &Encoded) -> Result<(), Arc<Error>> {
+        kept::restore(chunk, value).map_err(|error| Arc::new(Error::unreadable(chunk, &error.to_string())))
     }
 }
 
@@ -387,6 +403,21 @@ impl State {
         self.policy.on(event, &mut out);
         self.actions.extend(out);
         self.peak = self.peak.max(self.policy.held());
+    }
+
+    /// What the policy is told of a chunk that was made.
+    fn announced(&mut self, made: kept::Made) -> Made {
+        let kept::Made { chunk, bytes, storage, is_cached, is_remote } = made;
+        let spill = match storage {
+            Storage::Memory => Spill::Never,
+            Storage::Disk => Spill::Eager,
+            _ if is_cached => Spill::Remade,
+            _ => Spill::Allowed,
+        };
+        if is_remote {
+            self.remote.insert(chunk, true);
+        }
+        Made { chunk, bytes, spill, is_held: !is_remote, is_remote }
     }
 
     /// The folders from this one on, with the limit of a file there.
@@ -410,7 +441,10 @@ impl State {
 
 impl Keeper for Budget {
     fn made(&self, made: kept::Made) {
-        self.tell(Event::Made(announced(made)));
+        let mut state = self.lock();
+        let made = state.announced(made);
+        state.tell(Event::Made(made));
+        self.perform(state);
     }
 
     fn reads(&self, task: TaskId, chunk: ChunkId) {
@@ -465,7 +499,8 @@ impl Keeper for Budget {
     fn ended(&self, task: TaskId, made: Option<kept::Made>) {
         let mut state = self.lock();
         state.unknown.forget(task);
-        state.tell(Event::Ended { task, result: made.map(announced) });
+        let result = made.map(|made| state.announced(made));
+        state.tell(Event::Ended { task, result });
         self.perform(state);
     }
 
@@ -508,16 +543,6 @@ impl Keeper for Budget {
     fn released(&self, chunk: ChunkId) {
         self.tell(Event::Released(chunk));
     }
-}
-
-fn announced(made: kept::Made) -> Made {
-    let spill = match made.storage {
-        Storage::Memory => Spill::Never,
-        Storage::Disk => Spill::Eager,
-        _ if made.is_cached => Spill::Remade,
-        _ => Spill::Allowed,
-    };
-    Made { chunk: made.chunk, bytes: made.bytes, spill, is_held: true }
 }
 
 /// Why a task cannot run, as its error: the reason can be downcast to [`Why`].

@@ -57,6 +57,11 @@ impl SameBuild {
         SameBuild(())
     }
 
+    /// Of this process.
+    pub(crate) fn of_this() -> SameBuild {
+        SameBuild(())
+    }
+
     /// Where a task was spawned, as the other process says.
     pub(crate) fn site_told(self, told: SiteTold) -> Option<&'static Site> {
         match told {

@@ -42,6 +42,8 @@ pub(crate) enum Message {
     },
     /// From one scheduler to another: a task has ended.
     Done(Report, Outcome),
+    /// From the owner of these tasks: nobody needs what they have made at the receiver's any more.
+    Drop(Vec<TaskId>),
     /// From the owner: it knows that the task begins.
     Begin(Sending),
     /// Anything else that one scheduler says to another.
@@ -64,6 +66,8 @@ pub(crate) enum Message {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome<V = Bytes> {
     Made(V),
+    /// With a value that is not sent: it is with the worker that made it, or its owner knows where.
+    Elsewhere,
     /// Its value cannot leave the worker that made it, for this reason.
     Stays(String),
     /// Why, and in which attempt.
@@ -75,6 +79,7 @@ impl<V> Outcome<V> {
     pub(crate) fn try_map<W, E>(self, change: impl FnOnce(V) -> Result<W, E>) -> Result<Outcome<W>, E> {
         Ok(match self {
             Outcome::Made(value) => Outcome::Made(change(value)?),
+            Outcome::Elsewhere => Outcome::Elsewhere,
             Outcome::Stays(why) => Outcome::Stays(why),
             Outcome::Failed(told, attempt) => Outcome::Failed(told, attempt),
         })
@@ -105,10 +110,23 @@ pub(crate) struct Run {
     pub(crate) demand: DemandTold,
     /// How it is tried there, if all its attempts are made there.
     pub(crate) attempts: AttemptsTold,
+    /// Whether its result stays where it is made.
+    pub(crate) rest: RestTold,
     /// What it hands to the tasks that it spawns.
     pub(crate) inherited: Option<Box<InheritedTold>>,
     /// Its arguments.
     pub(crate) pieces: Vec<PieceTold>,
+}
+
+/// Whether a result stays with the worker that makes it, if that is on another host than the task's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RestTold {
+    /// It goes to the owner, with the report.
+    Never,
+    /// It stays if it is large.
+    IfLarge,
+    /// It stays: it was lost, and is made again for others.
+    Always,
 }
 
 /// Where a task was spawned.
@@ -161,6 +179,12 @@ pub(crate) struct InheritedTold {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum PieceTold {
     Value(Bytes),
+    /// The result of this task of the sender's, which has this name. This worker had it last.
+    Result {
+        task: TaskId,
+        name: String,
+        at: WorkerId,
+    },
     Count(u32),
     /// A datum of the receiver's.
     Datum(HandleTold),
@@ -254,7 +278,7 @@ impl Run {
     pub(crate) fn values(&mut self) -> Vec<&mut Bytes> {
         let values = self.pieces.iter_mut().filter_map(|piece| match piece {
             PieceTold::Value(value) => Some(value),
-            PieceTold::Count(_) | PieceTold::Datum(_) => None,
+            PieceTold::Count(_) | PieceTold::Datum(_) | PieceTold::Result { .. } => None,
         });
         values.collect()
     }
@@ -276,6 +300,7 @@ impl Message {
             | Message::Cancel(_)
             | Message::Met(_)
             | Message::Run { .. }
+            | Message::Drop(_)
             | Message::Begin(_)
             | Message::Scheduling(_)
             | Message::Asks(_)

@@ -29,6 +29,7 @@ mod rank;
 mod reception;
 mod removal;
 mod respawn;
+mod results;
 mod roll;
 mod talk;
 mod trips;

@@ -261,7 +261,8 @@ fn decide(chunks: u64) {
     }
     for task in (0..2 * chunks).map(TaskId) {
         tell(policy, Event::Asked(task, Lane::Processor));
-        let made = Made { chunk: ChunkId(task.0), bytes: 4096, spill: Spill::Allowed, is_held: false };
+        let (chunk, spill) = (ChunkId(task.0), Spill::Allowed);
+        let made = Made { chunk, bytes: 4096, spill, is_held: false, is_remote: false };
         tell(policy, Event::Ended { task, result: Some(made) });
     }
     let each = began.elapsed().as_nanos() as f64 / events as f64;

@@ -7,17 +7,17 @@ use poniard::prelude::*;
 use poniard::{Order, Tile, traffic};
 use std::path::Path;
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 
 /// Numbers that depend on where they are.
-fn made(megabytes: usize) -> Tile<u64> {
+pub(crate) fn made(megabytes: usize) -> Tile<u64> {
     let len = megabytes * MIB / 8;
     let numbers = (0..len as u64).map(|place| place.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
     Tile::from_vec(numbers, &[len], Order::Col).unwrap()
 }
 
 /// Something that depends on all of them, and where they are.
-fn sum(block: &Tile<u64>) -> u64 {
+pub(crate) fn sum(block: &Tile<u64>) -> u64 {
     let numbers = block.as_slice(Order::Col).unwrap();
     numbers.iter().fold(0_u64, |sum, number| sum.rotate_left(5) ^ number)
 }
@@ -67,7 +67,7 @@ pub(crate) fn one_after_another(count: usize) -> String {
     format!("right: {right} blocks")
 }
 
-fn made_and_told(file: String, megabytes: usize) -> Tile<u64> {
+pub(crate) fn made_and_told(file: String, megabytes: usize) -> Tile<u64> {
     let block = made(megabytes);
     use std::io::Write;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
@@ -84,7 +84,7 @@ pub(crate) fn home(megabytes: usize) -> String {
 }
 
 /// Worker 1 and two others, each a host of its own to the others.
-fn hosts(file: &Path, listen: &str, environment: &[(&str, &str)]) -> (Process, Vec<Process>) {
+pub(crate) fn hosts(file: &Path, listen: &str, environment: &[(&str, &str)]) -> (Process, Vec<Process>) {
     let mut command = first(file, listen, "2");
     command.env("PONIARD_NODE", "one").envs(environment.iter().copied());
     let mut app = Process::start(command);

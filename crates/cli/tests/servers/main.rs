@@ -12,6 +12,7 @@ mod hosts;
 mod mpirun;
 mod obeys;
 mod refused;
+mod rests;
 mod rough;
 mod slurm;
 mod stage;

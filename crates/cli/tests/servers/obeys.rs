@@ -1,7 +1,7 @@
 //! The program of these tests: it does what is told it on the standard input.
 
-use super::blocks;
 use super::stage::{LIMIT, MARK, SAYS};
+use super::{blocks, rests};
 use poniard::prelude::*;
 use poniard::{Order, Tile};
 use std::time::{Duration, Instant};
@@ -50,6 +50,19 @@ fn program() {
             ("block", Some(megabytes)) => say(blocks::by_a_line(megabytes as usize)),
             ("blocks", Some(count)) => say(blocks::one_after_another(count as usize)),
             ("home", Some(megabytes)) => say(blocks::home(megabytes as usize)),
+            ("rests", Some(megabytes)) => say(rests::rests(megabytes as usize)),
+            ("keep", _) => say(rests::keep(false)),
+            ("keephome", _) => say(rests::keep(true)),
+            ("kept", Some(reader)) => say(rests::kept(reader as u32)),
+            ("storm", Some(seed)) => say(rests::storm(seed)),
+            ("busy", _) => say(rests::busy()),
+            ("spread", Some(count)) => say(rests::spread(count as usize)),
+            ("chain", Some(steps)) => say(rests::chain(steps as usize)),
+            ("many", Some(count)) => say(rests::many(count as usize)),
+            ("remove", Some(worker)) => {
+                let removed = cluster.as_ref().unwrap().remove_worker(WorkerId(worker as u32));
+                say(removed.map_or_else(|error| error.to_string(), |()| "removed".to_owned()));
+            }
             ("panic", Some(worker)) => say(panic_on(worker as u32)),
             ("lent", Some(mebibytes)) => say(lent(cluster.as_ref().unwrap(), mebibytes as usize)),
             ("add", Some(count)) => {

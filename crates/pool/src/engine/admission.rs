@@ -9,8 +9,8 @@ use super::{again, attempt, cancel_because, context, inject, outside, queue};
 use crate::gate::{Gate, Satisfied};
 use crate::task::arg::Arg;
 use crate::task::handle::Handle;
-use crate::task::kept::{Pin, Wish, keeper};
-use crate::task::{Call, Function, GATED, Header, KEPT, PLACED, TaskRef};
+use crate::task::kept::{self, Pin, Wish, keeper};
+use crate::task::{Call, Function, GATED, HOME, Header, KEPT, PLACED, TaskRef};
 use poniard_model::{Cause, ChunkId, Data, Site, TaskError, TaskId};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -80,7 +80,7 @@ pub(super) fn spawn<A: Arg, R: Data>(
 ) -> Handle<R> {
     let context = context::get();
     let task = TaskRef::new(arguments, Call(body), site, context.new_identity(), Gate::wiring(), None);
-    task.set_flags(flags);
+    task.set_flags(flags | HOME);
     launch(context, &task, true);
     Handle::from_task(task)
 }
@@ -145,10 +145,48 @@ pub(crate) fn let_in(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
     admit_to(task, is_beside)
 }
 
-/// The same for one that will run in another process: it takes no processor of this one.
+/// The same for one that will run in another process: it takes no processor of this one. One that reads what is with other processes
+/// does not ask, if the rest is in memory: it goes without.
 #[cold]
 pub(super) fn let_leave(task: TaskRef) -> Option<(TaskRef, Vec<Pin>)> {
-    admit_to(task, true)
+    match beside_remote(&task) {
+        Some(Beside { pins, .. }) => Some((task, pins)),
+        None => admit_to(task, true),
+    }
+}
+
+/// What a task reads of this process beside values that are with others.
+pub(super) struct Beside {
+    pub(super) pins: Vec<Pin>,
+    /// Bytes of the values that are with others, and of those that are here.
+    pub(super) remote_bytes: u64,
+    pub(super) bytes: u64,
+}
+
+/// `None` when nothing that a claimed task reads is with others, or something is on disk.
+pub(super) fn beside_remote(task: &TaskRef) -> Option<Beside> {
+    if !kept::are_some_remote() {
+        return None;
+    }
+    let mut beside = Beside { pins: Vec::new(), remote_bytes: 0, bytes: 0 };
+    let mut is_here = true;
+    let mut look = |input: &TaskRef| {
+        let chunk = input.id().into();
+        if input.flags() & KEPT == 0 {
+            return;
+        }
+        if let Some(bytes) = kept::remote_bytes(chunk) {
+            beside.remote_bytes += bytes;
+        } else if let Some(pin) = Pin::of(chunk) {
+            beside.bytes += kept::bytes(chunk).unwrap_or(0);
+            beside.pins.push(pin);
+        } else {
+            is_here = false;
+        }
+    };
+    // SAFETY: the caller has claimed the task, and it has not run.
+    unsafe { task.reads(&mut look) };
+    (is_here && beside.remote_bytes > 0).then_some(beside)
 }
 
 fn admit_to(task: TaskRef, is_beside: bool) -> Option<(TaskRef, Vec<Pin>)> {
@@ -206,6 +244,60 @@ fn park(task: TaskRef) {
         Some((task, answer)) => go_on(task, answer),
         // A cancel or a halt that came before it was parked found it running, and left.
         None => drop(attempt::end_if_asked(&again)),
+    }
+}
+
+/// How many tasks wait to be let in.
+pub(super) fn parked() -> usize {
+    lock().as_ref().map_or(0, HashMap::len)
+}
+
+/// Takes back up to so many tasks that wait to be let in, may leave, and read nothing large: those whose turn is last, the very last one
+/// last. They are ready, and nobody's.
+pub(super) fn unpark(count: usize, may_leave: fn(&TaskRef) -> bool) -> Vec<TaskRef> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut ids: Vec<TaskId> = with(|waiting| {
+        let may_go = |(id, waiting): (&TaskId, &Waiting)| match waiting {
+            Waiting::Parked(task) if may_leave(task) && reads_nothing_large(task) => Some(*id),
+            _ => None,
+        };
+        waiting.iter().filter_map(may_go).collect()
+    });
+    ids.sort_unstable();
+    ids.drain(..ids.len().saturating_sub(count));
+    ids.into_iter().filter_map(take_back).collect()
+}
+
+/// Whether none of what a parked task reads is kept. Under the lock of those that wait.
+fn reads_nothing_large(task: &TaskRef) -> bool {
+    let mut reads_some = false;
+    // SAFETY: it is claimed, has not run, and does not leave while the lock is held.
+    unsafe { task.reads(&mut |input| reads_some |= input.flags() & KEPT != 0) };
+    !reads_some
+}
+
+/// Takes back a task that waits to be let in. What the keeper says of it from now on, it says to nobody.
+fn take_back(id: TaskId) -> Option<TaskRef> {
+    let parked = with(|waiting| match waiting.entry(id) {
+        Entry::Occupied(entry) if matches!(entry.get(), Waiting::Parked(_)) => Some(entry.remove()),
+        _ => None,
+    });
+    let Some(Waiting::Parked(task)) = parked else { return None };
+    if let Some(keeper) = keeper() {
+        keeper.ended(id, None);
+    }
+    task.clear_flags(GATED);
+    outside::forget(&task);
+    match task.gate.satisfy() {
+        Satisfied::Ready => Some(task),
+        Satisfied::Spent => {
+            // SAFETY: the task ended while it was parked, and the pause was its only edge.
+            unsafe { task.drop_arguments() };
+            None
+        }
+        Satisfied::Waiting => unreachable!("a parked task has one edge"),
     }
 }
 

@@ -5,15 +5,16 @@
 //! belong to the [`Away`], which gives them back when the task is over, or packs them once more when its process is lost.
 
 use super::attempt;
+use super::context::{self, Counts};
 use super::lend::put_back;
 use super::promise::{claim, done};
-use super::{Engine, admission, cancel, finish, halt, outside, run};
+use super::{Engine, admission, cancel, finish, halt, keeping, outside, queue, run};
 use crate::me::me;
 use crate::panics;
 use crate::task::extra::Extra;
 use crate::task::handle::AnyHandle;
 use crate::task::parcel::{Homecoming, Packed, Parcel};
-use crate::task::{CANCELLED, DETACHED, GATED, HALTED, TIMED_OUT, TaskRef, kept};
+use crate::task::{CANCELLED, DETACHED, GATED, HALTED, HOME, TIMED_OUT, TaskRef, kept, weak};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, FailedTask, Scope, TaskError, WorkerId};
 use std::fmt;
@@ -104,6 +105,14 @@ pub(super) fn send(engine: &'static Engine, task: TaskRef) {
     }
 }
 
+/// Has a task that was packed taken to where its inputs are.
+pub(super) fn carry(away: Away) {
+    match CARRIER.get() {
+        Some(carrier) => carrier.carry(away),
+        None => away.stay_for_good(),
+    }
+}
+
 /// Begins an attempt of a claimed task, in another process.
 fn leave(engine: &'static Engine, task: TaskRef) {
     attempt::begin(engine, &task);
@@ -160,6 +169,12 @@ impl Away {
         self.extra().elsewhere.as_ref()
     }
 
+    /// Lets a task run here, and nowhere else, that was to be lent.
+    pub fn stay_for_good(self) {
+        self.task().set_flags(HOME);
+        self.stay();
+    }
+
     /// Lets a task run here that was to be lent.
     pub fn stay(mut self) {
         if let Some(task) = self.task.take() {
@@ -208,6 +223,27 @@ impl Away {
         }
     }
 
+    /// Ends the task with a result of so many bytes that stays with the process that made it. False when somebody else has ended the
+    /// task before: nobody will ask for that result.
+    pub fn finish_there(mut self, bytes: u64) -> bool {
+        let Some(task) = self.task.take() else { return false };
+        give_arguments_back(&task);
+        let is_ours = claim(&task);
+        if is_ours {
+            weak::mark(&task);
+            Counts::add_one(&context::get().counts.done);
+            if let Some(next) = keeping::finish_remote(task, bytes) {
+                queue(next);
+            }
+        }
+        is_ours
+    }
+
+    /// Whether the task's result may stay with the process that made it: it may be large, and somebody looks after such results.
+    pub fn may_rest_there(&self) -> bool {
+        self.task().may_be_large() && kept::keeper().is_some()
+    }
+
     /// Ends the attempt with a failure on this worker; another one follows if the task's retries say so.
     pub fn fail(mut self, worker: WorkerId, cause: Cause) {
         let may_retry = |extra: &Extra| {
@@ -242,6 +278,10 @@ impl Away {
     /// Has the task carried away once more, or run here if it may: its process is lost.
     pub fn again(mut self) {
         if let Some(task) = self.task.take() {
+            if task.extra().is_some_and(Extra::follows) {
+                // Else it would follow its inputs once more.
+                task.set_flags(HOME);
+            }
             come_back(task);
         }
     }

@@ -1,12 +1,14 @@
 //! What a handle can do while the engine runs: wait, give the value, cancel.
 
 use super::{admission, cancel, persistent, wait, withdraw};
-use crate::task::KEPT;
-use crate::task::arg::{Dep, Value};
+use crate::task::arg::Value;
+use crate::task::erased::Present;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::kept::{self, Held};
 use crate::task::watch::Watcher;
-use poniard_model::{Cause, Data, Pinned, Site, TaskError};
+use crate::task::weak;
+use crate::task::{KEPT, TaskRef};
+use poniard_model::{Cause, Data, Pinned, Site, TaskError, TaskId};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -67,25 +69,8 @@ impl<T: Data> Handle<T> {
     fn hold(&self) -> Result<Arc<Held>, TaskError> {
         match Held::of(self.id().into()) {
             Some(held) => Ok(Arc::new(held)),
-            None => self.bring().cloned().map(|held| held.0),
+            None => bring(self.task()).cloned().map(|held| held.0),
         }
-    }
-
-    /// Brings the value into memory, by a task that reads it: it waits for its turn like others that need memory.
-    fn bring(&self) -> Bringing {
-        static SITE: Site = Site::new("bring back", file!(), line!());
-        SITE.learn_result(0);
-        let chunk = self.id().into();
-        let arguments = (Dep::new(self.clone()), Value::new(chunk));
-        admission::spawn(
-            arguments,
-            |(_, chunk)| match Held::of(chunk) {
-                Some(held) => Ok(Pinned(Arc::new(held))),
-                None => Err(Cause::scheduling(format!("{chunk} is not in memory, though its reader runs"))),
-            },
-            &SITE,
-            0,
-        )
     }
 
     /// Whether the value is large enough to count for the budget.
@@ -107,7 +92,7 @@ impl<T: Data> Handle<T> {
         }
         match Held::of(self.id().into()) {
             Some(held) => Ok(Ok(Shared { handle: self, _held: Some(Arc::new(held)) })),
-            None => Ok(Err(self.bring())),
+            None => Ok(Err(bring(self.task()))),
         }
     }
 
@@ -192,6 +177,37 @@ impl AnyHandle {
     pub fn on_end(&self, work: impl FnOnce() + Send + 'static) {
         Watcher::hang(self.task(), Box::new(work));
     }
+}
+
+/// The task of this number whose result is with the process that made it, or was, as long as somebody has a handle of it.
+pub fn find_remote(task: TaskId) -> Option<AnyHandle> {
+    weak::find(task).filter(|task| task.flags() & KEPT != 0).map(AnyHandle::new)
+}
+
+impl AnyHandle {
+    /// Brings the value of a task that has ended well into memory, if it is [kept](AnyHandle::is_kept); `then` is told whether it has come.
+    pub fn bring_home(&self, then: impl FnOnce(bool) + Send + 'static) {
+        let bringing = bring(self.task()).erase();
+        let ended = bringing.clone();
+        bringing.on_end(move || then(ended.error().is_none()));
+    }
+}
+
+/// Brings a value into memory, by a task that reads it: it waits for its turn like others that need memory.
+fn bring(task: &TaskRef) -> Bringing {
+    static SITE: Site = Site::new("bring back", file!(), line!());
+    SITE.learn_result(0);
+    let chunk = task.id().into();
+    let arguments = (Present::new(task.clone()), Value::new(chunk));
+    admission::spawn(
+        arguments,
+        |((), chunk)| match Held::of(chunk) {
+            Some(held) => Ok(Pinned(Arc::new(held))),
+            None => Err(Cause::scheduling(format!("{chunk} is not in memory, though its reader runs"))),
+        },
+        &SITE,
+        0,
+    )
 }
 
 /// A task that brings a value into memory.

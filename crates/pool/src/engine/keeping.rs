@@ -1,10 +1,10 @@
 //! What the keeper is told of large values: that one was made, and who will read it.
 
-use super::again;
 use super::finish::{satisfy_all, satisfy_each};
-use crate::edge::{Chain, Waiter};
+use super::{again, circles};
+use crate::edge::{Chain, Ended, Waiter};
 use crate::task::arg::TaskWaiter;
-use crate::task::kept::{KEPT_BYTES_MIN, Keeper, keep, keeper};
+use crate::task::kept::{KEPT_BYTES_MIN, Keeper, keep, keep_remote, keeper};
 use crate::task::{GATED, Header, KEPT, TaskRef};
 use std::ptr::NonNull;
 
@@ -51,11 +51,36 @@ pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Opt
     if let Some(extra) = task.extra().filter(|_| made.is_none()) {
         extra.forget_lineage();
     }
-    let mut chain = seal(&task);
+    let chain = seal(&task);
     let Some((keeper, made)) = made else {
         drop(task);
         return satisfy_all(chain);
     };
+    tell_readers(task, keeper, chain, || keeper.unpin(made.chunk))
+}
+
+/// Ends a task whose value, of so many bytes, is with the process that made it: whoever reads it has it fetched.
+pub(crate) fn finish_remote(task: TaskRef, bytes: u64) -> Option<TaskRef> {
+    let keeper = keeper().expect("whoever has sent the task away looks after large values");
+    task.site.learn_result(bytes);
+    keeper.learned(task.site, bytes);
+    let made = keep_remote(&task, bytes);
+    if task.flags() & GATED != 0 {
+        keeper.ended(task.id(), Some(made))
+    } else {
+        keeper.made(made)
+    }
+    let chain = circles::sealed(&task, Ended::Done);
+    tell_readers(task, keeper, chain, || {})
+}
+
+/// Tells the keeper who reads the value of a task that has just ended, and lets them go on.
+fn tell_readers(
+    task: TaskRef,
+    keeper: &dyn Keeper,
+    mut chain: Chain,
+    then: impl FnOnce(),
+) -> Option<TaskRef> {
     let waiters: Vec<TaskWaiter> = std::iter::from_fn(|| chain.pop()).collect();
     for waiter in &waiters {
         if let Waiter::Task(dependent) = waiter {
@@ -63,7 +88,7 @@ pub(crate) fn finish(task: TaskRef, seal: impl FnOnce(&TaskRef) -> Chain) -> Opt
             unsafe { tell_reader(keeper, *dependent, &task) };
         }
     }
-    keeper.unpin(made.chunk);
+    then();
     // Before the dependents run: the last of them may want to take the value out.
     drop(task);
     satisfy_each(waiters)

@@ -15,12 +15,28 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Tasks that are looked at in vain before a search ends: those next to them will stay as well.
 const MISSES_MAX: usize = 16;
 
-/// Whether tasks that read or make large values may be lent.
-static LENDS_LARGE: AtomicBool = AtomicBool::new(false);
+/// Whether tasks that read large values may be lent.
+static LENDS_READERS: AtomicBool = AtomicBool::new(false);
+/// Whether tasks that make large values may be lent, and whether these stay where they are made.
+static LENDS_MAKERS: AtomicBool = AtomicBool::new(false);
+static RESULTS_STAY: AtomicBool = AtomicBool::new(false);
 
-/// Says whether tasks that read or make large values may be lent, from now on: whether such values cross without a copy.
-pub fn lend_large(may: bool) {
-    LENDS_LARGE.store(may, Relaxed);
+/// How large values cross to other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// By copies: who reads or makes some is not lent.
+    Copied,
+    /// Without a copy, and results come home.
+    Shared,
+    /// By copies, but results stay where they are made until somebody reads them elsewhere.
+    Stay,
+}
+
+/// Says how large values cross, from now on, which tells who may be lent that reads or makes some.
+pub fn lend_large(crossing: Crossing) {
+    LENDS_READERS.store(crossing == Crossing::Shared, Relaxed);
+    LENDS_MAKERS.store(crossing != Crossing::Copied, Relaxed);
+    RESULTS_STAY.store(crossing == Crossing::Stay, Relaxed);
 }
 
 /// Takes ready tasks that may run in another process, the coldest first: as many as `amount` makes of the number of all that are
@@ -28,31 +44,52 @@ pub fn lend_large(may: bool) {
 /// the budget does not see them before they come home.
 pub fn take(amount: impl FnOnce(u64) -> u64, idle: u32) -> Vec<Away> {
     let Some(engine) = running() else { return Vec::new() };
-    let wanted = amount(engine.plain_ready() as u64) as usize;
-    let (mut taken, mut kept, mut unseen) = (Vec::new(), Vec::new(), idle);
-    while taken.len() < wanted && kept.len() < MISSES_MAX {
-        let Some(task) = engine.coldest() else { break };
-        let is_unseen = is_unseen(&task);
-        if is_unseen && unseen == 0 {
-            kept.push(task);
-            continue;
-        }
-        match lend(engine, task) {
-            Lent::Away(away) => {
-                unseen -= u32::from(is_unseen);
-                taken.push(away);
-            }
-            Lent::Gone => {}
-            Lent::Stays(task) => kept.push(task),
-        }
-    }
-    kept.into_iter().for_each(inject);
-    taken
+    let wanted = amount(ready()) as usize;
+    let mut search = Search { engine, wanted, unseen: idle, taken: Vec::new() };
+    search.look(|| engine.coldest());
+    // Who waits for a processor by the keeper's word has left the queues.
+    let mut parked = admission::unpark(wanted - search.taken.len(), may_leave);
+    search.look(|| parked.pop());
+    parked.into_iter().for_each(inject);
+    search.taken
 }
 
-/// How many plain tasks are ready here.
+/// A search for tasks that may be lent.
+struct Search {
+    engine: &'static Engine,
+    wanted: usize,
+    /// How many more may be taken of those whose results may be large, and of whose kind none is known.
+    unseen: u32,
+    taken: Vec<Away>,
+}
+
+impl Search {
+    /// Takes what may be lent of what `next` gives.
+    fn look(&mut self, mut next: impl FnMut() -> Option<TaskRef>) {
+        let mut kept = Vec::new();
+        while self.taken.len() < self.wanted && kept.len() < MISSES_MAX {
+            let Some(task) = next() else { break };
+            let is_unseen = is_unseen(&task);
+            if is_unseen && self.unseen == 0 {
+                kept.push(task);
+                continue;
+            }
+            match lend(self.engine, task) {
+                Lent::Away(away) => {
+                    self.unseen -= u32::from(is_unseen);
+                    self.taken.push(away);
+                }
+                Lent::Gone => {}
+                Lent::Stays(task) => kept.push(task),
+            }
+        }
+        kept.into_iter().for_each(inject);
+    }
+}
+
+/// How many plain tasks are ready here, those among them that the keeper has not let in yet.
 pub fn ready() -> u64 {
-    running().map_or(0, |engine| engine.plain_ready() as u64)
+    running().map_or(0, |engine| (engine.plain_ready() + admission::parked()) as u64)
 }
 
 /// Has the carrier told now how many processors have nothing to do: those of a new pool have never had anything.
@@ -81,20 +118,18 @@ enum Lent {
 }
 
 fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
-    let is_large = task.flags() & GATED != 0 || task.makes_much();
-    let stays = task.flags() & (HOME | PLACED | HALTED) != 0
-        || (is_large && !LENDS_LARGE.load(Relaxed))
-        || !has_room(&task)
-        || task.site.stays()
-        || task.is_halted()
-        || task.extra().is_some_and(|extra| !extra.may_be_lent());
+    let (reads, makes) = (task.flags() & GATED != 0, task.makes_much());
+    let stays = !may_leave(&task)
+        || (reads && !LENDS_READERS.load(Relaxed))
+        || (makes && !LENDS_MAKERS.load(Relaxed))
+        || !has_room(&task);
     if stays {
         return Lent::Stays(task);
     }
     if !task.gate.claim() {
         return Lent::Gone;
     }
-    if !is_large {
+    if !reads && (!makes || RESULTS_STAY.load(Relaxed)) {
         return pack(engine, task, Vec::new());
     }
     // What it reads is in memory while it is packed, and what it makes has room; else it is parked, and ready again later.
@@ -102,6 +137,29 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
         Some((task, pins)) => pack(engine, task, pins),
         None => Lent::Gone,
     }
+}
+
+/// Has a claimed task carried to its inputs if most of them are with other processes; gives it back if it is to run here.
+pub(super) fn follow_inputs(engine: &'static Engine, task: TaskRef) -> Option<TaskRef> {
+    let beside = if may_leave(&task) { admission::beside_remote(&task) } else { None };
+    let Some(beside) = beside.filter(|beside| beside.remote_bytes > beside.bytes) else { return Some(task) };
+    match pack(engine, task, beside.pins) {
+        Lent::Away(away) => {
+            away.extra().set_follows();
+            away::carry(away);
+        }
+        Lent::Gone => {}
+        Lent::Stays(task) => return task.gate.claim().then_some(task),
+    }
+    None
+}
+
+/// Whether nothing keeps the task here but what it reads and makes.
+fn may_leave(task: &TaskRef) -> bool {
+    task.flags() & (HOME | PLACED | HALTED) == 0
+        && !task.site.stays()
+        && !task.is_halted()
+        && task.extra().is_none_or(Extra::may_be_lent)
 }
 
 /// Whether its result may be large, and none of its kind is known yet.
@@ -113,7 +171,7 @@ fn is_unseen(task: &TaskRef) -> bool {
 /// turn, and the budget is kept without the disk.
 fn has_room(task: &TaskRef) -> bool {
     let result = task.site.result_bytes();
-    if !task.may_be_large() || result == Some(0) {
+    if !task.may_be_large() || result == Some(0) || RESULTS_STAY.load(Relaxed) {
         return true;
     }
     kept::keeper().is_none_or(|keeper| keeper.is_roomy(result))

@@ -2,15 +2,17 @@
 
 use super::context::{self, Counts};
 use super::{cancel, finish, halt, outside, queue};
-use crate::gate::Gate;
 use crate::panics;
 use crate::task::arg::Arg;
 use crate::task::extra::Extra;
 use crate::task::handle::{AnyHandle, Handle};
 use crate::task::kept;
 use crate::task::opened::Opened;
+use crate::task::parcel::Homecoming;
+use crate::task::promised::Promised;
 use crate::task::ticket::Ticket;
-use crate::task::{Body, CANCELLED, Call, DETACHED, HALTED, Identity, TIMED_OUT, TaskRef};
+use crate::task::{Body, CANCELLED, DETACHED, HALTED, Identity, TIMED_OUT, TaskRef};
+use poniard_model::codec::Encoded;
 use poniard_model::{Cause, Data, Site, TaskError, TaskId};
 use std::cell::Cell;
 use std::fmt;
@@ -114,32 +116,31 @@ pub fn promise<R: Data>(site: &'static Site) -> (Handle<R>, Completion<R>) {
 
 /// The same with a name, with something that lives as long as the task, and without what ends it as yet: that is made when
 /// somebody asks, and until then the task goes with its last handle.
-pub(crate) fn unasked_promise<R: Data>(
+pub(crate) fn unasked_promise(
     site: &'static Site,
     mut extra: Extra,
+    promised: Promised,
     ticket: impl FnOnce(TaskId) -> Arc<dyn Ticket>,
-) -> Handle<R> {
+) -> TaskRef {
     // It counts as a task that waits from when it is asked for: until then it may go without having ended.
     let context = context::get();
     let identity = Identity { id: context.number(), epoch: context.epoch() };
     extra.ticket = Some(ticket(identity.id));
-    let (task, engines) = promised::<R>(site, identity, extra);
-    drop(engines);
-    Handle::from_task(task)
+    let task = (promised.make)(site, identity, extra);
+    drop(engines_of(&task));
+    task
 }
 
 fn promise_of<R: Data>(site: &'static Site, identity: Identity, extra: Extra) -> (Handle<R>, Completion<R>) {
-    let (task, engines) = promised::<R>(site, identity, extra);
+    let task = TaskRef::promise::<R>(site, identity, extra);
+    let engines = engines_of(&task);
     (Handle::from_task(task), Completion::of(engines))
 }
 
-/// A task that nothing runs: its first reference, and the engine's.
-fn promised<R: Data>(site: &'static Site, identity: Identity, extra: Extra) -> (TaskRef, TaskRef) {
-    let body: Call<(), R> = Call(|()| unreachable!("a promise is not run"));
-    let task = TaskRef::new((), body, site, identity, Gate::external(), Some(Box::new(extra)));
+/// The engine's reference of a new promise.
+fn engines_of(task: &TaskRef) -> TaskRef {
     // SAFETY: the engine's reference of a new task is nobody's yet.
-    let engines = unsafe { TaskRef::from_raw(task.as_raw()) };
-    (task, engines)
+    unsafe { TaskRef::from_raw(task.as_raw()) }
 }
 
 impl<R: Data> Completion<R> {
@@ -164,6 +165,23 @@ impl<R: Data> Completion<R> {
     pub fn finish(mut self, result: Result<R, Cause>) {
         if let Some(task) = self.task.take() {
             complete(task, result);
+        }
+    }
+
+    /// Ends a task whatever the type of its result, which this reads; one that comes after somebody else has ended the task is dropped.
+    ///
+    /// # Safety
+    /// It is of the type of the task's result.
+    pub(crate) unsafe fn finish_as(mut self, homecoming: Homecoming, told: Result<Encoded, Cause>) {
+        let Some(task) = self.task.take() else { return };
+        match told.and_then(|encoded| homecoming.read(&encoded)) {
+            Ok(value) if claim(&task) => {
+                // SAFETY: `claim` gave the right to end the task; the caller's promise.
+                unsafe { homecoming.put(&task, value) };
+                done(task);
+            }
+            Ok(value) => panics::contain(|| drop(value)),
+            Err(cause) => complete::<R>(task, Err(cause)),
         }
     }
 

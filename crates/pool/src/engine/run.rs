@@ -1,7 +1,9 @@
 //! Running: what a thread does that holds a processor.
 
 use super::context::{Context, Counts};
-use super::{Engine, admission, attempt, away, finish, is_turn_of_others, overdue, processor_id, queue};
+use super::{
+    Engine, admission, attempt, away, finish, is_turn_of_others, lend, overdue, processor_id, queue,
+};
 use crate::board::{Assignment, NORMAL, Offer};
 use crate::task::kept;
 use crate::task::{CANCELLED, GATED, Ran, TaskRef};
@@ -114,6 +116,7 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn execute_gated(&'static self, context: &'static Context, task: TaskRef) -> Option<TaskRef> {
+        let task = lend::follow_inputs(self, task)?;
         let (task, pins) = admission::let_in(task)?;
         kept::holding(pins, || self.execute_now(context, task))
     }

@@ -98,7 +98,7 @@ pub unsafe trait Arg: Send + Sized + 'static {
     /// Why it cannot go there.
     ///
     /// # Safety
-    /// Every task that it refers to has ended well, its value is in memory, and the argument is not opened.
+    /// Every task that it refers to has ended well, its value is in memory, or is large and not held; and the argument is not opened.
     #[doc(hidden)]
     unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
         let _ = pieces;
@@ -275,6 +275,15 @@ impl<T> Dep<T> {
         unsafe { wiring.hang(task, edge) }
     }
 
+    /// On a task, whatever its result: of that nothing is read by this.
+    pub(super) fn of_any(task: TaskRef) -> Dep<T> {
+        Dep { task, edge: UnsafeCell::new(Edge::new()), result: PhantomData }
+    }
+
+    pub(super) fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
     pub(super) fn again(&self) -> Dep<T> {
         Dep { task: self.task.clone(), edge: UnsafeCell::new(Edge::new()), result: PhantomData }
     }
@@ -315,7 +324,13 @@ unsafe impl<T: Data> Arg for Dep<T> {
         visit(encoded(unsafe { value.as_ref() }));
     }
     unsafe fn pack(&self, pieces: &mut Pieces) -> Result<(), Unmovable> {
-        // SAFETY: the caller's promise.
+        let task = self.task.id();
+        if self.task.flags() & KEPT != 0 && !kept::is_held_here(task.into()) {
+            let (name, bytes) = (self.task.name(), kept::bytes(task.into()).unwrap_or(0));
+            pieces.0.push(Piece::Result { task, name, bytes });
+            return Ok(());
+        }
+        // SAFETY: the caller's promise, and a large value is held.
         let value = unsafe { self.task.value::<T>() };
         // SAFETY: while we refer to the task nobody takes the value.
         let value = Pieces::value(unsafe { value.as_ref() })?;

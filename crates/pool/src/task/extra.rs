@@ -63,6 +63,8 @@ pub struct Extra {
     pub(crate) begun: OnceLock<Instant>,
     /// Whether it runs in another process, though it could run here.
     is_lent: AtomicBool,
+    /// Whether it was sent to where its inputs are.
+    follows: AtomicBool,
     resolved: AtomicBool,
     running: Mutex<Attempt>,
     abort: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -214,6 +216,15 @@ impl Extra {
     pub(crate) fn is_lent(&self) -> bool {
         // Relaxed, here and below: only who has claimed the task sets it, and whoever claims it next sees that.
         self.is_lent.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was sent to where its inputs are.
+    pub(crate) fn follows(&self) -> bool {
+        self.follows.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_follows(&self) {
+        self.follows.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn set_lent(&self, is_lent: bool) {

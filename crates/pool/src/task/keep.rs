@@ -1,10 +1,12 @@
 //! How the value in a task's slot is measured, written, and moved out and in again, whatever its type.
 
+use super::erased::{Product, product_of};
+use super::handle::{AnyHandle, Handle};
 use super::kept::Moved;
-use super::{Header, TaskRef};
+use super::{Header, KEPT, TaskRef};
 use poniard_model::codec::{Encoded, Lend};
 use poniard_model::{CodecError, Data};
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -16,6 +18,8 @@ pub(crate) struct KeepTable {
     decode: fn(&Encoded) -> Result<Moved, CodecError>,
     move_out: unsafe fn(NonNull<Header>) -> Moved,
     move_in: unsafe fn(NonNull<Header>, Moved),
+    product: Product,
+    type_id: fn() -> TypeId,
 }
 
 struct Table<R>(PhantomData<R>);
@@ -27,6 +31,8 @@ impl<R: Data> Table<R> {
         decode: decode::<R>,
         move_out: move_out::<R>,
         move_in: move_in::<R>,
+        product: product_of::<R>,
+        type_id: TypeId::of::<R>,
     };
 }
 
@@ -101,8 +107,34 @@ impl TaskRef {
         unsafe { (self.keep().move_in)(self.0, value) }
     }
 
+    /// What makes bytes of the result for another process.
+    ///
+    /// # Panics
+    /// When values of the result's type hold no memory outside of themselves.
+    pub(super) fn product_of_large(&self) -> Product {
+        self.keep().product
+    }
+
+    /// The type of a result that may be large.
+    fn type_of_large(&self) -> Option<TypeId> {
+        self.vtable.keep.map(|keep| (keep.type_id)())
+    }
+
     fn keep(&self) -> &'static KeepTable {
         self.vtable.keep.expect("only values that hold memory are kept")
+    }
+}
+
+impl AnyHandle {
+    /// The handle with its type, if the result is a `T` and may be large.
+    pub(crate) fn typed<T: Data>(&self) -> Option<Handle<T>> {
+        let is_such = self.task().type_of_large() == Some(TypeId::of::<T>());
+        is_such.then(|| Handle::from_task(self.task().clone()))
+    }
+
+    /// Whether the result counts for the budget.
+    pub fn is_kept(&self) -> bool {
+        self.task().flags() & KEPT != 0
     }
 }
 

@@ -9,6 +9,9 @@
 //! * A value moves in and out of its slot under the table's lock; it is made and dropped outside.
 //! * The task object of a kept value is freed by the keeper's word, after its last handle is gone.
 //!
+//! A value may also begin as *remote*: another process has made it, and has it. It comes into its slot by [`restore`], as if it had
+//! been on disk.
+//!
 //! Which task may run, and how one waits for that, is in `engine/admission`.
 
 pub(crate) mod slot;
@@ -20,6 +23,8 @@ use slot::{Next, Place, Slot};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Results that hold at least so many bytes are kept. Smaller ones would cost more to look after than they take.
@@ -92,6 +97,8 @@ pub struct Made {
     pub storage: Storage,
     /// Whether it may be dropped instead of written, and made again by [`remake`](crate::kept::remake).
     pub is_cached: bool,
+    /// Whether it is with the process that made it, and not held here: who reads it has it fetched, by [`restore`].
+    pub is_remote: bool,
 }
 
 static KEEPER: OnceLock<&'static dyn Keeper> = OnceLock::new();
@@ -111,6 +118,8 @@ struct Kept {
     task: NonNull<Header>,
     bytes: u64,
     slot: Slot,
+    /// It is with the process that made it, and was never here.
+    is_remote: bool,
 }
 
 // SAFETY: it is a reference to a task object, whose value is `Send + Sync`.
@@ -258,7 +267,7 @@ pub fn restore(chunk: ChunkId, encoded: &Encoded) -> Result<(), CodecError> {
     let decode = |task: &TaskRef| (crate::panics::caught(|| task.decode_value(encoded)), task.site.name);
     let Some((read, name)) = with_task(chunk, decode) else { return Ok(()) };
     let value = read.unwrap_or_else(|| Err(CodecError::other(name, "its code panicked")))?;
-    move_in(chunk, value, |_| {});
+    move_in(chunk, value, |kept| kept.is_remote = false);
     Ok(())
 }
 
@@ -295,12 +304,22 @@ pub fn free(chunk: ChunkId) {
 
 /// Puts the value of a task that ends now into the table. The caller has it held: `unpin` follows.
 pub(crate) fn keep(task: &TaskRef, bytes: usize) -> Made {
-    let chunk = task.id().into();
-    let kept = Kept { task: task.as_non_null(), bytes: bytes as u64, slot: Slot::new() };
+    insert(task, bytes as u64, Slot::new())
+}
+
+/// Puts a task into the table that ends now, and whose value is with the process that made it.
+pub(crate) fn keep_remote(task: &TaskRef, bytes: u64) -> Made {
+    SOME_REMOTE.store(true, Relaxed);
+    insert(task, bytes, Slot::remote())
+}
+
+fn insert(task: &TaskRef, bytes: u64, slot: Slot) -> Made {
+    let (chunk, is_remote) = (task.id().into(), slot.place == Place::Away);
+    let kept = Kept { task: task.as_non_null(), bytes, slot, is_remote };
     with(|table| table.insert(chunk, kept));
     task.set_flags(KEPT);
     let storage = task.extra().map(|extra| extra.storage).unwrap_or_default();
-    Made { chunk, bytes: bytes as u64, storage, is_cached: task.has_lineage() }
+    Made { chunk, bytes, storage, is_cached: !is_remote && task.has_lineage(), is_remote }
 }
 
 /// The last handle of a kept value is gone.
@@ -357,6 +376,25 @@ impl Drop for Held {
 /// Bytes of memory that a kept value holds when it is there.
 pub(crate) fn bytes(chunk: ChunkId) -> Option<u64> {
     with(|table| table.get(&chunk).map(|kept| kept.bytes))
+}
+
+/// Whether there were ever values that are with the process that made them.
+static SOME_REMOTE: AtomicBool = AtomicBool::new(false);
+
+/// Whether there may be values that are with the process that made them: else nobody need look.
+pub(crate) fn are_some_remote() -> bool {
+    // Relaxed: who reads such a value was told of it after this was set.
+    SOME_REMOTE.load(Relaxed)
+}
+
+/// Bytes of a kept value that is with the process that made it, and not here.
+pub(crate) fn remote_bytes(chunk: ChunkId) -> Option<u64> {
+    with(|table| table.get(&chunk).filter(|kept| kept.is_remote).map(|kept| kept.bytes))
+}
+
+/// Whether the task that this thread works on has the value pinned.
+pub(crate) fn is_held_here(chunk: ChunkId) -> bool {
+    PINS.with_borrow(|pins| pins.iter().flat_map(|pins| pins.iter()).any(|pin| pin.0 == chunk))
 }
 
 /// Whether a kept value is in memory.

@@ -7,17 +7,18 @@
 use super::arg::Arg;
 use super::datum::Datum;
 use super::extra::Extra;
-use super::handle::Handle;
+use super::handle::{AnyHandle, Handle};
 use super::kept::Moved;
 use super::opened::Spare;
 use super::passage::{DatumStranger, DatumTraveller};
+use super::promised::{Absent, Promised};
 use super::traveller::Traveller;
 use super::{Body, Call, Header, Identity, TaskRef};
 use crate::gate::Gate;
 use crate::me::me;
 use crate::{image, panics};
 use poniard_model::codec::{Encoded, Thing};
-use poniard_model::{Cause, CodecError, Data, Site};
+use poniard_model::{Cause, CodecError, Data, Site, TaskId};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
@@ -41,6 +42,19 @@ pub struct Parcel {
 pub enum Piece {
     /// A value, or the result of a task.
     Value(Encoded),
+    /// The result of a task of this process, which is with another one. The task that takes it keeps that.
+    Result {
+        /// Which.
+        task: TaskId,
+        /// Its name.
+        name: Arc<str>,
+        /// Bytes of memory that the result holds.
+        bytes: u64,
+    },
+    /// Where that arrives: the result of this task, which is here.
+    Here(AnyHandle),
+    /// Where it arrives: the result of a task of another process, which is not here.
+    Absent(Absent),
     /// So many results follow, which make one argument.
     Count(u32),
     /// A datum, to which the task goes: a [`DatumTraveller`], or what came of it there.
@@ -102,7 +116,7 @@ impl Entry {
 }
 
 impl Homecoming {
-    fn of<R: Data>() -> Homecoming {
+    pub(super) fn of<R: Data>() -> Homecoming {
         Homecoming { decode: decode::<R>, move_in: move_in::<R> }
     }
 
@@ -204,19 +218,31 @@ pub struct Unpacking<'a>(Arrival<'a>);
 impl Unpacking<'_> {
     /// The next part, which is a value.
     pub(crate) fn value<T: Data>(&mut self) -> Result<T, Unmovable> {
-        let Some(Piece::Value(encoded)) = self.0.pieces.pop_front() else {
-            return Err(Unmovable::other_arguments());
-        };
+        match self.0.pieces.pop_front() {
+            Some(Piece::Value(encoded)) => Self::read(&encoded),
+            _ => Err(Unmovable::other_arguments()),
+        }
+    }
+
+    fn read<T: Data>(encoded: &Encoded) -> Result<T, Unmovable> {
         let Some(codec) = T::codec() else {
             return Err(Unmovable::argument(&format!("a `{}`", std::any::type_name::<T>())));
         };
-        let decoded = panics::caught(|| codec.decode(&encoded));
+        let decoded = panics::caught(|| codec.decode(encoded));
         Ok(decoded.ok_or_else(|| Unmovable::panicked::<T>("reading"))??)
     }
 
     /// The next part, which is the result of a task.
     pub(crate) fn result<T: Data>(&mut self) -> Result<Handle<T>, Unmovable> {
-        let value = self.value::<T>()?;
+        let value = match self.0.pieces.pop_front() {
+            Some(Piece::Value(encoded)) => Self::read::<T>(&encoded)?,
+            Some(Piece::Here(task)) => return task.typed().ok_or_else(Unmovable::other_arguments),
+            Some(Piece::Absent(Absent(absent))) => {
+                let met = absent.meet(Promised::of::<T>()).map(Handle::from_task);
+                return met.ok_or_else(Unmovable::other_arguments);
+            }
+            _ => return Err(Unmovable::other_arguments()),
+        };
         let task = TaskRef::with_value(value, self.0.site, (self.0.identity)());
         (self.0.end)(&task);
         Ok(Handle::from_task(task))
@@ -336,6 +362,9 @@ impl fmt::Debug for Piece {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Piece::Value(value) => f.debug_tuple("Value").field(value).finish(),
+            Piece::Result { task, .. } => f.debug_tuple("Result").field(task).finish(),
+            Piece::Here(task) => f.debug_tuple("Here").field(task).finish(),
+            Piece::Absent(_) => f.write_str("Absent"),
             Piece::Count(count) => f.debug_tuple("Count").field(count).finish(),
             Piece::Datum(_) => f.write_str("Datum"),
         }

@@ -34,12 +34,16 @@ fn places() -> MutexGuard<'static, BTreeMap<TaskId, Place>> {
 impl<T> Handle<T> {
     /// A handle that does not keep the task.
     pub fn downgrade(&self) -> WeakHandle<T> {
-        let task = self.task();
-        places().insert(task.id(), Place(task.as_non_null()));
-        // Our own reference is dropped later, and its Release shows the mark to whoever drops the last one.
-        task.set_flags(FINDABLE);
-        WeakHandle { id: task.id(), result: PhantomData }
+        mark(self.task());
+        WeakHandle { id: self.id(), result: PhantomData }
     }
+}
+
+/// Has a task found by its number from now on, while somebody keeps it.
+pub(crate) fn mark(task: &TaskRef) {
+    places().insert(task.id(), Place(task.as_non_null()));
+    // Our own reference is dropped later, and its Release shows the mark to whoever drops the last one.
+    task.set_flags(FINDABLE);
 }
 
 impl<T> WeakHandle<T> {

@@ -1,7 +1,7 @@
 //! Tasks that run in another process, which here is a thread of this one that gets no more than bytes.
 
 use super::*;
-use crate::travel::{Away, Carrier, Outcome, Parcel, Piece, Visit, set_carrier};
+use crate::travel::{Away, Carrier, Outcome, Parcel, Piece, Reply, Unmovable, Visit, set_carrier};
 use crate::{AnyHandle, Code, Dep, Many, Own, Value, image, promise};
 use poniard_model::codec::Encoded;
 use poniard_model::{Retries, Scope, TaskId, WorkerId};
@@ -78,11 +78,9 @@ fn host_parcel(away: Away, parcel: Parcel) {
         Piece::Value(value) => Piece::Value(again(value)),
         Piece::Count(count) => Piece::Count(*count),
         Piece::Datum(datum) => Piece::Datum(homes::at_home(datum)),
+        Piece::Result { .. } | Piece::Here(_) | Piece::Absent(_) => unreachable!("nothing large is there"),
     };
     let pieces: VecDeque<Piece> = parcel.pieces.iter().map(arrived).collect();
-    let entry = image::code_offset(parcel.entry.address()).unwrap();
-    let body = image::code_offset(parcel.body).unwrap();
-    let site = image::site_offset(parcel.site).unwrap();
     let away = Arc::new(Mutex::new(Some(away)));
     let ended = away.clone();
     let reply = move |_: Duration, outcome: Outcome| {
@@ -93,17 +91,24 @@ fn host_parcel(away: Away, parcel: Parcel) {
             Outcome::Failed(error) => away.fail(THERE, Cause::returned(error.into())),
         }
     };
+    if let Err(unmovable) = arrive(&parcel, pieces, Box::new(reply)) {
+        let away = away.lock().unwrap().take().expect("it was not told");
+        away.fail(THERE, Cause::scheduling(unmovable.to_string()));
+    }
+}
+
+/// Launches a task as another process does that has got its parcel, with these pieces instead of those in it.
+pub(super) fn arrive(parcel: &Parcel, pieces: VecDeque<Piece>, reply: Reply) -> Result<AnyHandle, Unmovable> {
+    let entry = image::code_offset(parcel.entry.address()).unwrap();
+    let body = image::code_offset(parcel.body).unwrap();
+    let site = image::site_offset(parcel.site).unwrap();
     // SAFETY: the offset comes from a site of this executable.
     let site = unsafe { image::site_at(site) }.unwrap();
     let body = image::code_at(body).unwrap();
     let (task, extra) = (TaskId(1), Extra::default());
-    let visit = Visit { task, body, site, extra, pieces, reply: Box::new(reply) };
+    let visit = Visit { task, body, site, extra, pieces, reply };
     // SAFETY: all of it was in one parcel, which this process has packed.
-    let launched = unsafe { crate::travel::host(image::code_at(entry).unwrap(), visit) };
-    if let Err(unmovable) = launched {
-        let away = away.lock().unwrap().take().expect("it was not told");
-        away.fail(THERE, Cause::scheduling(unmovable.to_string()));
-    }
+    unsafe { crate::travel::host(image::code_at(entry).unwrap(), visit) }
 }
 
 static LETTERS: AtomicIsize = AtomicIsize::new(0);
@@ -131,7 +136,7 @@ impl Drop for Letter {
     }
 }
 
-fn elsewhere() -> Extra {
+pub(super) fn elsewhere() -> Extra {
     let mut extra = Extra::default();
     extra.elsewhere = Some(Scope::worker(2));
     extra

@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 
 /// It remembers where the values are, and obeys nobody: the tests send values away and bring them back.
 #[derive(Default)]
-struct Open {
+pub(super) struct Open {
     away: Mutex<Vec<ChunkId>>,
-    freed: Mutex<Vec<ChunkId>>,
+    pub(super) freed: Mutex<Vec<ChunkId>>,
     /// What was made again, and its bytes, or why not.
     remade: Mutex<Vec<(ChunkId, Result<u64, String>)>>,
 }
 
-static KEEPER: Open =
+pub(super) static KEEPER: Open =
     Open { away: Mutex::new(Vec::new()), freed: Mutex::new(Vec::new()), remade: Mutex::new(Vec::new()) };
 
 impl Keeper for Open {
@@ -52,12 +52,12 @@ impl Keeper for Open {
     }
 }
 
-fn block(first: u64) -> Vec<u64> {
+pub(super) fn block(first: u64) -> Vec<u64> {
     (first..first + 4096).collect()
 }
 
 /// Bytes of a value as they would be on disk.
-fn written(chunk: ChunkId) -> (Vec<u8>, Vec<Vec<u8>>) {
+pub(super) fn written(chunk: ChunkId) -> (Vec<u8>, Vec<Vec<u8>>) {
     let contents = kept::contents(chunk).expect("it is in memory").unwrap();
     let parts = contents.parts();
     (parts[0].to_vec(), parts[1..].iter().map(|part| part.to_vec()).collect())
@@ -71,7 +71,7 @@ impl SharedBytes for Bytes {
     }
 }
 
-fn read_back(chunk: ChunkId, (head, buffers): (Vec<u8>, Vec<Vec<u8>>)) {
+pub(super) fn read_back(chunk: ChunkId, (head, buffers): (Vec<u8>, Vec<Vec<u8>>)) {
     let share = |bytes| -> Arc<dyn SharedBytes> { Arc::new(Bytes(bytes)) };
     kept::restore(chunk, &Encoded::from_parts(head, buffers.into_iter().map(share).collect())).unwrap();
 }

@@ -6,6 +6,7 @@ mod home;
 mod hosting;
 mod lending;
 mod lines;
+mod rest;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -19,15 +20,16 @@ use super::post::{Outgoing, Post};
 use super::trips::Trips;
 use crate::code::SameBuild;
 use crate::directory;
-use crate::message::{BufferTold, Bytes, Member, Message};
+use crate::message::{BufferTold, Bytes, Member, Message, RestTold};
 use crate::settings::Settings;
 use poniard_model::codec::Encoded;
 use poniard_model::{ByOwner, Cause, Numbered, ProcessorKind, TaskError, TaskId, WorkerId};
 use poniard_pool::AnyHandle;
 use poniard_pool::travel::Ender;
-use poniard_pool::travel::{self, Away};
+use poniard_pool::travel::{self, Away, Crossing};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
+pub(crate) use rest::not_fetched;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,11 +76,19 @@ pub(crate) enum Input {
     /// What this worker has lent us is read no more.
     ReadNoMore { owner: WorkerId, lease: u64 },
     /// Somebody here waits for the result of another worker's task, which ends so.
-    Wants { era: u64, of: GlobalChunk, end: Ender },
+    Wants { era: u64, of: GlobalChunk, at: WorkerId, end: Ender },
     /// Somebody here wants another worker's task to stop.
     CancelsThere { era: u64, of: GlobalChunk },
     /// One handle less of another worker's task.
     HandleDropped { era: u64, of: GlobalChunk },
+    /// Somebody here reads the result of a task of ours, which is with the worker that made it.
+    Fetch(TaskId),
+    /// Nobody here has a handle any more of a task of ours whose result was with the worker that made it.
+    Released(TaskId),
+    /// A result cannot be had of these workers.
+    Missing { of: GlobalChunk, tried: Vec<WorkerId> },
+    /// The result of a task of ours cannot be brought here from this worker, which leaves.
+    NotBrought { task: TaskId, from: WorkerId },
     /// A task of ours has ended whose result another worker wants.
     Told { to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError> },
     /// A task of ours that came back to run here has ended.
@@ -135,8 +145,8 @@ pub(crate) struct Core {
     exits: Exits,
     /// Tasks of ours that the scheduler knows of.
     trips: Trips,
-    /// Tasks of others that are here; `None` for one that could not begin, and whose end is about to be told.
-    guests: ByOwner<(Sending, Option<AnyHandle>)>,
+    /// Tasks of others that are here.
+    guests: ByOwner<Hosted>,
     /// Those that were told to stop, until they have.
     stopping: BTreeMap<(WorkerId, Sending), AnyHandle>,
     /// Those among them whose owner has to know that they begin, until it does.
@@ -149,6 +159,8 @@ pub(crate) struct Core {
     events: VecDeque<Event>,
     actions: Vec<Action>,
     came_home: Option<Ended>,
+    /// Results of tasks of ours that are read here, and who was asked for each; `None` while that is looked for.
+    fetches: BTreeMap<TaskId, Option<WorkerId>>,
     /// Tasks of others whose arguments are not here.
     far: lines::Far,
     /// Tasks of ours that are to be placed, together.
@@ -170,6 +182,15 @@ pub(crate) struct Core {
     pause: Duration,
     wants_again_at: Option<Duration>,
     wakes_at: Option<Duration>,
+}
+
+/// A task of another worker that is here.
+#[derive(Debug)]
+struct Hosted {
+    sending: Sending,
+    /// `None` for one that could not begin, and whose end is about to be told.
+    task: Option<AnyHandle>,
+    rest: RestTold,
 }
 
 fn life(worker: WorkerId) -> Life {
@@ -205,6 +226,7 @@ impl Core {
             events: VecDeque::new(),
             actions: Vec::new(),
             came_home: None,
+            fetches: BTreeMap::new(),
             far: lines::Far::default(),
             ready: Vec::new(),
             desk,
@@ -278,11 +300,15 @@ impl Core {
             Input::Heard(from, message) => self.on_heard(from, message),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
-            Input::Wants { era, of, end } => {
-                if self.desk.handles.want(era, of, end) {
-                    self.send_when_met(of.owner, Message::Wants(of));
+            Input::Wants { era, of, at, end } => {
+                if self.desk.handles.want(era, of, at, end) {
+                    self.ask(at, of);
                 }
             }
+            Input::Fetch(task) => self.fetch(task),
+            Input::Released(task) => self.release(task),
+            Input::Missing { of, tried } => self.on_missing(of, tried),
+            Input::NotBrought { task, from } => self.give_up_copy(task, from),
             Input::CancelsThere { era, of } => self.cancel_there(era, of),
             Input::HandleDropped { era, of } => self.desk.handles.dropped(era, of),
             Input::Told { to, of, result } => self.on_told(to, of, result),
@@ -310,8 +336,9 @@ impl Core {
             away.fail_for_good(me, Cause::scheduling("cannot run: the cluster was stopped"));
         }
         self.desk.handles.end();
-        for (_, guest) in self.guests.into_values() {
-            guest.inspect(AnyHandle::cancel);
+        self.fetches.keys().for_each(|task| not_fetched(*task));
+        for guest in self.guests.into_values() {
+            guest.task.inspect(AnyHandle::cancel);
         }
     }
 
@@ -348,9 +375,10 @@ impl Core {
                 events.push_back(Event::Stuck { owner, sending, keeps_processor });
             }
             Action::Perish => self.perish(),
-            Action::Complete { task, on, attempt, .. } => {
-                events.push_back(Event::Released(task));
-                self.complete(task, on.worker, attempt);
+            Action::Complete { task, on, attempt, ending } => {
+                if !self.complete(task, on.worker, attempt, ending) {
+                    events.push_back(Event::Released(task));
+                }
             }
             Action::Fail { task, why } => {
                 events.push_back(Event::Released(task));
@@ -358,8 +386,15 @@ impl Core {
             }
             Action::WakeAt(at) => self.wakes_at = Some(at),
             Action::Depart => self.departure = Some(Departure::new(self.began.elapsed())),
-            // Results ride with the reports, so none is left elsewhere to be looked for.
-            Action::Located { .. } | Action::Unobtainable { .. } | Action::Free(_) | Action::Forget(_) => {}
+            Action::Located { owner, result, at } => self.located(owner, result, &at),
+            Action::Unobtainable { owner, result } => self.unobtainable(owner, result),
+            Action::Free(task) => self.drop_copy(task),
+            Action::Forget(task) => {
+                self.drop_copy(task);
+                if self.trips.is_resting(task) {
+                    drop(self.trips.end(task));
+                }
+            }
         }
     }
 
@@ -395,10 +430,15 @@ impl Core {
         }
     }
 
-    /// Large values may cross as soon as that costs nothing: all workers read each other's memory.
+    /// Large values may cross as soon as that costs nothing: all workers read each other's memory. Large results may be made elsewhere
+    /// as well where they stay there.
     fn share(&mut self) {
         self.is_near =
             !self.met.is_empty() && self.met.iter().all(|worker| self.desk.leases.is_shared_with(*worker));
-        travel::lend_large(self.is_near);
+        travel::lend_large(match self.is_near {
+            true => Crossing::Shared,
+            false if self.has_lines() => Crossing::Stay,
+            false => Crossing::Copied,
+        });
     }
 }

@@ -2,7 +2,9 @@
 
 use super::desk::Desk;
 use crate::code::SameBuild;
-use crate::message::{AttemptsTold, DemandTold, InheritedTold, Outcome, PieceTold, RetriesTold, Run};
+use crate::message::{
+    AttemptsTold, DemandTold, InheritedTold, Outcome, PieceTold, RestTold, RetriesTold, Run,
+};
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, Retries, TaskError, TaskOptions, WorkerId};
 use poniard_pool::travel::{self, Piece, Visit};
@@ -28,6 +30,7 @@ impl Guest {
     pub(crate) fn arrive(mut run: Run, from: WorkerId, desk: &mut Desk) -> Option<Guest> {
         let open = |piece| match piece {
             PieceTold::Value(bytes) => desk.open(bytes, from).map(Piece::Value),
+            PieceTold::Result { task, name, at } => Ok(desk.result(from, task, &name, at)),
             PieceTold::Count(count) => Ok(Piece::Count(count)),
             PieceTold::Datum(handle) => Ok(Piece::Datum(desk.handles.receive_one(handle))),
         };
@@ -39,6 +42,11 @@ impl Guest {
 
     pub(crate) fn task(&self) -> poniard_model::TaskId {
         self.run.task
+    }
+
+    /// Whether its result stays here.
+    pub(crate) fn rest(&self) -> RestTold {
+        self.run.rest
     }
 }
 

@@ -19,14 +19,23 @@ pub(crate) struct Handles {
     refs: Refs,
     /// Handles of tasks and data of this process, for as long as others have some.
     kept: HashMap<ChunkId, Thing>,
-    /// What ends the tasks of others that are waited for here.
-    enders: HashMap<GlobalChunk, Ender>,
+    /// Results of others' tasks that are waited for here.
+    wanted: HashMap<GlobalChunk, Wanted>,
     /// Notes to be sent.
     notes: Vec<(WorkerId, Note)>,
     border: Arc<dyn Border>,
+    tell: fn(Input),
     /// This cluster, among those that the process has had: handles of an earlier one are nothing to it.
     era: u64,
     going: Going,
+}
+
+/// A result that is waited for here.
+struct Wanted {
+    /// What ends the task that stands for it here.
+    end: Ender,
+    /// Who was asked.
+    of: WorkerId,
 }
 
 /// Tells the driver of handles.
@@ -34,6 +43,8 @@ struct Told {
     tell: fn(Input),
     era: u64,
     going: Going,
+    /// Of a handle that does not count, which the owner's task keeps that came with it: who has the result.
+    uncounted: Option<WorkerId>,
 }
 
 /// Workers that leave, or are gone. What they have made is asked for while it can be had, and handles of it that are sent on from
@@ -48,10 +59,14 @@ static ERAS: AtomicU64 = AtomicU64::new(0);
 
 impl Border for Told {
     fn wants(&self, origin: Origin, end: Ender) {
-        (self.tell)(Input::Wants { era: self.era, of: of(origin), end });
+        let at = self.uncounted.unwrap_or(origin.owner);
+        (self.tell)(Input::Wants { era: self.era, of: of(origin), at, end });
     }
 
     fn cancels(&self, origin: Origin) {
+        if self.uncounted.is_some() {
+            return;
+        }
         (self.tell)(Input::CancelsThere { era: self.era, of: of(origin) });
     }
 
@@ -60,6 +75,9 @@ impl Border for Told {
     }
 
     fn dropped(&self, origin: Origin) {
+        if self.uncounted.is_some() {
+            return;
+        }
         (self.tell)(Input::HandleDropped { era: self.era, of: of(origin) });
     }
 }
@@ -80,9 +98,10 @@ impl Handles {
             me,
             refs: Refs::new(me),
             kept: HashMap::new(),
-            enders: HashMap::new(),
+            wanted: HashMap::new(),
             notes: Vec::new(),
-            border: Arc::new(Told { tell, era, going: going.clone() }),
+            border: Arc::new(Told { tell, era, going: going.clone(), uncounted: None }),
+            tell,
             era,
             going,
         }
@@ -150,6 +169,15 @@ impl Handles {
         thing
     }
 
+    /// What stands for a result of a task of another worker that a task of that one reads here: it does not count as a handle, since that
+    /// task has one as long as it runs here.
+    pub(crate) fn visitor(&self, origin: Origin, name: &str, at: WorkerId) -> Stranger {
+        let (tell, era, going) = (self.tell, self.era, self.going.clone());
+        // Who is gone cannot be asked; the owner knows where it is now.
+        let at = if is_going(&going, at) { origin.owner } else { at };
+        Stranger::new(origin, name.into(), Arc::new(Told { tell, era, going, uncounted: Some(at) }))
+    }
+
     /// One of the handles that came is gone.
     pub(crate) fn dropped(&mut self, era: u64, of: GlobalChunk) {
         if era != self.era {
@@ -160,8 +188,8 @@ impl Handles {
         self.act(actions);
     }
 
-    /// Somebody here waits for the result. Gives whether its owner is to be asked.
-    pub(crate) fn want(&mut self, era: u64, of: GlobalChunk, end: Ender) -> bool {
+    /// Somebody here waits for the result, and `at` has it. Gives whether that one is to be asked.
+    pub(crate) fn want(&mut self, era: u64, of: GlobalChunk, at: WorkerId, end: Ender) -> bool {
         if era != self.era {
             end.end(Err(stopped()));
             return false;
@@ -170,8 +198,31 @@ impl Handles {
             end.end(Err(lost(of)));
             return false;
         }
-        self.enders.insert(of, end);
+        self.wanted.insert(of, Wanted { end, of: at });
         true
+    }
+
+    /// A result that is waited for here is said to be there; false when nobody waits for it any more.
+    pub(crate) fn is_at(&mut self, of: GlobalChunk, at: WorkerId) -> bool {
+        self.wanted.get_mut(&of).map(|wanted| wanted.of = at).is_some()
+    }
+
+    /// Whether this worker was asked for the result.
+    pub(crate) fn was_asked(&self, worker: WorkerId, of: GlobalChunk) -> bool {
+        self.wanted.get(&of).is_some_and(|wanted| wanted.of == worker)
+    }
+
+    /// The results that a worker was asked for and that are others'.
+    pub(crate) fn asked_of(&self, worker: WorkerId) -> Vec<GlobalChunk> {
+        let is_asked = |(of, wanted): &(&GlobalChunk, &Wanted)| wanted.of == worker && of.owner != worker;
+        self.wanted.iter().filter(is_asked).map(|(of, _)| *of).collect()
+    }
+
+    /// A result that is waited for here cannot be had.
+    pub(crate) fn is_unobtainable(&mut self, of: GlobalChunk, why: &str) {
+        if let Some(wanted) = self.wanted.remove(&of) {
+            wanted.end.end(Err(Cause::scheduling(why)));
+        }
     }
 
     /// How many data of this process others have handles of.
@@ -189,9 +240,14 @@ impl Handles {
         if self.refs.is_with(of, by) { self.kept.get(&of.chunk).cloned()?.downcast().ok() } else { None }
     }
 
-    /// What ends the task here of which the result has come: its owner's word, and nobody else's.
+    /// What ends the task here of which the result has come: the word of who was asked, and of nobody else.
     pub(crate) fn ender(&mut self, from: WorkerId, of: GlobalChunk) -> Option<Ender> {
-        if of.owner == from { self.enders.remove(&of) } else { None }
+        if self.was_asked(from, of) { self.wanted.remove(&of).map(|wanted| wanted.end) } else { None }
+    }
+
+    /// Whether a worker leaves, or is gone.
+    pub(crate) fn is_going(&self, worker: WorkerId) -> bool {
+        is_going(&self.going, worker)
     }
 
     /// A worker leaves: what it has made, and is known here by handles, is asked for while it is there.
@@ -215,6 +271,11 @@ impl Handles {
         self.refs.gone(worker, &mut actions);
         self.notes.retain(|(to, _)| *to != worker);
         self.act(actions);
+        // Those that did not count.
+        let lost_with = |of: &GlobalChunk| of.owner == worker;
+        for (of, wanted) in self.wanted.extract_if(|of, _| lost_with(of)) {
+            wanted.end.end(Err(lost(of)));
+        }
     }
 
     /// Notes to be sent.
@@ -224,8 +285,8 @@ impl Handles {
 
     /// What waits for a result fails: nobody is there any more.
     pub(crate) fn end(&mut self) {
-        for (_, end) in self.enders.drain() {
-            end.end(Err(stopped()));
+        for (_, wanted) in self.wanted.drain() {
+            wanted.end.end(Err(stopped()));
         }
         self.kept.clear();
         forget_strangers();
@@ -236,8 +297,8 @@ impl Handles {
             match action {
                 Action::Tell(to, note) => self.notes.push((to, note)),
                 Action::Free(chunk) => drop(self.kept.remove(&chunk)),
-                Action::Lost(chunk) => match self.enders.remove(&chunk) {
-                    Some(end) => end.end(Err(lost(chunk))),
+                Action::Lost(chunk) => match self.wanted.remove(&chunk) {
+                    Some(wanted) => wanted.end.end(Err(lost(chunk))),
                     None => lose_datum(origin(chunk)),
                 },
             }

@@ -1,10 +1,11 @@
 //! The driver's thread, and what it is told by others.
 
-use super::driver::{Core, Input};
+use super::driver::{Core, Input, not_fetched};
 use super::handles::stopped;
 use super::lines::Told;
+use crate::budget::{Far, set_far};
 use crate::directory;
-use poniard_model::Cause;
+use poniard_model::{Cause, TaskId};
 use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
 use poniard_store::{Arena, Backing};
 use std::collections::VecDeque;
@@ -34,6 +35,10 @@ fn lock() -> MutexGuard<'static, Option<Inbox>> {
 /// When the system gives no thread.
 pub(crate) fn start(core: Core) -> std::io::Result<()> {
     set_carrier(&Border);
+    set_far(Far {
+        fetch: |chunk| tell(Input::Fetch(TaskId(chunk.0))),
+        release: |chunk| tell(Input::Released(TaskId(chunk.0))),
+    });
     let is_one_host = !core.has_lines();
     let mut inbox = lock();
     debug_assert!(inbox.is_none(), "there is one cluster at a time");
@@ -104,8 +109,12 @@ fn refuse(input: Input) {
     let away = match input {
         Input::Leaves(away) => away,
         Input::Wants { end, .. } => return end.end(Err(stopped())),
+        Input::Fetch(task) => return not_fetched(task),
         _ => return,
     };
+    if away.scope().is_none() {
+        return away.stay_for_good();
+    }
     let topology = directory::lock().clone().unwrap_or_default();
     let why = away.scope().and_then(|scope| scope.why_empty(&topology));
     let why = why.unwrap_or_else(|| "cannot run: the cluster was stopped".to_owned());

@@ -3,13 +3,14 @@
 use super::desk::Desk;
 use super::guests::{attempts_told, demand_told, inherited_told};
 use super::leases::Leases;
+use super::lines::LINE_BYTES_MIN;
 use crate::code::tell_site;
 use crate::directory;
-use crate::message::{AttemptsTold, PieceTold, Run, SiteTold};
-use poniard_model::{Cause, Numbered, TaskId, Topology, WorkerId};
+use crate::message::{AttemptsTold, PieceTold, RestTold, Run, SiteTold};
+use poniard_model::{Cause, Numbered, Scope, TaskId, WorkerId};
 use poniard_pool::image;
 use poniard_pool::travel::{Away, DatumTraveller, Piece, Whereabouts};
-use poniard_sched::{Failure, FunctionKey, Input, Life, Reach, Spec};
+use poniard_sched::{Failure, FunctionKey, Input, Life, Reach, Scheduler, Spec};
 
 /// Arguments of fewer bytes cost nothing beside the message that they are in.
 const WEIGHED_BYTES_MIN: u64 = 1 << 10;
@@ -18,17 +19,36 @@ const WEIGHED_BYTES_MIN: u64 = 1 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Trips(Numbered<TaskId, Box<Trip>>);
 
+/// Results whose tasks take fewer bytes of values may stay where they are made: these bytes are kept, to make them again.
+const KEPT_VALUES_BYTES_MAX: usize = LINE_BYTES_MIN;
+
 /// A task with its call, packed.
 #[derive(Debug)]
 struct Trip {
-    away: Away,
+    /// `None` when it has ended, and its result stays where it was made.
+    away: Option<Away>,
     /// What is told of it, but for its arguments.
     run: Run,
     pieces: Vec<Piece>,
+    /// Where it has to run, when that is not to be seen from `away` any more.
+    scope: Option<Scope>,
     /// Where it was sent last.
     to: Option<WorkerId>,
+    /// Who has its result, if that stays where it was made.
+    rests_at: Option<WorkerId>,
     /// The workers that were lost while they had it.
     lost_with: Vec<WorkerId>,
+}
+
+/// How many bytes are kept with a part of the arguments; `None` when that cannot be kept for long.
+fn kept_bytes(piece: &Piece) -> Option<usize> {
+    match piece {
+        // What is beside the bytes keeps tasks.
+        Piece::Value(value) => value.things().is_empty().then(|| value.total_bytes()),
+        Piece::Result { .. } | Piece::Count(_) => Some(0),
+        // Who changes data would change them again.
+        Piece::Datum(_) | Piece::Here(_) | Piece::Absent(_) => None,
+    }
 }
 
 /// Where the datum lives that is this part of the arguments.
@@ -44,7 +64,12 @@ impl Trips {
     /// Takes a task on; gives what the scheduler has to know of it, or the task back with the reason why it cannot go anywhere.
     ///
     /// `is_near`: all workers are of this host and read each other's memory.
-    pub(crate) fn begin(&mut self, mut away: Away, is_near: bool) -> Result<Spec, (Away, String)> {
+    pub(crate) fn begin(
+        &mut self,
+        mut away: Away,
+        is_near: bool,
+        scheduler: &Scheduler,
+    ) -> Result<Spec, (Away, String)> {
         let parcel = away.take_parcel();
         let code = image::code_offset;
         let (Some(entry), Some(body)) = (code(parcel.entry.address()), code(parcel.body)) else {
@@ -57,22 +82,34 @@ impl Trips {
         let mut spec = Spec::new(task, FunctionKey(function));
         spec.wishes.scope = away.scope().cloned();
         spec.time = Some(away.extra().demand.time).filter(|time| !time.is_zero());
+        let pieces = parcel.pieces;
         let bytes = |piece: &Piece| match piece {
             Piece::Value(value) if is_near => Leases::copied_bytes(value),
             Piece::Value(value) => value.total_bytes(),
-            Piece::Count(_) | Piece::Datum(_) => 0,
+            _ => 0,
         };
-        let bytes = parcel.pieces.iter().map(bytes).sum::<usize>() as u64;
+        let bytes = pieces.iter().map(bytes).sum::<usize>() as u64;
         if bytes >= WEIGHED_BYTES_MIN {
             let at = vec![poniard_pool::me()];
             spec.inputs.push(Input { result: None, bytes, at, reach: Reach::Anywhere });
         }
         // When the home of its data is gone, it cannot be run any more.
-        let homes = parcel.pieces.iter().filter_map(home_of);
+        let homes = pieces.iter().filter_map(home_of);
         spec.inputs.extend(homes.map(|owner| {
             let reach = Reach::Pinned(Life { worker: owner, incarnation: 0 });
             Input { result: None, bytes: 0, at: vec![owner], reach }
         }));
+        spec.inputs.extend(pieces.iter().filter_map(|piece| match piece {
+            Piece::Result { task, bytes, .. } => {
+                let (result, at) = (Some(*task), scheduler.holders(*task).to_vec());
+                Some(Input { result, bytes: *bytes, at, reach: Reach::Anywhere })
+            }
+            _ => None,
+        }));
+        let kept = pieces.iter().map(kept_bytes).sum::<Option<usize>>();
+        let may_rest =
+            !is_near && away.may_rest_there() && kept.is_some_and(|kept| kept < KEPT_VALUES_BYTES_MAX);
+        let rest = if may_rest { RestTold::IfLarge } else { RestTold::Never };
         let demand = demand_told(away.extra());
         let attempts = match away.is_tried_there() {
             true => attempts_told(away.extra()),
@@ -83,9 +120,9 @@ impl Trips {
             Ok(told) => told,
             Err(why) => return Err((away, why)),
         };
-        let run = Run { task, entry, body, site, demand, attempts, inherited, pieces: Vec::new() };
-        let pieces = parcel.pieces;
-        self.0.insert(task, Box::new(Trip { away, run, pieces, to: None, lost_with: Vec::new() }));
+        let run = Run { task, entry, body, site, demand, attempts, rest, inherited, pieces: Vec::new() };
+        let (away, scope, to, rests_at, lost_with) = (Some(away), None, None, None, Vec::new());
+        self.0.insert(task, Box::new(Trip { away, run, pieces, scope, to, rests_at, lost_with }));
         Ok(spec)
     }
 
@@ -94,19 +131,27 @@ impl Trips {
         &mut self,
         task: TaskId,
         to: WorkerId,
-        topology: &Topology,
+        scheduler: &Scheduler,
         desk: &mut Desk,
     ) -> Option<Run> {
-        let Trip { away, run, pieces, to: sent_to, .. } = &mut **self.0.get_mut(&task)?;
+        let topology = scheduler.topology();
+        let Trip { away, run, pieces, to: sent_to, scope, .. } = &mut **self.0.get_mut(&task)?;
         *sent_to = Some(to);
         let mut run = run.clone();
+        let me = poniard_pool::me();
         let told = |piece: &Piece| match piece {
             Piece::Value(value) => PieceTold::Value(desk.pack(value, to)),
             Piece::Count(count) => PieceTold::Count(*count),
             Piece::Datum(datum) => PieceTold::Datum(desk.handles.send_one(datum, to)),
+            Piece::Result { task, name, .. } => {
+                let at = scheduler.holders(*task).first().copied().unwrap_or(me);
+                PieceTold::Result { task: *task, name: name.to_string(), at }
+            }
+            Piece::Here(_) | Piece::Absent(_) => unreachable!("these arrive, and do not leave"),
         };
         run.pieces = pieces.iter().map(told).collect();
-        run.demand.fits = away.scope().filter(|scope| !scope.is_worker(to)).and_then(|scope| {
+        let scope = away.as_ref().map_or(scope.as_ref(), Away::scope);
+        run.demand.fits = scope.filter(|scope| !scope.is_worker(to)).and_then(|scope| {
             let there = scope.processors(topology).into_iter().filter(|id| id.worker == to);
             let there: Vec<u32> = there.map(|id| id.index).collect();
             (there.len() < topology.processors_of(to).len()).then_some(there)
@@ -116,21 +161,46 @@ impl Trips {
 
     /// Takes a task off.
     pub(crate) fn end(&mut self, task: TaskId) -> Option<Away> {
-        self.0.remove(&task).map(|trip| trip.away)
+        self.0.remove(&task)?.away
+    }
+
+    /// A task has ended, and its result stays where it was made: keeps what makes it again.
+    pub(crate) fn rest(&mut self, task: TaskId) -> Option<Away> {
+        let trip = self.0.get_mut(&task)?;
+        trip.run.rest = RestTold::Always;
+        // It is tried there from now on: nobody is here who could try again.
+        if let Some(Ok(attempts)) = trip.away.as_ref().map(|away| attempts_told(away.extra())) {
+            trip.run.attempts = attempts;
+        }
+        trip.scope = trip.away.as_ref().and_then(|away| away.scope().cloned());
+        trip.away.take()
+    }
+
+    /// Whether a task has ended, and its result stays where it was made.
+    pub(crate) fn is_resting(&self, task: TaskId) -> bool {
+        self.0.get(&task).is_some_and(|trip| trip.away.is_none())
+    }
+
+    /// The result of a task stays there; or nowhere any more. Gives where it was.
+    pub(crate) fn rests_at(&mut self, task: TaskId, at: Option<WorkerId>) -> Option<WorkerId> {
+        std::mem::replace(&mut self.0.get_mut(&task)?.rests_at, at)
     }
 
     /// A worker is lost, with what it had.
     pub(crate) fn lose(&mut self, worker: WorkerId) {
-        for trip in self.0.values_mut().filter(|trip| trip.to == Some(worker)) {
-            trip.to = None;
-            trip.lost_with.push(worker);
+        for trip in self.0.values_mut() {
+            trip.rests_at = trip.rests_at.filter(|at| *at != worker);
+            if trip.to == Some(worker) && trip.away.is_some() {
+                trip.to = None;
+                trip.lost_with.push(worker);
+            }
         }
     }
 
     /// Ends a task that cannot be run.
     pub(crate) fn fail(&mut self, task: TaskId, why: &Failure) {
         let Some(trip) = self.0.remove(&task) else { return };
-        let Trip { away, lost_with, .. } = *trip;
+        let Trip { away: Some(away), lost_with, .. } = *trip else { return };
         let workers: Vec<WorkerId> = match why {
             Failure::WorkerLost { deaths } => deaths.iter().map(|death| death.of.worker).collect(),
             Failure::NoWorkers { .. } => lost_with,
@@ -148,6 +218,6 @@ impl Trips {
 
     /// Takes all of them off.
     pub(crate) fn end_all(&mut self) -> Vec<Away> {
-        std::mem::take(&mut self.0).into_values().map(|trip| trip.away).collect()
+        std::mem::take(&mut self.0).into_values().filter_map(|trip| trip.away).collect()
     }
 }

@@ -70,6 +70,11 @@ impl Scheduler {
         (!seats.is_empty()).then_some(Sending { task: id, number })
     }
 
+    /// Whether this process is to leave.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
     /// A peer has nothing here any more.
     pub(super) fn on_parted(&mut self, who: WorkerId) {
         if let Some(leaving) = &mut self.leaving {

@@ -69,6 +69,19 @@ impl Scheduler {
         }
     }
 
+    /// Who has a copy of a result of ours that left this process; none as long as it is not made, and of what never left.
+    pub fn holders(&self, result: TaskId) -> &[WorkerId] {
+        match self.tasks.get(&result).map(|task| &task.state) {
+            Some(State::Made { holders }) => holders,
+            _ => &[],
+        }
+    }
+
+    /// The results of ours of which a worker has a copy.
+    pub fn results_with(&self, worker: WorkerId) -> Vec<TaskId> {
+        self.peers.get(&worker).map(|peer| peer.results.iter().copied().collect()).unwrap_or_default()
+    }
+
     /// The life that a worker has now.
     pub(super) fn life_of(&self, worker: WorkerId) -> Option<Life> {
         match worker == self.me() {

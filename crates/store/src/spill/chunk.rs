@@ -27,7 +27,7 @@ pub(super) enum State {
     Resident { stored: Option<u64> },
     /// In memory, and being written to disk, where it will take `stored` bytes at most.
     Spilling { stored: u64 },
-    /// On disk alone.
+    /// On disk alone; or, with nothing stored here, in another process.
     OnDisk { stored: u64 },
     /// Its memory is taken, and its bytes are being read, or wait for their turn until the read has `begun`.
     Restoring { stored: u64, begun: bool, waiters: Vec<TaskId> },
@@ -55,6 +55,10 @@ pub(super) struct Chunk {
     pub(super) is_ahead: bool,
     /// The last read failed: it is not read ahead again, only for a task.
     pub(super) is_unreadable: bool,
+    /// Its bytes are in another process, and nowhere here before the first read has ended.
+    pub(super) is_remote: bool,
+    /// The read under way waits for tasks.
+    pub(super) is_stalled: bool,
     /// What the policy's sums and orders hold of it.
     pub(super) seat: Seat,
 }
@@ -104,6 +108,8 @@ impl Chunk {
             is_doomed: false,
             is_ahead: false,
             is_unreadable: false,
+            is_remote: false,
+            is_stalled: false,
             seat: Seat::default(),
         }
     }
@@ -163,7 +169,9 @@ impl Chunk {
                 Seat { stored, leaving: if may_leave { self.bytes } else { doomed }, ..seat }
             }
             State::OnDisk { stored } => {
-                let is_wanted = self.pins == 0 && !self.is_unreadable && next != NextUse::Unknown;
+                // Who reads a remote one may well run where that is.
+                let may_come = !self.is_unreadable && !self.is_remote;
+                let is_wanted = self.pins == 0 && may_come && next != NextUse::Unknown;
                 Seat { stored, cold: is_wanted.then_some(next), ..Seat::default() }
             }
             State::Restoring { stored, .. } => Seat { stored, ..seat },

@@ -19,6 +19,7 @@ enum Kind {
     Unreadable { chunk: ChunkId, how: String },
     Unmade { chunk: ChunkId, source: Box<dyn std::error::Error + Send + Sync> },
     Refused { why: String },
+    Unfetched { chunk: ChunkId, how: String },
 }
 
 impl Error {
@@ -60,6 +61,11 @@ impl Error {
     /// The chunk was to be made again, and the task that does so failed.
     pub fn unmade(chunk: ChunkId, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error(Kind::Unmade { chunk, source: source.into() })
+    }
+
+    /// The bytes are in another process, and cannot be had.
+    pub fn unfetched(chunk: ChunkId, how: &str) -> Error {
+        Error(Kind::Unfetched { chunk, how: how.to_owned() })
     }
 
     /// The transfer could not begin.
@@ -114,6 +120,7 @@ impl fmt::Display for Error {
             Kind::NoFolder => f.write_str("there is no folder to spill to"),
             Kind::Unreadable { chunk, how } => write!(f, "cannot restore {chunk}: {how}"),
             Kind::Unmade { chunk, source } => write!(f, "cannot make {chunk} again: {source}"),
+            Kind::Unfetched { chunk, how } => write!(f, "cannot fetch {chunk}: {how}"),
             Kind::Refused { why } => write!(f, "cannot begin to move a chunk to or from disk: {why}"),
         }
     }

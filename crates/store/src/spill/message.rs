@@ -38,7 +38,7 @@ impl Default for Limits {
     }
 }
 
-/// A chunk that now exists in memory.
+/// A chunk that now exists, in memory unless it is remote.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
     /// Which chunk.
@@ -49,6 +49,8 @@ pub struct Made {
     pub spill: Spill,
     /// Whether somebody holds it from the start: [`Event::Unpinned`] follows.
     pub is_held: bool,
+    /// Whether its bytes are in another process, from where it is read like from disk, once: then they are here.
+    pub is_remote: bool,
 }
 
 /// What happened.
@@ -110,6 +112,8 @@ pub enum Event {
         /// Whether its bytes are in memory.
         outcome: Result<(), Arc<Error>>,
     },
+    /// The read of a remote chunk waits for tasks, perhaps of this process: nothing counts on its end.
+    Stalled(ChunkId),
     /// A chunk was made again, or could not be, and the task that was to do it has ended.
     Remade {
         /// The chunk.

@@ -148,6 +148,7 @@ impl Policy {
             Event::Released(chunk) => self.on_released(chunk, out),
             Event::WriteEnded { chunk, outcome } => self.on_write_ended(chunk, outcome, out),
             Event::ReadEnded { chunk, outcome } => self.on_read_ended(chunk, outcome, out),
+            Event::Stalled(chunk) => self.on_stalled(chunk),
             Event::Remade { chunk, outcome } => self.on_remade(chunk, outcome, out),
         }
         self.pump(out);
@@ -235,9 +236,10 @@ impl Policy {
         }
     }
 
-    fn on_made(&mut self, Made { chunk, bytes, spill, is_held }: Made, out: &mut Vec<Action>) {
+    fn on_made(&mut self, made: Made, out: &mut Vec<Action>) {
+        let Made { chunk, bytes, spill, is_held, is_remote } = made;
         self.usual = bytes.max(self.usual - self.usual / USUAL_FORGETS);
-        let state = State::Resident { stored: None };
+        let state = if is_remote { State::OnDisk { stored: 0 } } else { State::Resident { stored: None } };
         match self.chunks.get(&chunk).map(|chunk| &chunk.state) {
             None => self.insert(chunk, Chunk::new(bytes, state, spill, self.now)),
             Some(State::Unmade) => {
@@ -248,6 +250,7 @@ impl Policy {
             }
             Some(_) => panic!("{chunk} was made twice"),
         }
+        self.change(chunk, |chunk| chunk.is_remote = is_remote);
         if is_held {
             self.on_pinned(chunk);
         }

@@ -228,7 +228,13 @@ impl Machine {
         self.tell(Event::Asked(task, Lane::Processor));
         assert_eq!(self.admitted, [task]);
         self.admitted.clear();
-        let made = |chunk| Made { chunk: ChunkId(chunk), bytes: BLOCK, spill: self.spill, is_held: false };
+        let made = |chunk| Made {
+            chunk: ChunkId(chunk),
+            bytes: BLOCK,
+            spill: self.spill,
+            is_held: false,
+            is_remote: false,
+        };
         if let Some(makes) = step.makes {
             let lineage = step.reads.iter().copied().map(ChunkId);
             self.lineage.insert(ChunkId(makes), lineage.collect());

@@ -7,6 +7,7 @@
 //!     └─ take, by the only reader ──► TAKEN
 //!   free: at once, or with the last pin
 //! ```
+//! What another process has made and has begins as AWAY.
 
 /// The state of a kept value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) struct Slot {
 pub(crate) enum Place {
     /// In its task's slot.
     Here,
-    /// On disk, or nowhere.
+    /// On disk, with another process, or nowhere.
     Away,
     /// It moved out, to the last task that wanted it.
     Taken,
@@ -47,6 +48,11 @@ impl Slot {
     /// Of a value that was just made.
     pub(crate) fn new() -> Slot {
         Slot { place: Place::Here, pins: 0, is_leaving: false, is_orphan: false, is_over: false }
+    }
+
+    /// Of a value that another process has made, and has.
+    pub(crate) fn remote() -> Slot {
+        Slot { place: Place::Away, ..Slot::new() }
     }
 
     /// Pins the value; false when it is not there.
@@ -141,10 +147,13 @@ mod tests {
     proptest! {
         /// Whatever order: what is pinned stays, what left or was taken is not read, and a value is freed once, at the end.
         #[test]
-        fn a_value_moves_only_while_nobody_reads_it(acts in prop::collection::vec(act(), 1..80)) {
-            let mut slot = Slot::new();
+        fn a_value_moves_only_while_nobody_reads_it(
+            is_remote in any::<bool>(),
+            acts in prop::collection::vec(act(), 1..80),
+        ) {
+            let mut slot = if is_remote { Slot::remote() } else { Slot::new() };
             // The oracle: what is in memory, and who reads it.
-            let (mut is_here, mut readers, mut was_taken, mut is_released) = (true, 0, false, false);
+            let (mut is_here, mut readers, mut was_taken, mut is_released) = (!is_remote, 0, false, false);
             for act in acts {
                 let next = match act {
                     Act::Pin if !is_released => {

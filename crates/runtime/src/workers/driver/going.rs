@@ -14,16 +14,20 @@ impl Core {
         self.builds.remove(&worker);
         if !self.met.contains(&worker) {
             self.unmet.remove(&worker);
-            return self.desk.lose(worker, how, is_cut_off);
+            let asked = self.desk.handles.asked_of(worker);
+            self.desk.lose(worker, how, is_cut_off);
+            return self.ask_others(worker, asked);
         }
         self.met.retain(|other| *other != worker);
         // In this order: who uses data that lived there learns that they are lost, and not that nothing fits.
+        let asked = self.desk.handles.asked_of(worker);
         self.desk.lose(worker, how, is_cut_off);
         directory::change(|topology| topology.lose(worker, how));
         self.trips.lose(worker);
         self.lose_line(worker);
         self.share();
         self.tell(Event::Gone { life: life(worker), signal });
+        self.ask_others(worker, asked);
         let step = self.departure.as_mut().map(|departure| departure.lose(worker));
         self.step_out(step);
     }
@@ -33,13 +37,16 @@ impl Core {
     pub(super) fn on_leaves_us(&mut self, worker: WorkerId) {
         directory::change(|topology| topology.lose(worker, "was removed"));
         self.desk.handles.leaves(worker);
+        self.bring_home_from(worker);
         (self.exits.tell)(Input::LeavesUs(worker));
     }
 
     /// Nothing of others is here any more: goes on with leaving.
     pub(super) fn depart(&mut self, now: Duration) {
         let counts = TaskCounts::here();
-        let is_done = counts.waiting + counts.ready + counts.running == 0 && self.is_all_sent();
+        let is_idle = counts.waiting + counts.ready + counts.running == 0;
+        // The owners of what rests here take it.
+        let is_done = is_idle && self.is_all_sent() && self.desk.results.are_all_of(self.me.worker.id);
         let step = self.departure.as_mut().map(|departure| departure.on_time(now, is_done, &self.met));
         self.step_out(step);
     }

@@ -1,5 +1,6 @@
 //! Results that others want of tasks of this process, and those that come; memory and handles that are over.
 
+use super::rest::Place;
 use super::{ACQUAINTANCE_MAX, Core, Input};
 use crate::message::{Message, Outcome};
 use crate::workers::guests::Ended;
@@ -11,12 +12,17 @@ use std::time::Duration;
 impl Core {
     /// A worker wants the result of a task of ours, of which it has a handle.
     pub(super) fn on_wanted(&mut self, by: WorkerId, of: GlobalChunk) {
-        let Some(task) = self.desk.handles.meant(by, of) else {
-            let why = TaskError::without_task(Cause::scheduling(format!("{by} has no handle of it")));
-            return self.on_told(by, of, Err(why));
-        };
         let tell = self.exits.tell;
-        task.tell(Box::new(move |result| tell(Input::Told { to: by, of, result })));
+        let told = Box::new(move |result| tell(Input::Told { to: by, of, result }));
+        match self.whereabouts(by, of) {
+            Place::Here(task) => task.tell_large(told),
+            Place::Handle(task) => task.tell(told),
+            Place::Elsewhere => self.answer(by, of, Ended::Elsewhere),
+            Place::Unknown => {
+                let why = TaskError::without_task(Cause::scheduling(format!("{by} has no handle of it")));
+                self.on_told(by, of, Err(why));
+            }
+        }
     }
 
     /// Somebody here wants another worker's task to stop.
@@ -34,25 +40,48 @@ impl Core {
     }
 
     pub(super) fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
-        if !self.met.contains(&to) {
-            return;
+        self.answer(
+            to,
+            of,
+            match result {
+                Ok(value) => Ended::Made(value),
+                Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1),
+            },
+        );
+    }
+
+    fn answer(&mut self, to: WorkerId, of: GlobalChunk, ended: Ended) {
+        if to == self.me.worker.id {
+            self.has_answered(to, of, ended);
+        } else if self.met.contains(&to) {
+            let outcome = self.pack(ended, to);
+            self.post.send(to, Message::Result(of, outcome));
         }
-        let ended = match result {
-            Ok(value) => Ended::Made(value),
-            Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1),
-        };
-        let outcome = self.pack(ended, to);
-        self.post.send(to, Message::Result(of, outcome));
     }
 
     /// The result has come of another worker's task, of which there are handles here.
     pub(super) fn on_result(&mut self, from: WorkerId, of: GlobalChunk, outcome: Outcome) {
         // What cannot be read any more is lost with its worker, of which we are told as well.
         let Some(outcome) = self.open(outcome, from) else { return };
+        self.has_answered(from, of, outcome);
+    }
+
+    /// A worker that was asked for a result has answered.
+    fn has_answered(&mut self, from: WorkerId, of: GlobalChunk, outcome: Ended) {
+        if self.is_fetched_from(from, of) {
+            return self.on_fetched(from, of, outcome);
+        }
+        let is_had =
+            matches!(outcome, Ended::Made(_)) || (from == of.owner && !matches!(outcome, Ended::Elsewhere));
+        if !is_had && self.desk.handles.was_asked(from, of) {
+            // Its owner says where it is.
+            return self.look_for(of, &[from]);
+        }
         let build = self.builds.get(&from).copied();
         let Some(end) = self.desk.handles.ender(from, of) else { return };
         end.end(match outcome {
             Ended::Made(value) => Ok(value),
+            Ended::Elsewhere => return,
             Ended::Stays(why) => Err(Cause::scheduling(why)),
             Ended::Failed(told, _) => {
                 Err(told.into_cause(&|number| build.and_then(|build| build.site(number))))
@@ -76,7 +105,9 @@ impl Core {
             self.unmet.iter().filter(|(_, waiting)| is_late(waiting)).map(|(worker, _)| *worker).collect();
         for worker in late {
             self.unmet.remove(&worker);
+            let asked = self.desk.handles.asked_of(worker);
             self.desk.handles.lose(worker, "it was gone before it could be met");
+            self.ask_others(worker, asked);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Guests: their begin and their end, those that are told to stop, and what is done about those that do not.
 
-use super::{Core, Input};
+use super::{Core, Hosted, Input};
+use crate::code::SameBuild;
 use crate::message::Message;
 use crate::workers::guests::{self, Ended, Guest};
 use poniard_model::{ProcessorKind, TaskId, WorkerId};
@@ -31,10 +32,11 @@ impl Core {
     /// Runs a task of another worker.
     pub(super) fn host(&mut self, owner: WorkerId, sending: Sending, guest: Guest) {
         let tell = self.exits.tell;
-        let Some(build) = self.builds.get(&owner).copied() else { return };
+        let own = (owner == self.me.worker.id).then(SameBuild::of_this);
+        let Some(build) = own.or_else(|| self.builds.get(&owner).copied()) else { return };
         let reply = move |ran, outcome| tell(Input::Ended { owner, sending, ran, outcome });
-        let guest = guests::launch(build, guest, reply);
-        self.guests.insert((owner, sending.task), (sending, guest));
+        let (rest, task) = (guest.rest(), guests::launch(build, guest, reply));
+        self.guests.insert((owner, sending.task), Hosted { sending, task, rest });
     }
 
     pub(super) fn on_ended(&mut self, owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended) {
@@ -43,13 +45,23 @@ impl Core {
         }
         let key = (owner, sending.task);
         // One that was withdrawn or stopped meanwhile is nobody's, and there may be a later sending of the same task, begun or not.
-        if self.guests.get(key).is_none_or(|(current, _)| *current != sending) {
+        if self.guests.get(key).is_none_or(|current| current.sending != sending) {
             return;
         }
-        self.guests.remove(key);
-        let ending = match &outcome {
-            Ended::Made(value) => Ending::Made { bytes: value.total_bytes() as u64, rest: Rest::Rides },
-            Ended::Stays(_) | Ended::Failed(..) => Ending::Failed,
+        let hosted = self.guests.remove(key);
+        let (outcome, ending) = match outcome {
+            Ended::Made(value) => {
+                let bytes = value.total_bytes() as u64;
+                match hosted.filter(|hosted| self.rests(owner, hosted, &value)).and_then(|hosted| hosted.task)
+                {
+                    Some(made) => {
+                        self.desk.results.keep(owner, sending.task, made);
+                        (Ended::Elsewhere, Ending::Made { bytes, rest: Rest::Stays })
+                    }
+                    None => (Ended::Made(value), Ending::Made { bytes, rest: Rest::Rides }),
+                }
+            }
+            outcome => (outcome, Ending::Failed),
         };
         self.outcomes.insert(key, outcome);
         let (task, kind) = (sending.task, ProcessorKind::Cpu);
@@ -63,7 +75,7 @@ impl Core {
         if self.withdraw_far(owner, task).is_some() || self.watched.remove(key).is_some() {
             return true;
         }
-        let guest = self.guests.get(key).and_then(|(_, guest)| guest.as_ref());
+        let guest = self.guests.get(key).and_then(|hosted| hosted.task.as_ref());
         let is_out = guest.is_some_and(AnyHandle::withdraw);
         is_out && self.guests.remove(key).is_some()
     }
@@ -78,7 +90,7 @@ impl Core {
         if let Some(sending) = waits.or_else(|| self.watched.remove(key).map(|(sending, _)| sending)) {
             return Some(Event::Stopped { owner, sending });
         }
-        let (sending, guest) = self.guests.remove(key)?;
+        let Hosted { sending, task: guest, .. } = self.guests.remove(key)?;
         // One that could not begin has ended, and that is about to be told.
         let Some(guest) = guest else { return Some(Event::Stopped { owner, sending }) };
         // Its end, which may come at once, finds it here.

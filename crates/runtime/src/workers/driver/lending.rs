@@ -12,6 +12,8 @@ impl Core {
         }
         match self.begin(away) {
             Ok(spec) => self.ready.push(spec),
+            // It was to follow its inputs.
+            Err((away, _)) if away.scope().is_none() => away.stay_for_good(),
             Err((away, why)) => away.fail_for_good(self.me.worker.id, Cause::scheduling(why)),
         }
     }
@@ -28,7 +30,7 @@ impl Core {
     pub(super) fn begin(&mut self, away: Away) -> Result<Spec, (Away, String)> {
         let handle = away.handle();
         let (task, tell) = (handle.id(), self.exits.tell);
-        let spec = self.trips.begin(away, self.is_near)?;
+        let spec = self.trips.begin(away, self.is_near, &self.scheduler)?;
         handle.on_abort(move || tell(Input::Cancel(task)));
         Ok(spec)
     }

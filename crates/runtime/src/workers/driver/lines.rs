@@ -113,7 +113,7 @@ impl Core {
                     value.lent().for_each(|lease| self.desk.leases.read_no_more(from, lease));
                 }
                 PieceTold::Datum(handle) => drop(self.desk.handles.receive_one(handle)),
-                PieceTold::Count(_) => {}
+                PieceTold::Count(_) | PieceTold::Result { .. } => {}
             }
         }
     }

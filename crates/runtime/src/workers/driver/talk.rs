@@ -28,10 +28,14 @@ impl Core {
             Message::Done(report, outcome) => {
                 // What cannot be read any more is lost with its worker, of which we are told as well.
                 let Some(outcome) = self.open(outcome, from) else { return };
+                let rests = matches!(outcome, Outcome::Elsewhere);
                 self.came_home = Some(outcome);
                 let message = poniard_sched::Message::Done(report);
                 self.tell(Event::Message { from: peer, message });
                 self.came_home = None;
+                if rests {
+                    self.rests_there(report.sending.task, from);
+                }
             }
             Message::Scheduling(message) => {
                 let started = if let poniard_sched::Message::Started(sending) = &message {
@@ -45,6 +49,7 @@ impl Core {
                 self.tell(Event::Message { from: peer, message });
                 started.into_iter().for_each(|sending| self.post.send(from, Message::Begin(sending)));
             }
+            Message::Drop(tasks) => tasks.iter().for_each(|task| self.desk.results.drop_one(from, *task)),
             Message::Begin(sending) => {
                 let key = (from, sending.task);
                 if let Some((_, guest)) = self.watched.remove(key).filter(|(waits, _)| *waits == sending) {
@@ -94,10 +99,9 @@ impl Core {
         use poniard_sched::Message as Said;
         let message = match message {
             Said::Run { number, orders } => {
-                let (topology, trips) = (self.scheduler.topology(), &mut self.trips);
-                let desk = &mut self.desk;
+                let (scheduler, trips, desk) = (&self.scheduler, &mut self.trips, &mut self.desk);
                 let run = |order: poniard_sched::Order| {
-                    let run = trips.run(order.sending.task, to, topology, desk)?;
+                    let run = trips.run(order.sending.task, to, scheduler, desk)?;
                     Some((order, run))
                 };
                 Message::Run { number, tasks: orders.into_iter().filter_map(run).collect() }

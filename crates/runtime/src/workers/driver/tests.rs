@@ -80,6 +80,7 @@ fn kind(message: &Message) -> &'static str {
         Message::Met(_) => "met",
         Message::Run { .. } => "run",
         Message::Done(..) => "done",
+        Message::Drop(_) => "drop",
         Message::Begin(_) => "begin",
         Message::Scheduling(_) => "scheduling",
         Message::Asks(_) => "asks",
@@ -90,7 +91,7 @@ fn kind(message: &Message) -> &'static str {
         Message::Stop => "stop",
     }
 }
-const KINDS: usize = 20;
+const KINDS: usize = 21;
 
 /// Every kind of message, about things in which worker 3 has no part: a task and a chunk of worker 4, another worker's number.
 fn out_of_role() -> Vec<Message> {
@@ -113,6 +114,7 @@ fn out_of_role() -> Vec<Message> {
         Message::Met(vec![WorkerId(1)]),
         Message::Run { number: 1, tasks: Vec::new() },
         Message::Done(report, Outcome::Made(nothing())),
+        Message::Drop(vec![TaskId(7)]),
         Message::Begin(sending),
         Message::Answers(9, Doing::here()),
         Message::Answers(FAREWELL, Doing::here()),
@@ -173,6 +175,26 @@ fn n07_what_is_not_a_workers_to_say_has_no_effect() {
     }
     assert_eq!(kinds.len(), KINDS, "every kind is tried: {kinds:?}");
     assert_eq!(core.met, [WorkerId(1), WorkerId(3), WorkerId(4)]);
+}
+
+#[test]
+fn a_result_that_nobody_wants_is_dropped_where_it_stayed_and_who_has_none_says_so() {
+    let (mut core, sent) = core(1, &[2, 3]);
+    let sending = Sending { task: TaskId(7), number: 1 };
+    let ending = Ending::Made { bytes: 1 << 20, rest: Rest::Stays };
+    let report = Report { sending, ending, ran: Duration::ZERO, kind: ProcessorKind::Cpu };
+    core.on(Input::Heard(WorkerId(2), Message::Done(report, Outcome::Elsewhere)));
+    // Of a task of worker 2, which says that this one has what it made.
+    let theirs = GlobalChunk { owner: WorkerId(2), chunk: ChunkId(7) };
+    core.on(Input::Heard(WorkerId(3), Message::Wants(theirs)));
+    core.post.deliver();
+    let sent = sent.0.lock().unwrap();
+    let [(WorkerId(2), Message::Drop(tasks)), (WorkerId(3), Message::Result(of, Outcome::Elsewhere))] =
+        &sent[..]
+    else {
+        panic!("{sent:?}");
+    };
+    assert_eq!((tasks.as_slice(), *of), (&[TaskId(7)][..], theirs));
 }
 
 #[test]

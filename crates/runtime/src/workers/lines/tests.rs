@@ -258,7 +258,7 @@ fn what_is_lent_lives_until_the_last_reader_and_is_sent_once_for_all_of_them() {
 
 #[test]
 fn arguments_are_kept_until_nobody_reads_them_and_come_once_for_all_who_read_them_together() {
-    use crate::message::{AttemptsTold, BufferTold, Bytes, DemandTold, PieceTold, Run, SiteTold};
+    use crate::message::{AttemptsTold, BufferTold, Bytes, DemandTold, PieceTold, RestTold, Run, SiteTold};
     use poniard_model::TaskId;
     use poniard_sched::{Order, Sending};
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -268,7 +268,17 @@ fn arguments_are_kept_until_nobody_reads_them_and_come_once_for_all_who_read_the
         let pieces = vec![PieceTold::Value(value)];
         let (site, demand) = (SiteTold::Offset(0), DemandTold::default());
         let attempts = AttemptsTold::default();
-        let run = Run { task, entry: 0, body: 0, site, demand, attempts, inherited: None, pieces };
+        let run = Run {
+            task,
+            entry: 0,
+            body: 0,
+            site,
+            demand,
+            attempts,
+            rest: RestTold::Never,
+            inherited: None,
+            pieces,
+        };
         let sending = Sending { task, number: 1 };
         Parcel::Guest(Order { sending, attempt: 1, expected_ns: None, is_watched: false }, run)
     };

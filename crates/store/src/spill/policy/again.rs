@@ -111,7 +111,7 @@ impl Policy {
     }
 
     /// A chunk that the task waits for, and perhaps has reserved so many bytes for, is made again, or will not be.
-    fn waits_no_more(&mut self, id: TaskId, bytes: u64) {
+    pub(super) fn waits_no_more(&mut self, id: TaskId, bytes: u64) {
         let (goes_on, lane) = self.change_task(id, |task| {
             task.reserved -= if task.makes_again.is_some() { 0 } else { bytes };
             let remaking = task.remaking();
@@ -125,7 +125,7 @@ impl Policy {
     }
 
     /// It waits for the chunk all the same.
-    fn waits_on(&mut self, id: TaskId, bytes: u64) {
+    pub(super) fn waits_on(&mut self, id: TaskId, bytes: u64) {
         let (stops, lane) = self.change_task(id, |task| {
             task.reserved += if task.makes_again.is_some() { 0 } else { bytes };
             let remaking = task.remaking();
@@ -140,7 +140,7 @@ impl Policy {
 }
 
 impl Task {
-    /// For how many chunks it waits that are made again.
+    /// For how many chunks it waits that are made again, here or elsewhere.
     fn remaking(&mut self) -> &mut usize {
         let Stage::Fetching { remaking, .. } = &mut self.stage else {
             unreachable!("it waits for its inputs")

@@ -40,13 +40,17 @@ impl Policy {
 
     fn check_chunk(&self, id: ChunkId) {
         let chunk = &self.chunks[&id];
-        if chunk.spill == Spill::Never {
+        assert!(!chunk.is_stalled || matches!(chunk.state, State::Restoring { begun: true, .. }));
+        if chunk.is_remote {
+            let is_elsewhere =
+                matches!(chunk.state, State::OnDisk { stored: 0 } | State::Restoring { stored: 0, .. });
+            assert!(is_elsewhere, "{id} is not here");
+        } else if chunk.spill == Spill::Never {
             assert!(
                 matches!(chunk.state, State::Resident { stored: None } | State::Unmade),
                 "{id} never spills"
             );
-        }
-        if chunk.spill == Spill::Remade {
+        } else if chunk.spill == Spill::Remade {
             assert!(
                 !matches!(
                     chunk.state,
@@ -99,6 +103,7 @@ impl Policy {
                         remaking += 1;
                         reserved += chunk.bytes;
                     }
+                    remaking += usize::from(chunk.is_stalled);
                 }
                 (State::Resident { .. } | State::Spilling { .. }, _) => {}
                 (state, stage) => panic!("{input} is {state:?} while {id} is {stage:?}"),
@@ -132,7 +137,8 @@ impl Policy {
         assert_eq!(self.promised, self.tasks.values().map(Task::promise).sum::<u64>());
         let is_under_way =
             |state: &State| matches!(state, State::Spilling { .. } | State::Restoring { begun: true, .. });
-        let under_way = self.chunks.values().filter(|chunk| is_under_way(&chunk.state)).count();
+        let counts = |chunk: &&Chunk| is_under_way(&chunk.state) && !chunk.is_stalled;
+        let under_way = self.chunks.values().filter(counts).count();
         assert_eq!(self.transfers, under_way);
         assert!(self.transfers <= self.limits.transfers);
         let waits = self.head.is_some() || !self.queue.is_empty() || !self.again.is_empty();

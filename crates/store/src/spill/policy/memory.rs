@@ -205,7 +205,8 @@ impl Policy {
         outcome: Result<(), Arc<Error>>,
         out: &mut Vec<Action>,
     ) {
-        self.transfers -= 1;
+        let was_stalled = self.chunks[&id].is_stalled;
+        self.transfers -= usize::from(!was_stalled);
         let waiters = self.change(id, |chunk| {
             let State::Restoring { stored, begun: true, waiters } = &mut chunk.state else {
                 panic!("{id} was not being read")
@@ -213,12 +214,19 @@ impl Policy {
             let (stored, waiters) = (*stored, std::mem::take(waiters));
             chunk.is_unreadable = outcome.is_err();
             chunk.is_ahead &= outcome.is_ok();
+            chunk.is_stalled = false;
             chunk.state = match outcome {
+                // From now on it is here, and nowhere else.
+                Ok(()) if chunk.is_remote => State::Resident { stored: None },
                 Ok(()) => State::Resident { stored: Some(stored) },
                 Err(_) => State::OnDisk { stored },
             };
+            chunk.is_remote &= outcome.is_err();
             waiters
         });
+        if was_stalled {
+            waiters.iter().for_each(|waiter| self.waits_no_more(*waiter, 0));
+        }
         let chunk = &self.chunks[&id];
         if chunk.is_doomed {
             self.free(id, out);
@@ -231,6 +239,21 @@ impl Policy {
             *need += bytes;
         }
         self.tell_waiters(id, waiters, outcome.err(), out);
+    }
+
+    /// The read of a remote chunk ends when tasks have ended: it is none of the things that end by themselves.
+    pub(super) fn on_stalled(&mut self, id: ChunkId) {
+        let Some(chunk) = self.chunks.get_mut(&id).filter(|chunk| chunk.is_remote && !chunk.is_stalled)
+        else {
+            return;
+        };
+        if let State::Restoring { begun: true, waiters, .. } = &chunk.state {
+            let waiters = waiters.clone();
+            chunk.is_stalled = true;
+            self.transfers -= 1;
+            // They wait for tasks, which may need their processors.
+            waiters.iter().for_each(|waiter| self.waits_on(*waiter, 0));
+        }
     }
 
     pub(super) fn tell_waiters(

@@ -39,7 +39,7 @@ pub(super) enum Stage {
     Head(u64),
     /// It is the first of those who make chunks again: its inputs are pinned.
     Next,
-    /// It was let in, and so many of its inputs are still being read or made again.
+    /// It was let in, and so many of its inputs are still being read or made again, so many of them by tasks.
     Fetching { missing: usize, remaking: usize },
     /// It runs.
     Running,
@@ -304,6 +304,7 @@ impl Policy {
                     remaking += 1;
                     reserved += chunk.bytes;
                 }
+                remaking += usize::from(chunk.is_stalled);
                 if let Some(waiters) = chunk.waiters() {
                     missing += 1;
                     waiters.push(id);

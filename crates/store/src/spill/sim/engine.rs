@@ -18,6 +18,8 @@ pub(super) enum Makes {
     AsDeclared,
     Twice,
     Nothing,
+    /// As declared, and it stays in another process.
+    Elsewhere,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -45,6 +47,8 @@ pub(super) struct Place {
     pub(super) is_made: bool,
     pub(super) is_in_memory: bool,
     pub(super) is_on_disk: bool,
+    /// What `is_on_disk` says is meant of another process: it is read from there once.
+    pub(super) is_remote: bool,
     pub(super) transfer: Option<Transfer>,
     pub(super) is_cancelled: bool,
     pub(super) is_released: bool,
@@ -233,7 +237,7 @@ impl Engine {
         let place = Place { bytes, is_made: true, is_in_memory: true, ..Place::of(spill, &[]) };
         self.places.insert(chunk, place);
         let is_held = chunk.0.is_multiple_of(2);
-        self.tell(Event::Made(Made { chunk, bytes, spill, is_held }));
+        self.tell(Event::Made(Made { chunk, bytes, spill, is_held, is_remote: false }));
         if is_held {
             self.tell(Event::Unpinned(chunk));
         }
@@ -273,10 +277,13 @@ impl Engine {
         }
         let work = self.tasks.remove(&task).unwrap();
         let bytes = if makes == Makes::Twice { 2 * work.result } else { work.result };
+        let is_remote = makes == Makes::Elsewhere;
         let place = self.places.get_mut(&chunk).unwrap();
-        (place.bytes, place.is_made, place.is_in_memory) = (bytes, true, true);
+        (place.bytes, place.is_made, place.is_in_memory) = (bytes, true, !is_remote);
+        (place.is_on_disk, place.is_remote) = (is_remote, is_remote);
         self.ended += 1;
-        self.tell(Event::Ended { task, result: Some(Made { chunk, bytes, spill, is_held: false }) });
+        let made = Made { chunk, bytes, spill, is_held: false, is_remote };
+        self.tell(Event::Ended { task, result: Some(made) });
     }
 
     pub(super) fn end_again(&mut self, task: TaskId, chunk: ChunkId, makes: Makes) {
@@ -313,6 +320,9 @@ impl Engine {
             Transfer::Read => {
                 let outcome = if fate == Fate::Done { Ok(()) } else { Err(error()) };
                 place.is_in_memory = outcome.is_ok();
+                if place.is_remote && place.is_in_memory {
+                    (place.is_remote, place.is_on_disk) = (false, false);
+                }
                 self.tell(Event::ReadEnded { chunk, outcome });
             }
         }
@@ -320,6 +330,11 @@ impl Engine {
 
     pub(super) fn moving(&self) -> impl Iterator<Item = ChunkId> {
         self.places.iter().filter(|(_, place)| place.transfer.is_some()).map(|(id, _)| *id)
+    }
+
+    /// What is read from another process.
+    pub(super) fn coming(&self) -> impl Iterator<Item = ChunkId> {
+        self.moving().filter(|chunk| self.places[chunk].is_remote)
     }
 
     pub(super) fn ask(&mut self, task: TaskId) {

@@ -29,6 +29,8 @@ enum Choice {
     Release(u8),
     /// A transfer ends; which one, and whether it fails.
     Transfer(u8, Fate),
+    /// What is read from another process is to be made again there first.
+    Stall(u8),
 }
 
 impl Engine {
@@ -83,6 +85,11 @@ impl Engine {
                     self.release(chunk);
                 }
             }
+            Choice::Stall(which) => {
+                if let Some(chunk) = nth(self.coming(), which) {
+                    self.tell(Event::Stalled(chunk));
+                }
+            }
             Choice::Transfer(which, fate) => {
                 if let Some(chunk) = nth(self.moving(), which) {
                     self.transfer(chunk, fate);
@@ -103,8 +110,7 @@ fn choice() -> impl Strategy<Value = Choice> {
     };
     let bytes = || prop_oneof![4 => Just(4096u64), 2 => 0u64..20_000, 1 => Just(0)];
     let fate = || prop_oneof![8 => Just(Fate::Done), 1 => Just(Fate::Full), 1 => Just(Fate::Refused)];
-    let makes =
-        || prop_oneof![6 => Just(Makes::AsDeclared), 1 => Just(Makes::Twice), 1 => Just(Makes::Nothing)];
+    let makes = || prop_oneof![6 => Just(Makes::AsDeclared), 1 => Just(Makes::Twice), 1 => Just(Makes::Nothing), 2 => Just(Makes::Elsewhere)];
     prop_oneof![
         1 => (bytes(), spill()).prop_map(|(bytes, spill)| Choice::Put { bytes, spill }),
         6 => (any::<[u8; 3]>(), bytes(), spill())
@@ -118,6 +124,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         1 => any::<u8>().prop_map(Choice::Unpin),
         2 => any::<u8>().prop_map(Choice::Release),
         6 => (any::<u8>(), fate()).prop_map(|(which, fate)| Choice::Transfer(which, fate)),
+        1 => any::<u8>().prop_map(Choice::Stall),
     ]
 }
 

@@ -64,7 +64,8 @@ fn a_tree_is_made_again_depth_first() {
 #[test]
 fn what_can_be_dropped_is_found_behind_what_cannot_be_written() {
     let mut machine = Machine::new(Limits { budget: 16 * BLOCK, spill: 0, window: 0, ..Limits::default() });
-    let made = |id: u64, spill| Made { chunk: ChunkId(id), bytes: BLOCK, spill, is_held: false };
+    let made =
+        |id: u64, spill| Made { chunk: ChunkId(id), bytes: BLOCK, spill, is_held: false, is_remote: false };
     (0..9).for_each(|id| machine.tell(Event::Made(made(id, Spill::Allowed))));
     for id in 9..16 {
         machine.tell(Event::Made(made(id, Spill::Remade)));
