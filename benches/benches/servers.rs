@@ -33,10 +33,14 @@ fn main() {
     heading();
     let raw = hosts.raw();
     for (name, scheme) in [("--insecure", "tcp"), ("TLS", "tls")] {
-        let name = format!("256 MiB block, worker 2 to a task on worker 3, {name}");
-        let figure = print(&name, &mut hosts.cluster(scheme), "GB/s");
-        println!("{:<58} {:>10.2} of TCP into warm memory", "", figure / raw[0]);
-        println!("{:<58} {:>10.2} of TCP into fresh memory", "", figure / raw[1]);
+        let mut figures = hosts.cluster(scheme);
+        let by_first = figures.split_off(figures.len() / 2);
+        for (spawner, mut figures) in [("worker 2", figures), ("worker 1", by_first)] {
+            let name = format!("256 MiB, worker 2 to 3, spawned by {spawner}, {name}");
+            let figure = print(&name, &mut figures, "GB/s");
+            println!("{:<58} {:>10.2} of TCP into warm memory", "", figure / raw[0]);
+            println!("{:<58} {:>10.2} of TCP into fresh memory", "", figure / raw[1]);
+        }
     }
 }
 
@@ -86,7 +90,7 @@ impl Hosts {
             .map(|(name, figures)| print(&format!("256 MiB by TCP, {name}"), &mut figures.to_vec(), "GB/s"))
     }
 
-    /// Those of a block between two workers.
+    /// Those of a block between two workers, spawned by one of them and by worker 1.
     fn cluster(&self, scheme: &str) -> Vec<f64> {
         let file = std::env::temp_dir().join(format!("{}connection", self.0));
         let (file, listen) = (file.to_str().expect("its name is text"), format!("{scheme}://{ENGINE}"));
@@ -187,7 +191,12 @@ fn ends(block: &Tile<f64>) -> f64 {
     numbers[0] + numbers[numbers.len() - 1]
 }
 
-/// On worker 2: seconds for each block to get to a task on worker 3 and its word back.
+/// Bytes that worker 2 has sent by lines.
+fn streamed() -> u64 {
+    spawn!((|| traffic().streamed_bytes)(), scope = Scope::worker(2)).fetch().expect("it does not fail")
+}
+
+/// Seconds for each block to get from worker 2 to a task on worker 3 and its word back.
 fn times(repetitions: usize) -> Vec<f64> {
     let one = |number: usize| {
         let block = spawn!(block_of(number as f64), scope = Scope::worker(2));
@@ -197,10 +206,10 @@ fn times(repetitions: usize) -> Vec<f64> {
         assert_eq!(sum, 2.0 * number as f64);
         began.elapsed().as_secs_f64()
     };
-    let before = traffic().streamed_bytes;
+    let before = streamed();
     let mut times: Vec<f64> = (0..=repetitions).map(one).collect();
-    let streamed = (traffic().streamed_bytes - before) as usize;
-    assert_eq!(streamed, times.len() * BYTES, "they went by lines");
+    let streamed = (streamed() - before) as usize;
+    assert_eq!(streamed, times.len() * BYTES, "they went by lines, once each");
     // The first makes the connection.
     times.remove(0);
     times
@@ -209,5 +218,5 @@ fn times(repetitions: usize) -> Vec<f64> {
 fn first() {
     let _cluster = Cluster::from_env().start().expect("the others come");
     let times = spawn!(times(repetitions()), scope = Scope::worker(2)).fetch().expect("it does not fail");
-    times.into_iter().for_each(say);
+    times.into_iter().chain(self::times(repetitions())).for_each(say);
 }
