@@ -7,7 +7,7 @@ use super::lines::LINE_BYTES_MIN;
 use crate::code::tell_site;
 use crate::directory;
 use crate::message::{AttemptsTold, PieceTold, RestTold, Run, SiteTold};
-use poniard_model::{Cause, Numbered, Scope, TaskId, WorkerId};
+use poniard_model::{Cause, Numbered, Scope, Storage, TaskId, WorkerId};
 use poniard_pool::image;
 use poniard_pool::travel::{Away, DatumTraveller, Piece, Whereabouts};
 use poniard_sched::{Failure, FunctionKey, Input, Life, Reach, Scheduler, Spec};
@@ -107,8 +107,9 @@ impl Trips {
             _ => None,
         }));
         let kept = pieces.iter().map(kept_bytes).sum::<Option<usize>>();
-        let may_rest =
-            !is_near && away.may_rest_there() && kept.is_some_and(|kept| kept < KEPT_VALUES_BYTES_MAX);
+        // Where it is kept is by the word of its owner's process, if it says so.
+        let may_be_anywhere = !is_near && away.may_rest_there() && away.extra().storage == Storage::Any;
+        let may_rest = may_be_anywhere && kept.is_some_and(|kept| kept < KEPT_VALUES_BYTES_MAX);
         let rest = if may_rest { RestTold::IfLarge } else { RestTold::Never };
         let demand = demand_told(away.extra());
         let attempts = match away.is_tried_there() {
