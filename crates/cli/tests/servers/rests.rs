@@ -46,9 +46,9 @@ pub(crate) fn rests(megabytes: usize) -> String {
     let block = spawn!(made(megabytes), scope = Scope::worker(2));
     block.wait();
     assert_eq!(memory_usage().resident_bytes, 0, "it is not here");
-    // Nothing says where these run: they go there.
-    let readers: Vec<_> = (0..3).map(|_| spawn!(sum_here(&block))).collect();
-    assert_eq!(fetch_all(&readers).unwrap(), vec![(right, 2); 3]);
+    // Nothing says where this runs: it goes there. (Of several some may go elsewhere, if the scheduler thinks that they would wait for each
+    // other for longer than the block takes to come.)
+    assert_eq!(spawn!(sum_here(&block)).fetch().unwrap(), (right, 2));
     let moved = vec![sent_by(2)];
     let readers: Vec<_> = (0..5).map(|_| spawn!(sum_here(&block), scope = Scope::worker(3))).collect();
     assert_eq!(fetch_all(&readers).unwrap(), vec![(right, 3); 5]);
