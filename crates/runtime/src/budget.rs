@@ -225,9 +225,7 @@ impl Budget {
         match action {
             Action::Write(chunk) => self.write(chunk),
             Action::Drop(chunk) => kept::evict(chunk),
-            Action::Read(chunk, _) if self.lock().remote.get(&chunk) == Some(&true) => {
-                far::fetch(chunk);
-            }
+            Action::Read(chunk, _) if self.lock().is_remote(chunk) => far::fetch(chunk),
             Action::Read(chunk, haste) => self.read(chunk, haste),
             Action::Remake(chunk) => kept::remake(chunk),
             Action::Hurry(chunk) => self.with_disk(|disk| disk.hurry(chunk)),
@@ -418,6 +416,11 @@ impl State {
             self.remote.insert(chunk, true);
         }
         Made { chunk, bytes, spill, is_held: !is_remote, is_remote }
+    }
+
+    /// Whether another process has made the chunk, and has it.
+    fn is_remote(&self, chunk: ChunkId) -> bool {
+        self.remote.get(&chunk) == Some(&true)
     }
 
     /// The folders from this one on, with the limit of a file there.

@@ -83,14 +83,24 @@ pub(crate) fn home(megabytes: usize) -> String {
     if is_right { "right".to_owned() } else { "wrong".to_owned() }
 }
 
-/// Worker 1 and two others, each a host of its own to the others.
+/// Worker 1 and two others, each a host of its own to the others; this is the environment of worker 1.
 pub(crate) fn hosts(file: &Path, listen: &str, environment: &[(&str, &str)]) -> (Process, Vec<Process>) {
+    hosts_with(file, listen, environment, &[])
+}
+
+/// The same, with the environment of the others.
+pub(crate) fn hosts_with(
+    file: &Path,
+    listen: &str,
+    environment: &[(&str, &str)],
+    of_others: &[(&str, &str)],
+) -> (Process, Vec<Process>) {
     let mut command = first(file, listen, "2");
     command.env("PONIARD_NODE", "one").envs(environment.iter().copied());
     let mut app = Process::start(command);
     let other = |name: &&str| {
         let mut command = worker(file);
-        command.env("PONIARD_NODE", name);
+        command.env("PONIARD_NODE", name).envs(of_others.iter().copied());
         Process::start(command)
     };
     let others = ["two", "three"].iter().map(other).collect();
@@ -98,11 +108,20 @@ pub(crate) fn hosts(file: &Path, listen: &str, environment: &[(&str, &str)]) -> 
     (app, others)
 }
 
+/// Ends the cluster: nobody has anything to complain of.
+pub(crate) fn end_well(mut app: Process, mut others: Vec<Process>) {
+    assert_eq!(app.ask("end"), "ended");
+    for other in &mut others {
+        assert!(other.end().success(), "{:?}", other.complaints());
+        assert_eq!(other.complaints(), [""; 0]);
+    }
+}
+
 #[test]
 fn a_block_goes_from_worker_to_worker_once_for_all_who_read_it() {
     for listen in ["tcp://127.0.0.1:0", "tls://127.0.0.1:0"] {
         let folder = Folder::new();
-        let (mut app, mut others) = hosts(&folder.path("connection"), listen, &[]);
+        let (mut app, others) = hosts(&folder.path("connection"), listen, &[]);
         // Nobody listens but on this machine.
         for process in app.ask("processes").split(' ') {
             let listens = listens_at(process.parse().unwrap());
@@ -110,11 +129,7 @@ fn a_block_goes_from_worker_to_worker_once_for_all_who_read_it() {
         }
         assert_eq!(app.ask("block 64"), "right: 5 readers, 64 MiB by lines", "{listen}");
         app.ask("work 20");
-        assert_eq!(app.ask("end"), "ended");
-        for other in &mut others {
-            assert!(other.end().success(), "{:?}", other.complaints());
-            assert_eq!(other.complaints(), [""; 0]);
-        }
+        end_well(app, others);
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Two workers of this machine are two hosts when they have different names (`PONIARD_NODE`).
 
-use super::blocks::{MIB, hosts, made, made_and_told, sum};
+use super::blocks::{MIB, end_well, hosts, hosts_with, made, made_and_told, sum};
 use super::chance::Random;
 use super::stage::*;
 use poniard::prelude::*;
-use poniard::{MemoryUsage, Options, Order, Storage, Tile, Traffic, memory_usage, traffic, with_options};
+use poniard::{Options, Order, Storage, Tile, Traffic, memory_usage, traffic, with_options};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -18,17 +18,21 @@ fn sum_of_its(block: Vec<DTask<Tile<u64>>>) -> u64 {
     sum(&block[0].fetch_ref().unwrap())
 }
 
-fn usage_of(worker: u32) -> MemoryUsage {
+/// Bytes of large results that a worker has in memory and on disk, and that it has written.
+#[derive(Clone, Copy)]
+struct Usage {
+    resident: u64,
+    stored: u64,
+    written: u64,
+}
+
+fn usage_of(worker: u32) -> Usage {
     fn usage() -> [u64; 3] {
         let usage = memory_usage();
         [usage.resident_bytes, usage.stored_bytes, usage.written_bytes]
     }
-    let [resident_bytes, stored_bytes, written_bytes] =
-        spawn!(usage(), scope = Scope::worker(worker)).fetch().unwrap();
-    let mut usage = memory_usage();
-    (usage.resident_bytes, usage.stored_bytes, usage.written_bytes) =
-        (resident_bytes, stored_bytes, written_bytes);
-    usage
+    let [resident, stored, written] = spawn!(usage(), scope = Scope::worker(worker)).fetch().unwrap();
+    Usage { resident, stored, written }
 }
 
 fn sent_by(worker: u32) -> u64 {
@@ -61,7 +65,7 @@ pub(crate) fn rests(megabytes: usize) -> String {
     assert_eq!(sum(&block.fetch_ref().unwrap()), right);
     let moved = [moved, vec![sent_by(2)]].concat();
     assert!(memory_usage().resident_bytes > 0, "and now it is");
-    until("nothing of it is left there", || usage_of(2).resident_bytes == 0);
+    until("nothing of it is left there", || usage_of(2).resident == 0);
     let here = spawn!(sum_here(&block), scope = Scope::worker(3));
     assert_eq!(here.fetch().unwrap(), (right, 3));
     drop((block, here, readers, reader));
@@ -118,7 +122,7 @@ pub(crate) fn chain(steps: usize) -> String {
     block.wait();
     let here = memory_usage().resident_bytes as usize / MIB;
     // About so many.
-    let there = || (usage_of(2).resident_bytes + usage_of(3).resident_bytes).div_ceil(MIB as u64);
+    let there = || (usage_of(2).resident + usage_of(3).resident).div_ceil(MIB as u64);
     until("one of them is left", || there() == 1);
     let block = block.fetch_ref().unwrap();
     let first = made(1);
@@ -132,7 +136,7 @@ pub(crate) fn chain(steps: usize) -> String {
 pub(crate) fn many(count: usize) -> String {
     let blocks: Vec<_> = (0..count).map(|_| spawn!(made(32), scope = Scope::worker(2))).collect();
     wait_all(&blocks);
-    let written = usage_of(2).written_bytes as usize / MIB;
+    let written = usage_of(2).written as usize / MIB;
     assert!(written > 0, "they do not all fit");
     let read = |worker: u32| {
         let sums: Vec<_> =
@@ -143,7 +147,7 @@ pub(crate) fn many(count: usize) -> String {
     assert_eq!((read(2), read(3)), (right.clone(), right));
     assert_eq!(memory_usage().resident_bytes, 0);
     drop(blocks);
-    until("nothing of them is left there", || usage_of(2).resident_bytes + usage_of(2).stored_bytes == 0);
+    until("nothing of them is left there", || usage_of(2).resident + usage_of(2).stored == 0);
     "right".to_owned()
 }
 
@@ -281,15 +285,11 @@ fn left(app: &mut Process) -> u32 {
 #[test]
 fn a_large_result_stays_on_its_host_and_tasks_go_to_it() {
     let folder = Folder::new();
-    let (mut app, mut others) = hosts(&folder.path("connection"), "tcp://127.0.0.1:0", &[]);
+    let (mut app, others) = hosts(&folder.path("connection"), "tcp://127.0.0.1:0", &[]);
     // Nothing for those who read it there, once for each other worker that reads it, at a time or later.
     assert_eq!(app.ask("rests 64"), "right, [0, 64, 128, 192] MiB left there");
     app.ask("work 20");
-    assert_eq!(app.ask("end"), "ended");
-    for other in &mut others {
-        assert!(other.end().success(), "{:?}", other.complaints());
-        assert_eq!(other.complaints(), [""; 0]);
-    }
+    end_well(app, others);
 }
 
 #[test]
@@ -321,22 +321,8 @@ fn a_chain_of_large_results_leaves_nothing_behind_and_passes_its_owner_once() {
 fn results_that_stay_go_to_the_disk_of_their_maker_and_are_freed_there() {
     let folder = Folder::new();
     let memory = [("PONIARD_MEMORY", "256MiB")];
-    let (mut app, _others) = hosts_with(&folder.path("connection"), &memory);
+    let (mut app, _others) = hosts_with(&folder.path("connection"), "tcp://127.0.0.1:0", &[], &memory);
     assert_eq!(app.ask("many 12"), "right");
-}
-
-fn hosts_with(file: &Path, environment: &[(&str, &str)]) -> (Process, Vec<Process>) {
-    let mut command = first(file, "tcp://127.0.0.1:0", "2");
-    command.env("PONIARD_NODE", "one");
-    let mut app = Process::start(command);
-    let other = |name: &&str| {
-        let mut command = worker(file);
-        command.env("PONIARD_NODE", name).envs(environment.iter().copied());
-        Process::start(command)
-    };
-    let others = ["two", "three"].iter().map(other).collect();
-    assert_eq!(app.says(), "begins with 1 2 3");
-    (app, others)
 }
 
 /// The place of a process among these.

@@ -9,17 +9,11 @@ use super::{Engine, admission, attempt, inject, queue, running, steal};
 use crate::task::extra::Extra;
 use crate::task::kept::{self, Pin};
 use crate::task::{GATED, HALTED, HOME, PLACED, Ran, TaskRef};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Tasks that are looked at in vain before a search ends: those next to them will stay as well.
 const MISSES_MAX: usize = 16;
-
-/// Whether tasks that read large values may be lent.
-static LENDS_READERS: AtomicBool = AtomicBool::new(false);
-/// Whether tasks that make large values may be lent, and whether these stay where they are made.
-static LENDS_MAKERS: AtomicBool = AtomicBool::new(false);
-static RESULTS_STAY: AtomicBool = AtomicBool::new(false);
 
 /// How large values cross to other processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +26,16 @@ pub enum Crossing {
     Stay,
 }
 
+/// As a number: how large values cross now.
+static CROSSING: AtomicU8 = AtomicU8::new(Crossing::Copied as u8);
+
 /// Says how large values cross, from now on, which tells who may be lent that reads or makes some.
 pub fn lend_large(crossing: Crossing) {
-    LENDS_READERS.store(crossing == Crossing::Shared, Relaxed);
-    LENDS_MAKERS.store(crossing != Crossing::Copied, Relaxed);
-    RESULTS_STAY.store(crossing == Crossing::Stay, Relaxed);
+    CROSSING.store(crossing as u8, Relaxed);
+}
+
+fn values_are(crossing: Crossing) -> bool {
+    CROSSING.load(Relaxed) == crossing as u8
 }
 
 /// Takes ready tasks that may run in another process, the coldest first: as many as `amount` makes of the number of all that are
@@ -120,8 +119,8 @@ enum Lent {
 fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
     let (reads, makes) = (task.flags() & GATED != 0, task.makes_much());
     let stays = !may_leave(&task)
-        || (reads && !LENDS_READERS.load(Relaxed))
-        || (makes && !LENDS_MAKERS.load(Relaxed))
+        || (reads && !values_are(Crossing::Shared))
+        || (makes && values_are(Crossing::Copied))
         || !has_room(&task);
     if stays {
         return Lent::Stays(task);
@@ -129,7 +128,7 @@ fn lend(engine: &'static Engine, task: TaskRef) -> Lent {
     if !task.gate.claim() {
         return Lent::Gone;
     }
-    if !reads && (!makes || RESULTS_STAY.load(Relaxed)) {
+    if !reads && (!makes || values_are(Crossing::Stay)) {
         return pack(engine, task, Vec::new());
     }
     // What it reads is in memory while it is packed, and what it makes has room; else it is parked, and ready again later.
@@ -171,7 +170,7 @@ fn is_unseen(task: &TaskRef) -> bool {
 /// turn, and the budget is kept without the disk.
 fn has_room(task: &TaskRef) -> bool {
     let result = task.site.result_bytes();
-    if !task.may_be_large() || result == Some(0) || RESULTS_STAY.load(Relaxed) {
+    if !task.may_be_large() || result == Some(0) || values_are(Crossing::Stay) {
         return true;
     }
     kept::keeper().is_none_or(|keeper| keeper.is_roomy(result))

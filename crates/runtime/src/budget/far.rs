@@ -1,6 +1,10 @@
 //! Chunks that other processes have made, and have: what fetches them, and what is told when they are here.
 
+#[cfg(feature = "cluster")]
+use super::{Budget, Encoded, Error, Event};
 use poniard_model::ChunkId;
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 /// What fetches chunks that other processes have made.
@@ -31,24 +35,24 @@ pub(super) fn release(chunk: ChunkId) {
 }
 
 #[cfg(feature = "cluster")]
-impl super::Budget {
+impl Budget {
     /// A chunk that another process has made has come from there, or why it cannot be had.
-    pub(crate) fn fetched(&self, chunk: ChunkId, value: Result<&super::Encoded, String>) {
-        if self.lock().remote.get(&chunk) != Some(&true) {
+    pub(crate) fn fetched(&self, chunk: ChunkId, value: Result<&Encoded, String>) {
+        if !self.lock().is_remote(chunk) {
             return;
         }
         let outcome = match value {
             Ok(value) => self.restore(chunk, value),
-            Err(how) => Err(std::sync::Arc::new(super::Error::unfetched(chunk, &how))),
+            Err(how) => Err(Arc::new(Error::unfetched(chunk, &how))),
         };
         if outcome.is_ok() {
             self.lock().remote.insert(chunk, false);
         }
-        self.tell(super::Event::ReadEnded { chunk, outcome });
+        self.tell(Event::ReadEnded { chunk, outcome });
     }
 
     /// A chunk that is fetched is to be made again first.
     pub(crate) fn stalled(&self, chunk: ChunkId) {
-        self.tell(super::Event::Stalled(chunk));
+        self.tell(Event::Stalled(chunk));
     }
 }

@@ -391,9 +391,7 @@ impl Core {
             Action::Free(task) => self.drop_copy(task),
             Action::Forget(task) => {
                 self.drop_copy(task);
-                if self.trips.is_resting(task) {
-                    drop(self.trips.end(task));
-                }
+                self.trips.forget(task);
             }
         }
     }

@@ -34,8 +34,7 @@ pub(crate) struct Handles {
 struct Wanted {
     /// What ends the task that stands for it here.
     end: Ender,
-    /// Who was asked.
-    of: WorkerId,
+    asked: WorkerId,
 }
 
 /// Tells the driver of handles.
@@ -43,8 +42,14 @@ struct Told {
     tell: fn(Input),
     era: u64,
     going: Going,
-    /// Of a handle that does not count, which the owner's task keeps that came with it: who has the result.
-    uncounted: Option<WorkerId>,
+}
+
+/// The same of a result that a task of its owner's reads here. It does not count as a handle: that task has one as long as it runs.
+struct Visit {
+    tell: fn(Input),
+    era: u64,
+    /// Who has the result.
+    at: WorkerId,
 }
 
 /// Workers that leave, or are gone. What they have made is asked for while it can be had, and handles of it that are sent on from
@@ -59,14 +64,10 @@ static ERAS: AtomicU64 = AtomicU64::new(0);
 
 impl Border for Told {
     fn wants(&self, origin: Origin, end: Ender) {
-        let at = self.uncounted.unwrap_or(origin.owner);
-        (self.tell)(Input::Wants { era: self.era, of: of(origin), at, end });
+        (self.tell)(Input::Wants { era: self.era, of: of(origin), at: origin.owner, end });
     }
 
     fn cancels(&self, origin: Origin) {
-        if self.uncounted.is_some() {
-            return;
-        }
         (self.tell)(Input::CancelsThere { era: self.era, of: of(origin) });
     }
 
@@ -75,11 +76,24 @@ impl Border for Told {
     }
 
     fn dropped(&self, origin: Origin) {
-        if self.uncounted.is_some() {
-            return;
-        }
         (self.tell)(Input::HandleDropped { era: self.era, of: of(origin) });
     }
+}
+
+impl Border for Visit {
+    fn wants(&self, origin: Origin, end: Ender) {
+        (self.tell)(Input::Wants { era: self.era, of: of(origin), at: self.at, end });
+    }
+
+    // What made it has ended.
+    fn cancels(&self, _: Origin) {}
+
+    // The task that reads it asks when it is launched.
+    fn is_urgent(&self, _: WorkerId) -> bool {
+        false
+    }
+
+    fn dropped(&self, _: Origin) {}
 }
 
 fn of(Origin { owner, task }: Origin) -> GlobalChunk {
@@ -100,7 +114,7 @@ impl Handles {
             kept: HashMap::new(),
             wanted: HashMap::new(),
             notes: Vec::new(),
-            border: Arc::new(Told { tell, era, going: going.clone(), uncounted: None }),
+            border: Arc::new(Told { tell, era, going: going.clone() }),
             tell,
             era,
             going,
@@ -169,13 +183,11 @@ impl Handles {
         thing
     }
 
-    /// What stands for a result of a task of another worker that a task of that one reads here: it does not count as a handle, since that
-    /// task has one as long as it runs here.
+    /// What stands for a result of a task of another worker that a task of that one reads here.
     pub(crate) fn visitor(&self, origin: Origin, name: &str, at: WorkerId) -> Stranger {
-        let (tell, era, going) = (self.tell, self.era, self.going.clone());
         // Who is gone cannot be asked; the owner knows where it is now.
-        let at = if is_going(&going, at) { origin.owner } else { at };
-        Stranger::new(origin, name.into(), Arc::new(Told { tell, era, going, uncounted: Some(at) }))
+        let at = if self.is_going(at) { origin.owner } else { at };
+        Stranger::new(origin, name.into(), Arc::new(Visit { tell: self.tell, era: self.era, at }))
     }
 
     /// One of the handles that came is gone.
@@ -198,23 +210,23 @@ impl Handles {
             end.end(Err(lost(of)));
             return false;
         }
-        self.wanted.insert(of, Wanted { end, of: at });
+        self.wanted.insert(of, Wanted { end, asked: at });
         true
     }
 
     /// A result that is waited for here is said to be there; false when nobody waits for it any more.
     pub(crate) fn is_at(&mut self, of: GlobalChunk, at: WorkerId) -> bool {
-        self.wanted.get_mut(&of).map(|wanted| wanted.of = at).is_some()
+        self.wanted.get_mut(&of).map(|wanted| wanted.asked = at).is_some()
     }
 
     /// Whether this worker was asked for the result.
     pub(crate) fn was_asked(&self, worker: WorkerId, of: GlobalChunk) -> bool {
-        self.wanted.get(&of).is_some_and(|wanted| wanted.of == worker)
+        self.wanted.get(&of).is_some_and(|wanted| wanted.asked == worker)
     }
 
     /// The results that a worker was asked for and that are others'.
     pub(crate) fn asked_of(&self, worker: WorkerId) -> Vec<GlobalChunk> {
-        let is_asked = |(of, wanted): &(&GlobalChunk, &Wanted)| wanted.of == worker && of.owner != worker;
+        let is_asked = |(of, wanted): &(&GlobalChunk, &Wanted)| wanted.asked == worker && of.owner != worker;
         self.wanted.iter().filter(is_asked).map(|(of, _)| *of).collect()
     }
 
@@ -272,8 +284,7 @@ impl Handles {
         self.notes.retain(|(to, _)| *to != worker);
         self.act(actions);
         // Those that did not count.
-        let lost_with = |of: &GlobalChunk| of.owner == worker;
-        for (of, wanted) in self.wanted.extract_if(|of, _| lost_with(of)) {
+        for (of, wanted) in self.wanted.extract_if(|of, _| of.owner == worker) {
             wanted.end.end(Err(lost(of)));
         }
     }

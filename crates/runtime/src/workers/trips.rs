@@ -182,6 +182,13 @@ impl Trips {
         self.0.get(&task).is_some_and(|trip| trip.away.is_none())
     }
 
+    /// The result of a task that has ended need not be made again.
+    pub(crate) fn forget(&mut self, task: TaskId) {
+        if self.is_resting(task) {
+            self.0.remove(&task);
+        }
+    }
+
     /// The result of a task stays there; or nowhere any more. Gives where it was.
     pub(crate) fn rests_at(&mut self, task: TaskId, at: Option<WorkerId>) -> Option<WorkerId> {
         std::mem::replace(&mut self.0.get_mut(&task)?.rests_at, at)

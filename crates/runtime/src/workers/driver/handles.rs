@@ -40,14 +40,11 @@ impl Core {
     }
 
     pub(super) fn on_told(&mut self, to: WorkerId, of: GlobalChunk, result: Result<Encoded, TaskError>) {
-        self.answer(
-            to,
-            of,
-            match result {
-                Ok(value) => Ended::Made(value),
-                Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1),
-            },
-        );
+        let ended = match result {
+            Ok(value) => Ended::Made(value),
+            Err(error) => Ended::Failed(error.told_cause(&poniard_pool::image::site_offset), 1),
+        };
+        self.answer(to, of, ended);
     }
 
     fn answer(&mut self, to: WorkerId, of: GlobalChunk, ended: Ended) {
