@@ -53,6 +53,7 @@ pub mod travel {
     pub use crate::task::passage::{DatumStranger, DatumTraveller, Whereabouts};
     pub use crate::task::promised::Absent;
     pub use crate::task::traveller::{Told, Traveller};
+    pub use crate::task::watch::Wakes;
 }
 
 /// Large results, which a budget may send to disk, and the tasks that read or make them.

@@ -6,8 +6,9 @@ use super::ticket::ask_for;
 use super::{Header, TaskRef};
 use crate::edge::{Edge, Waiter};
 use crate::turns::Usage;
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,7 +102,72 @@ impl Parked {
         // SAFETY: the reference that `hang` gave to the list.
         let parked = unsafe { Arc::from_raw(this.as_ptr().cast_const()) };
         parked.woken.store(true, Ordering::Release);
-        parked.thread.unpark();
+        Wakes::wake(&parked.thread);
+    }
+}
+
+thread_local! {
+    /// What this thread gathers, while it does.
+    static GATHERED: RefCell<Option<Gathered>> = const { RefCell::new(None) };
+}
+
+/// Threads that are going to be woken, and since when the first of them waits for that.
+#[derive(Default)]
+struct Gathered {
+    threads: Vec<Thread>,
+    since: Option<Instant>,
+}
+
+/// While this is there, threads that wait for tasks which this thread ends are gathered, and woken together. A wake is a call of the
+/// kernel, and who is woken for one task of many sleeps again at the next one.
+#[derive(Debug)]
+pub struct Wakes(PhantomData<*const ()>);
+
+impl Wakes {
+    /// Gathers them from now on.
+    pub fn gather() -> Wakes {
+        GATHERED.with_borrow_mut(|gathered| drop(gathered.get_or_insert_default()));
+        Wakes(PhantomData)
+    }
+
+    /// Wakes those that were gathered, if the first of them has waited for so long.
+    pub fn wake_after(&self, pause: Duration) {
+        let since = GATHERED.with_borrow(|gathered| gathered.as_ref().and_then(|gathered| gathered.since));
+        if since.is_some_and(|since| since.elapsed() >= pause) {
+            self.wake_all();
+        }
+    }
+
+    /// Wakes those that were gathered.
+    pub fn wake_all(&self) {
+        GATHERED.with_borrow_mut(|gathered| {
+            if let Some(Gathered { threads, since }) = gathered {
+                *since = None;
+                threads.drain(..).for_each(|thread| thread.unpark());
+            }
+        });
+    }
+
+    fn wake(thread: &Thread) {
+        // A thread that ends gathers no more.
+        let is_gathered = GATHERED.try_with(|gathered| match &mut *gathered.borrow_mut() {
+            Some(Gathered { threads, since }) => {
+                since.get_or_insert_with(Instant::now);
+                threads.push(thread.clone());
+                true
+            }
+            None => false,
+        });
+        if !is_gathered.unwrap_or(false) {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.wake_all();
+        GATHERED.set(None);
     }
 }
 

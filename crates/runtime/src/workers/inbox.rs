@@ -6,11 +6,12 @@ use super::lines::Told;
 use crate::budget::{Far, set_far};
 use crate::directory;
 use poniard_model::{Cause, TaskId};
-use poniard_pool::travel::{Away, Carrier, set_carrier, tell_idle};
+use poniard_pool::travel::{Away, Carrier, Wakes, set_carrier, tell_idle};
 use poniard_store::{Arena, Backing};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What waits for the driver.
 #[derive(Debug, Default)]
@@ -22,6 +23,9 @@ struct Inbox {
     is_asleep: bool,
     is_ending: bool,
 }
+
+/// How long a thread waits to be woken while the driver goes on with the inputs of a round, so that one wake serves for many.
+const WAKES_LATE: Duration = Duration::from_micros(100);
 
 static INBOX: (Mutex<Option<Inbox>>, Condvar) = (Mutex::new(None), Condvar::new());
 
@@ -123,10 +127,13 @@ fn refuse(input: Input) {
 
 fn drive(mut core: Core) {
     let mut inputs = VecDeque::new();
+    let wakes = Wakes::gather();
     loop {
         for input in inputs.drain(..) {
             core.on(input);
+            wakes.wake_after(WAKES_LATE);
         }
+        wakes.wake_all();
         core.on_time();
         core.deliver();
         let mut inbox = lock();
