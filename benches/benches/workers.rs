@@ -7,6 +7,7 @@
 use poniard::prelude::*;
 use poniard::{Order, Tile};
 use poniard_benches::{from_env, heading, measure, print, repetitions};
+use std::cell::Cell;
 use std::hint::spin_loop;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -109,28 +110,36 @@ fn round_trips() {
     measure("round trip of an empty task on another process", count, repetitions(), || {
         (0..count as u64).for_each(trip);
     });
-    let mut rested: Vec<f64> = (0..10 * repetitions() as u64)
-        .map(|number| {
+    let number = Cell::new(0);
+    rested(|| trip(number.replace(number.get() + 1)));
+}
+
+/// Measures single round trips, each after a rest of all threads.
+fn rested(trip: impl Fn()) {
+    let mut times: Vec<f64> = (0..10 * repetitions())
+        .map(|_| {
             sleep(Duration::from_millis(100));
             let began = Instant::now();
-            trip(number);
+            trip();
             began.elapsed().as_secs_f64() * 1e6
         })
         .collect();
-    print("the same, after 100 ms in which nothing ran", &mut rested, "us");
+    print("the same, after 100 ms in which nothing ran", &mut times, "us");
 }
 
 fn raw_trips(path: &Path, count: usize) {
     let listener = UnixListener::bind(path).expect("a socket in our folder");
     let _other = OtherEnd::start("raw", path);
-    let (mut stream, _) = listener.accept().expect("the other end connects");
-    measure("round trip of 64 bytes, raw Unix socket", count, repetitions(), || {
+    let (stream, _) = listener.accept().expect("the other end connects");
+    let trip = || {
         let mut bytes = [1; 64];
-        for _ in 0..count {
-            stream.write_all(&bytes).expect("the other end is there");
-            stream.read_exact(&mut bytes).expect("the other end is there");
-        }
+        (&stream).write_all(&bytes).expect("the other end is there");
+        (&stream).read_exact(&mut bytes).expect("the other end is there");
+    };
+    measure("round trip of 64 bytes, raw Unix socket", count, repetitions(), || {
+        (0..count).for_each(|_| trip());
     });
+    rested(trip);
 }
 
 fn raw_end(path: &str) {
@@ -165,12 +174,14 @@ fn zenoh_trips(path: &Path, count: usize) {
         }
     }
     while pongs.recv_timeout(Duration::from_millis(100)).is_ok_and(|pong| pong.is_some()) {}
+    let trip = || {
+        ping.put([1_u8; 64].as_slice()).wait().expect("Zenoh puts");
+        pongs.recv().expect("the other end answers");
+    };
     measure("round trip of 64 bytes, Zenoh's own, Unix socket", count, repetitions(), || {
-        for _ in 0..count {
-            ping.put([1_u8; 64].as_slice()).wait().expect("Zenoh puts");
-            pongs.recv().expect("the other end answers");
-        }
+        (0..count).for_each(|_| trip());
     });
+    rested(trip);
 }
 
 fn zenoh_end(path: &str) {

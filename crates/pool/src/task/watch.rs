@@ -126,7 +126,9 @@ pub struct Wakes(PhantomData<*const ()>);
 impl Wakes {
     /// Gathers them from now on.
     pub fn gather() -> Wakes {
-        GATHERED.with_borrow_mut(|gathered| drop(gathered.get_or_insert_default()));
+        GATHERED.with_borrow_mut(|gathered| {
+            gathered.get_or_insert_default();
+        });
         Wakes(PhantomData)
     }
 
