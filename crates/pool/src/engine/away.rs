@@ -18,7 +18,7 @@ use crate::task::{CANCELLED, DETACHED, GATED, HALTED, HOME, TIMED_OUT, TaskRef, 
 use poniard_model::codec::Encoded;
 use poniard_model::{Cause, FailedTask, Scope, TaskError, WorkerId};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Who takes tasks to other processes.
@@ -44,11 +44,11 @@ pub(super) fn have_work(any: bool, engine: &Engine) {
     if any && engine.crew.was_wanted() {
         carrier.have_work();
     }
-    if IS_DRY.load(Ordering::Relaxed) {
+    if TOLD_IDLE.load(Ordering::Relaxed) > 0 {
         let _telling = telling();
         // Relaxed, here and in `run_dry`: it changes under the lock alone, and whoever misses it before the lock is no later than
         // the word that is being told.
-        if IS_DRY.swap(false, Ordering::Relaxed) {
+        if TOLD_IDLE.swap(0, Ordering::Relaxed) > 0 {
             carrier.idle(0);
         }
     }
@@ -60,14 +60,19 @@ pub(super) fn run_dry(engine: &Engine) {
         let _telling = telling();
         let free = engine.crew.free();
         if free > 0 {
-            IS_DRY.store(true, Ordering::Relaxed);
+            TOLD_IDLE.store(free, Ordering::Relaxed);
             carrier.idle(free);
         }
     }
 }
 
-/// Whether the carrier was told last that processors have nothing to do.
-static IS_DRY: AtomicBool = AtomicBool::new(false);
+/// Whether more processors have nothing to do than the carrier was told.
+pub(super) fn is_idle_untold(engine: &Engine) -> bool {
+    CARRIER.get().is_some() && engine.crew.free() > TOLD_IDLE.load(Ordering::Relaxed)
+}
+
+/// How many processors have nothing to do, as the carrier was told last.
+static TOLD_IDLE: AtomicU32 = AtomicU32::new(0);
 
 /// Held over each word to the carrier of who has nothing to do, so that the last one is the one that holds.
 fn telling() -> MutexGuard<'static, ()> {

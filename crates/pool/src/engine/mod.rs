@@ -310,6 +310,13 @@ impl Engine {
             return;
         }
         if !self.has_lone_work() {
+            if away::is_idle_untold(self) {
+                // Nobody looks for work, so nobody would say that there is none. Not at once: there may be some soon.
+                if !self.crew.summon(|_| true, &|berth| start_thread(self, berth)) {
+                    self.await_thread();
+                }
+                return;
+            }
             let mine = usize::from(context::get().sits(self));
             if self.seats.taken() <= mine {
                 // Nobody else has a deque; who takes a seat now finds the processor free when it pushes.

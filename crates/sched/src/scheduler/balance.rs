@@ -34,8 +34,8 @@ pub(super) struct Balance {
     patience: Duration,
     /// When tasks that were sent away are looked through again for some that are worth calling back.
     pub(super) recall_at: Option<Duration>,
-    /// How long the tasks that the pool offered last take, if that is known.
-    pub(super) usual_ns: Option<u64>,
+    /// How long tasks such as the pool offered last may well take, if that is known.
+    pub(super) long_ns: Option<u64>,
 }
 
 /// What the pool of this process was asked for.
@@ -60,7 +60,7 @@ impl Default for Balance {
             taking: Taking::Nothing,
             patience: PATIENCE_FIRST,
             recall_at: None,
-            usual_ns: None,
+            long_ns: None,
         }
     }
 }

@@ -72,9 +72,10 @@ impl Gift {
 }
 
 impl Scheduler {
-    /// How many tasks one idle worker could get of what the pool offers.
+    /// How many tasks one idle worker could get of what the pool offers: of those whose times differ much only as many as the long
+    /// ones allow, or it would get almost all that there is, and then they would change places.
     pub(super) fn grant_max(&self, processors: u32) -> u64 {
-        let each = match self.balance.usual_ns {
+        let each = match self.balance.long_ns {
             None => UNKNOWN_TASKS,
             Some(run_ns) => (nanos(GRANT_TIME) / run_ns.max(1)).clamp(1, RUN_TASKS_MAX as u64),
         };
@@ -119,7 +120,8 @@ impl Scheduler {
             // given tell.
             let away_ns = self.estimates.away_ns(spec.function, ProcessorKind::Cpu);
             let run_ns = spec.time.map(nanos).or(away_ns);
-            self.balance.usual_ns = run_ns;
+            let long_ns = self.estimates.long_away_ns(spec.function, ProcessorKind::Cpu);
+            self.balance.long_ns = spec.time.map(nanos).or(long_ns);
             match self.receiver(&spec, run_ns, &gifts) {
                 Some(to) => {
                     let is_suspect = self.is_suspect(spec.task);
