@@ -69,8 +69,8 @@ pub(crate) enum Input {
         /// Its process may live on.
         is_cut_off: bool,
     },
-    /// A worker says something.
-    Heard(WorkerId, Message),
+    /// A worker says something: messages, one behind the other.
+    Letter(WorkerId, Vec<u8>),
     /// A guest has ended, which ran for so long.
     Ended { owner: WorkerId, sending: Sending, ran: Duration, outcome: Ended },
     /// What this worker has lent us is read no more.
@@ -297,7 +297,7 @@ impl Core {
                 }
                 self.on_gone(worker, signal, &how, is_cut_off);
             }
-            Input::Heard(from, message) => self.on_heard(from, message),
+            Input::Letter(from, letter) => self.on_letter(from, &letter),
             Input::Ended { owner, sending, ran, outcome } => self.on_ended(owner, sending, ran, outcome),
             Input::ReadNoMore { owner, lease } => self.desk.leases.read_no_more(owner, lease),
             Input::Wants { era, of, at, end } => {

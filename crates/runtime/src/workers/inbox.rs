@@ -81,15 +81,10 @@ pub(crate) fn stop() {
 
 /// Tells the driver.
 pub(crate) fn tell(input: Input) {
-    tell_all([input]);
-}
-
-/// Tells the driver several things, in this order.
-pub(crate) fn tell_all(inputs: impl IntoIterator<Item = Input>) {
     let mut inbox = lock();
     match inbox.as_mut().filter(|inbox| !inbox.is_ending) {
         Some(open) => {
-            open.inputs.extend(inputs);
+            open.inputs.push_back(input);
             let was_asleep = std::mem::take(&mut open.is_asleep);
             drop(inbox);
             if was_asleep {
@@ -98,7 +93,7 @@ pub(crate) fn tell_all(inputs: impl IntoIterator<Item = Input>) {
         }
         None => {
             drop(inbox);
-            inputs.into_iter().for_each(refuse);
+            refuse(input);
         }
     }
 }

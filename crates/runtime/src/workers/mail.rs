@@ -3,7 +3,7 @@
 use super::birth::Birth;
 use super::driver::Input;
 use super::engine::{self, Reach};
-use super::inbox::{tell, tell_all};
+use super::inbox::tell;
 use super::job::Job;
 use super::post::Post;
 use super::roll;
@@ -217,14 +217,7 @@ impl Sink for Mail {
             }
         };
         if let Some((from, letter)) = message {
-            let heard = Message::read_all(&letter).filter_map(|message| match message {
-                Ok(message) => Some(Input::Heard(from.worker, message)),
-                Err(error) => {
-                    eprintln!("{} said what is no message: {error}", from.worker);
-                    None
-                }
-            });
-            tell_all(heard.collect::<Vec<_>>());
+            tell(Input::Letter(from.worker, letter));
         }
         if !locked(&self.waiting).is_empty() {
             self.send_waiting();

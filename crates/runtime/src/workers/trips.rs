@@ -6,8 +6,8 @@ use super::leases::Leases;
 use super::lines::LINE_BYTES_MIN;
 use crate::code::tell_site;
 use crate::directory;
-use crate::message::{AttemptsTold, PieceTold, RestTold, Run, SiteTold};
-use poniard_model::{Cause, Numbered, Scope, Storage, TaskId, WorkerId};
+use crate::message::{AttemptsTold, DemandTold, InheritedTold, PieceTold, RestTold, Run};
+use poniard_model::{Cause, Numbered, Scope, Site, Storage, TaskId, WorkerId};
 use poniard_pool::image;
 use poniard_pool::travel::{Away, DatumTraveller, Piece, Whereabouts};
 use poniard_sched::{Failure, FunctionKey, Input, Life, Reach, Scheduler, Spec};
@@ -27,17 +27,43 @@ const KEPT_VALUES_BYTES_MAX: usize = LINE_BYTES_MIN;
 struct Trip {
     /// `None` when it has ended, and its result stays where it was made.
     away: Option<Away>,
-    /// What is told of it, but for its arguments.
-    run: Run,
+    /// What the task asked for, and where it has to run, when that is not to be seen from `away` any more.
+    asked: Option<Box<(Asked, Option<Scope>)>>,
+    /// Offsets of its entry and its function.
+    entry: u64,
+    body: u64,
+    site: &'static Site,
     pieces: Vec<Piece>,
-    /// Where it has to run, when that is not to be seen from `away` any more.
-    scope: Option<Scope>,
+    rest: RestTold,
     /// Where it was sent last.
     to: Option<WorkerId>,
     /// Who has its result, if that stays where it was made.
     rests_at: Option<WorkerId>,
     /// The workers that were lost while they had it.
     lost_with: Vec<WorkerId>,
+}
+
+/// What a task asked for.
+#[derive(Clone, Debug)]
+struct Asked {
+    demand: DemandTold,
+    attempts: AttemptsTold,
+    inherited: Option<Box<InheritedTold>>,
+}
+
+impl Asked {
+    /// By a task all of whose attempts are made where it goes, or one after the other.
+    ///
+    /// # Errors
+    /// When the filter of its retries cannot be told.
+    fn of(away: &Away, is_tried_there: bool) -> Result<Asked, String> {
+        let extra = away.extra();
+        Ok(Asked {
+            demand: demand_told(extra),
+            attempts: if is_tried_there { attempts_told(extra)? } else { AttemptsTold::default() },
+            inherited: inherited_told(extra)?,
+        })
+    }
 }
 
 /// How many bytes are kept with a part of the arguments; `None` when that cannot be kept for long.
@@ -76,9 +102,9 @@ impl Trips {
             return Err((away, "its function is part of a shared library, not of the executable".to_owned()));
         };
         let task = away.handle().id();
-        let site = tell_site(parcel.site);
+        let site = parcel.site;
         // Each function has a body of its own where it has no site of its own in the executable.
-        let function = if let SiteTold::Offset(offset) = &site { *offset } else { body };
+        let function = image::site_offset(site).unwrap_or(body);
         let mut spec = Spec::new(task, FunctionKey(function));
         spec.wishes.scope = away.scope().cloned();
         spec.time = Some(away.extra().demand.time).filter(|time| !time.is_zero());
@@ -111,19 +137,16 @@ impl Trips {
         let may_be_anywhere = !is_near && away.may_rest_there() && away.extra().storage == Storage::Any;
         let may_rest = may_be_anywhere && kept.is_some_and(|kept| kept < KEPT_VALUES_BYTES_MAX);
         let rest = if may_rest { RestTold::IfLarge } else { RestTold::Never };
-        let demand = demand_told(away.extra());
-        let attempts = match away.is_tried_there() {
-            true => attempts_told(away.extra()),
-            false => Ok(AttemptsTold::default()),
+        let is_told = match away.is_tried_there() {
+            true => attempts_told(away.extra()).map(drop),
+            false => Ok(()),
         };
-        let told = attempts.and_then(|attempts| Ok((attempts, inherited_told(away.extra())?)));
-        let (attempts, inherited) = match told {
-            Ok(told) => told,
-            Err(why) => return Err((away, why)),
-        };
-        let run = Run { task, entry, body, site, demand, attempts, rest, inherited, pieces: Vec::new() };
-        let (away, scope, to, rests_at, lost_with) = (Some(away), None, None, None, Vec::new());
-        self.0.insert(task, Box::new(Trip { away, run, pieces, scope, to, rests_at, lost_with }));
+        if let Err(why) = is_told.and_then(|()| inherited_told(away.extra()).map(drop)) {
+            return Err((away, why));
+        }
+        let (away, asked, to, rests_at, lost_with) = (Some(away), None, None, None, Vec::new());
+        let trip = Trip { away, asked, entry, body, site, pieces, rest, to, rests_at, lost_with };
+        self.0.insert(task, Box::new(trip));
         Ok(spec)
     }
 
@@ -136,9 +159,14 @@ impl Trips {
         desk: &mut Desk,
     ) -> Option<Run> {
         let topology = scheduler.topology();
-        let Trip { away, run, pieces, to: sent_to, scope, .. } = &mut **self.0.get_mut(&task)?;
-        *sent_to = Some(to);
-        let mut run = run.clone();
+        let trip = &mut **self.0.get_mut(&task)?;
+        trip.to = Some(to);
+        let (asked, scope) = match (&trip.away, &trip.asked) {
+            (Some(away), _) => (Asked::of(away, away.is_tried_there()).ok()?, away.scope()),
+            (None, Some(asked)) => (asked.0.clone(), asked.1.as_ref()),
+            (None, None) => return None,
+        };
+        let Asked { mut demand, attempts, inherited } = asked;
         let me = poniard_pool::me();
         let told = |piece: &Piece| match piece {
             Piece::Value(value) => PieceTold::Value(desk.pack(value, to)),
@@ -150,13 +178,14 @@ impl Trips {
             }
             Piece::Here(_) | Piece::Absent(_) => unreachable!("these arrive, and do not leave"),
         };
-        run.pieces = pieces.iter().map(told).collect();
-        let scope = away.as_ref().map_or(scope.as_ref(), Away::scope);
-        run.demand.fits = scope.filter(|scope| !scope.is_worker(to)).and_then(|scope| {
+        let pieces = trip.pieces.iter().map(told).collect();
+        demand.fits = scope.filter(|scope| !scope.is_worker(to)).and_then(|scope| {
             let there = scope.processors(topology).into_iter().filter(|id| id.worker == to);
             let there: Vec<u32> = there.map(|id| id.index).collect();
             (there.len() < topology.processors_of(to).len()).then_some(there)
         });
+        let &mut Trip { entry, body, site, rest, .. } = trip;
+        let run = Run { task, entry, body, site: tell_site(site), demand, attempts, rest, inherited, pieces };
         Some(run)
     }
 
@@ -168,12 +197,12 @@ impl Trips {
     /// A task has ended, and its result stays where it was made: keeps what makes it again.
     pub(crate) fn rest(&mut self, task: TaskId) -> Option<Away> {
         let trip = self.0.get_mut(&task)?;
-        trip.run.rest = RestTold::Always;
+        trip.rest = RestTold::Always;
         // It is tried there from now on: nobody is here who could try again.
-        if let Some(Ok(attempts)) = trip.away.as_ref().map(|away| attempts_told(away.extra())) {
-            trip.run.attempts = attempts;
-        }
-        trip.scope = trip.away.as_ref().and_then(|away| away.scope().cloned());
+        trip.asked = trip.away.as_ref().and_then(|away| {
+            let asked = Asked::of(away, true).or_else(|_| Asked::of(away, false)).ok()?;
+            Some(Box::new((asked, away.scope().cloned())))
+        });
         trip.away.take()
     }
 

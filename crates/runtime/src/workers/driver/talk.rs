@@ -12,6 +12,15 @@ use poniard_store::{Arena, Backing};
 use std::convert::Infallible;
 
 impl Core {
+    pub(super) fn on_letter(&mut self, from: WorkerId, letter: &[u8]) {
+        for message in Message::read_all(letter) {
+            match message {
+                Ok(message) => self.on_heard(from, message),
+                Err(error) => eprintln!("{from} said what is no message: {error}"),
+            }
+        }
+    }
+
     pub(super) fn on_heard(&mut self, from: WorkerId, message: Message) {
         let Some(message) = self.with_values(from, message) else { return };
         let peer = life(from);

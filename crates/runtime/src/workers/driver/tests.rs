@@ -44,6 +44,10 @@ impl Post for Sent {
     }
 }
 
+fn heard(from: WorkerId, message: Message) -> Input {
+    Input::Letter(from, message.encode())
+}
+
 fn member(worker: u32) -> Member {
     let worker = Worker { id: WorkerId(worker), node: "here".into(), labels: Vec::new() };
     Member { worker, processors: vec![ProcessorKind::Cpu], sample: (Vec::new(), None), line: None }
@@ -57,7 +61,7 @@ fn core(me: u32, others: &[u32]) -> (Core, Arc<Sent>) {
     for other in others {
         let peer = poniard_fabric::Peer::new(WorkerId(*other), 1);
         core.on(Input::Joined(peer.worker, SameBuild::of_joined(peer)));
-        core.on(Input::Heard(peer.worker, Message::Hello(member(*other))));
+        core.on(heard(peer.worker, Message::Hello(member(*other))));
     }
     core.post.deliver();
     sent.0.lock().unwrap().clear();
@@ -146,7 +150,7 @@ fn n07_what_is_not_a_workers_to_say_has_no_effect() {
     for message in out_of_role() {
         kinds.insert(kind(&message));
         let told = format!("{message:?}");
-        core.on(Input::Heard(WorkerId(3), message));
+        core.on(heard(WorkerId(3), message));
         core.post.deliver();
         let said: Vec<_> = std::mem::take(&mut *sent.0.lock().unwrap());
         assert!(said.is_empty(), "{told} makes this one say {said:?}");
@@ -167,7 +171,7 @@ fn n07_what_is_not_a_workers_to_say_has_no_effect() {
     ] {
         kinds.insert(kind(&question));
         let told = format!("{question:?}");
-        core.on(Input::Heard(WorkerId(3), question));
+        core.on(heard(WorkerId(3), question));
         core.post.deliver();
         let said: Vec<_> = std::mem::take(&mut *sent.0.lock().unwrap());
         let told_to: Vec<_> = said.iter().map(|(to, message)| (*to, kind(message))).collect();
@@ -183,10 +187,10 @@ fn a_result_that_nobody_wants_is_dropped_where_it_stayed_and_who_has_none_says_s
     let sending = Sending { task: TaskId(7), number: 1 };
     let ending = Ending::Made { bytes: 1 << 20, rest: Rest::Stays };
     let report = Report { sending, ending, ran: Duration::ZERO, kind: ProcessorKind::Cpu };
-    core.on(Input::Heard(WorkerId(2), Message::Done(report, Outcome::Elsewhere)));
+    core.on(heard(WorkerId(2), Message::Done(report, Outcome::Elsewhere)));
     // Of a task of worker 2, which says that this one has what it made.
     let theirs = GlobalChunk { owner: WorkerId(2), chunk: ChunkId(7) };
-    core.on(Input::Heard(WorkerId(3), Message::Wants(theirs)));
+    core.on(heard(WorkerId(3), Message::Wants(theirs)));
     core.post.deliver();
     let sent = sent.0.lock().unwrap();
     let [(WorkerId(2), Message::Drop(tasks)), (WorkerId(3), Message::Result(of, Outcome::Elsewhere))] =
@@ -200,11 +204,11 @@ fn a_result_that_nobody_wants_is_dropped_where_it_stayed_and_who_has_none_says_s
 #[test]
 fn n07_worker_1_ends_others_and_one_may_have_itself_ended() {
     let (mut second, _) = core(2, &[1, 3]);
-    second.on(Input::Heard(WorkerId(1), Message::Stop));
+    second.on(heard(WorkerId(1), Message::Stop));
     DONE.with_borrow(|done| assert_eq!(done.as_slice(), ["stops by w1"]));
     let (mut first, _) = core(1, &[2, 3]);
-    first.on(Input::Heard(WorkerId(3), Message::Perish));
-    first.on(Input::Heard(WorkerId(3), Message::Stop));
-    first.on(Input::Heard(WorkerId(3), Message::Leave));
+    first.on(heard(WorkerId(3), Message::Perish));
+    first.on(heard(WorkerId(3), Message::Stop));
+    first.on(heard(WorkerId(3), Message::Leave));
     DONE.with_borrow(|done| assert_eq!(done.as_slice(), ["ends w3"]));
 }
