@@ -20,16 +20,20 @@ fn on(worker: u32, ran: &[WorkerId]) -> usize {
 /// How many tasks of a busy worker each idle one has to get.
 const SHARE: usize = 30;
 
-/// On worker `busy` it lasts until each other one has run its share of such tasks, which it can only have got from there.
+/// On worker `busy`, and on one that has run its share, it lasts until each other one has run its share: of such tasks, which it can
+/// only have got from there.
 fn one_of_many(busy: u32, others: Vec<u32>, file: String) -> WorkerId {
-    if my_id() == WorkerId(busy) {
-        until("each other worker has run its share", || {
-            let ran = std::fs::read(&file).unwrap();
-            others.iter().all(|other| ran.iter().filter(|ran| **ran == *other as u8).count() >= SHARE)
-        });
-    } else {
-        let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
-        std::io::Write::write_all(&mut file, &[my_id().0 as u8]).unwrap();
+    let me = my_id().0;
+    let has_share = |worker: u32| {
+        let ran = std::fs::read(&file).unwrap();
+        ran.iter().filter(|ran| **ran == worker as u8).count() >= SHARE
+    };
+    if me == busy || has_share(me) {
+        until("each other worker has run its share", || others.iter().all(|other| has_share(*other)));
+    }
+    if me != busy {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+        std::io::Write::write_all(&mut file, &[me as u8]).unwrap();
     }
     my_id()
 }

@@ -1,6 +1,7 @@
 //! Waits that cannot end are refused; others lend their processor.
 
 use super::*;
+use crate::travel::Wakes;
 use crate::{Dep, Holding, hold, promise};
 use poniard_model::Pinned;
 use std::sync::{Arc, Barrier, mpsc};
@@ -210,5 +211,28 @@ fn a_body_that_waits_while_its_time_runs_out_is_harmed_by_nobody() {
             (0..20).map(|_| spawn(Dep::new(waits.clone()), |seen| Ok(*seen), &SITE)).collect();
         assert!(behind.iter().all(|task| error_of(task).is_timeout()));
         go.finish(Ok(1));
+    }
+}
+
+#[test]
+fn threads_whose_wakes_are_gathered_go_on_however_the_gathering_ends() {
+    let _pool = together();
+    for round in 0..times(300) {
+        let (task, completion) = promise::<usize>(&SITE);
+        let waiting = [task.clone(), task].map(|task| std::thread::spawn(move || *task.get().unwrap()));
+        let wakes = Wakes::gather();
+        if round % 2 == 0 {
+            std::thread::yield_now();
+        }
+        completion.finish(Ok(round));
+        match round % 3 {
+            0 => wakes.wake_all(),
+            1 => wakes.wake_after(Duration::ZERO),
+            _ => drop(wakes),
+        }
+        // The first thing that would not be woken hangs here, with the gathering still there in two of three rounds.
+        for thread in waiting {
+            assert_eq!(thread.join().unwrap(), round);
+        }
     }
 }

@@ -131,6 +131,8 @@ fn drive(mut core: Core) {
         wakes.wake_all();
         core.on_time();
         core.deliver();
+        // Before this thread sleeps: tasks end in these as well.
+        wakes.wake_all();
         let mut inbox = lock();
         loop {
             let Some(open) = inbox.as_mut().filter(|open| !open.is_ending) else {
