@@ -41,6 +41,7 @@ const LAYERS: &[Row] = &[
     // What it starts is any program of a user; only its tests are one.
     ("poniard-cli", &["poniard"]),
     ("poniard-examples", &["poniard"]),
+    ("poniard-misuse", &["poniard"]),
     ("poniard-benches", &["poniard"]),
     ("xtask", &[]),
 ];

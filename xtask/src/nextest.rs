@@ -1,6 +1,7 @@
 //! Runs the tests in a process each, where cargo-nextest is installed.
 //!
-//! But for those of the rows: they run a second time as a step of their own, with workers (`ci`).
+//! But for those of the rows, which run a second time as a step of their own, with workers (`ci`); and those of workers and servers,
+//! which start processes for themselves, and the wrong programs, which are processes of rustc.
 
 use std::process::{Command, Stdio};
 
@@ -19,7 +20,7 @@ const RUN: Step = Step {
         "--workspace",
         mpi::ALL,
         "-E",
-        "not (binary(rows) or binary(data) or binary(graphs))",
+        "not (binary(/^(rows|data|graphs|workers|servers|compile_fail)$/))",
     ],
 };
 

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// When the pool said that it has work and then had none that can leave: how long it is not asked again, at first and at most.
-const PAUSE_FIRST: Duration = Duration::from_millis(1);
+const PAUSE_FIRST: Duration = Duration::from_micros(100);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
 
 /// Tasks that are placed together: more gain nothing, and the first would wait for the last.

@@ -1,6 +1,6 @@
 //! Wrong uses of the macros, and what rustc says of them: it must help somebody who sees Poniard for the first time.
 //!
-//! Each file in `compile_fail` has a twin of the same name in `compile_pass`: the program that was meant. After a change of
+//! Each file in `compile_fail` has a twin of the same name in `poniard`'s tests, `compile_pass`: the program that was meant. After a change of
 //! a message run this test with `TRYBUILD=overwrite`, and read what has changed.
 #![forbid(unsafe_code)]
 
