@@ -341,6 +341,33 @@ fn an_idle_worker_gets_its_share_of_the_queue_and_never_more_than_asked() {
     assert_eq!(Take { to: Vec::new(), theirs: 0, ours: 1, at_most: 9 }.amount(10), 0);
 }
 
+/// Most tasks of a tree are leaves. What lies coldest are its branches, each as long as all that follow together.
+#[test]
+fn of_a_tree_an_idle_worker_gets_one_branch_at_a_time_and_of_a_loop_many_tasks() {
+    let asked = |times: [u64; 5]| {
+        let mut owner = Owner::among(2);
+        for (ask, ran) in (1..).zip(times.map(Duration::from_millis)) {
+            owner.hear(life(2), Message::Idle { ask, processors: 1 });
+            owner.tell(Event::Offered { specs: vec![spec(ask)], queued: 0 });
+            let (_, sending) = owner.sent(TaskId(ask)).unwrap();
+            let ending = Ending::Made { bytes: 8, rest: Rest::Rides };
+            let report = Report { sending, ending, ran, kind: ProcessorKind::Cpu };
+            owner.hear(life(2), Message::Done(report));
+        }
+        owner.hear(life(2), Message::Idle { ask: 6, processors: 1 });
+        owner.tell(Event::Offered { specs: vec![spec(6)], queued: 9 });
+        let actions = owner.hear(life(2), Message::Idle { ask: 7, processors: 1 });
+        let take = actions.iter().find_map(|action| match action {
+            Action::Take(take) => Some(take.at_most),
+            _ => None,
+        });
+        take.unwrap()
+    };
+    assert_eq!(asked([128, 64, 32, 16, 8]), 1);
+    assert_eq!(asked([1, 1, 128, 1, 1]), 100, "one of them has waited for something");
+    assert_eq!(asked([1; 5]), 100);
+}
+
 /// A process with this patience, which is among workers 1 to 3 as worker 3.
 fn executor(grace: Duration) -> Owner {
     let config = Config { grace: Some(grace), ..Config::new(life(3), "here".into(), 1) };

@@ -499,17 +499,6 @@ fn a_processor_is_told_idle_that_a_waiting_task_has_let_go_of() {
 }
 
 #[test]
-fn processors_are_told_idle_that_the_programs_thread_has_used() {
-    let _there = There::new();
-    for number in 0..times(300) {
-        let tasks: Vec<Handle<usize>> =
-            (0..number % 3 + 1).map(|x| spawn(Value::new(x), |x| Ok(x), &SITE)).collect();
-        tasks.iter().for_each(|task| assert!(task.get().is_ok()));
-        until("all are told to be idle", || IDLE.load(SeqCst) == PROCESSORS as u32);
-    }
-}
-
-#[test]
 fn who_wants_work_is_told_once_and_idle_processors_are_told() {
     let there = There::new();
     assert_eq!(spawn(Value::new(1), |one| Ok(one), &SITE).get().unwrap(), &1);
