@@ -546,6 +546,12 @@ impl Keeper for Budget {
     fn released(&self, chunk: ChunkId) {
         self.tell(Event::Released(chunk));
     }
+
+    fn is_out_of_reach(&self, chunk: ChunkId) -> Option<Cause> {
+        let how = far::why_out_of_reach()?;
+        let is_remote = self.lock().is_remote(chunk);
+        is_remote.then(|| cause(Why::Unreadable(chunk, Arc::new(Error::unfetched(chunk, how)))))
+    }
 }
 
 /// Why a task cannot run, as its error: the reason can be downcast to [`Why`].

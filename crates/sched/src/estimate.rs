@@ -35,6 +35,8 @@ pub(crate) struct Median {
     taken: u64,
     /// Of the samples; asked for more often than they change.
     value: u64,
+    /// The largest of the samples but one, so that one outlier changes nothing; of one sample, that.
+    long: u64,
 }
 
 impl Median {
@@ -45,19 +47,17 @@ impl Median {
         let known = &mut samples[..self.taken.min(WINDOW as u64) as usize];
         known.sort_unstable();
         self.value = known[(known.len() - 1) / 2];
-    }
-
-    /// The largest of the samples but one, so that one outlier changes nothing; of one sample, that.
-    fn almost_largest(&self) -> Option<u64> {
-        let mut samples = self.samples;
-        let known = &mut samples[..self.taken.min(WINDOW as u64) as usize];
-        known.sort_unstable();
-        known.iter().rev().take(2).last().copied()
+        self.long = known[known.len().saturating_sub(2)];
     }
 
     /// The lower median, so that of two samples the optimistic one holds.
     pub(crate) fn value(&self) -> Option<u64> {
         (self.taken > 0).then_some(self.value)
+    }
+
+    /// The largest but one.
+    fn long(&self) -> Option<u64> {
+        (self.taken > 0).then_some(self.long)
     }
 }
 
@@ -142,7 +142,7 @@ impl Estimates {
     /// How long a task of this function may well run when it is sent away. Of a function that calls itself, what lies at the cold end
     /// of a deque takes half of all the time, and the next one half of the rest.
     pub(crate) fn long_away_ns(&self, function: FunctionKey, kind: ProcessorKind) -> Option<u64> {
-        self.runs.get(&(function, kind))?.away_ns.almost_largest()
+        self.runs.get(&(function, kind))?.away_ns.long()
     }
 
     /// How large a result of this function is, in bytes.

@@ -240,7 +240,7 @@ impl Sums {
 }
 
 #[test]
-fn whatever_happens_each_task_ends_once_and_rightly() {
+fn f11_whatever_happens_each_task_ends_once_and_rightly() {
     let sums = whatever_happens_in("whatever_happens_each", seeds(0..1_500), |seed| play(seed).0);
     sums.assert_all_happened_but(&[]);
     let never: Vec<&str> = world::KINDS.into_iter().filter(|kind| !sums.doubled.contains(kind)).collect();

@@ -54,6 +54,7 @@ fn program() {
             ("keep", _) => say(rests::keep(false)),
             ("keephome", _) => say(rests::keep(true)),
             ("kept", Some(reader)) => say(rests::kept(reader as u32)),
+            ("look", _) => say(rests::look()),
             ("storm", Some(seed)) => say(rests::storm(seed)),
             ("busy", _) => say(rests::busy()),
             ("spread", Some(count)) => say(rests::spread(count as usize)),

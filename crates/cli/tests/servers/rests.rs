@@ -100,6 +100,13 @@ pub(crate) fn keep(is_first_here: bool) -> String {
     std::fs::read_to_string(file).unwrap().lines().last().unwrap().to_owned()
 }
 
+/// What a fetch of it says.
+pub(crate) fn look() -> String {
+    let block = KEPT.lock().unwrap().last().unwrap().clone();
+    let looked = block.fetch_ref();
+    looked.map_or_else(|error| error.to_string(), |block| format!("{} elements", block.len()))
+}
+
 /// What a worker reads of it.
 pub(crate) fn kept(reader: u32) -> String {
     let block = KEPT.lock().unwrap().last().unwrap().clone();
@@ -398,4 +405,20 @@ fn a_worker_that_is_removed_gives_its_results_to_their_owner() {
         assert_eq!(app.ask(&format!("kept {reader}")), "right");
     }
     assert_eq!(lines_of(&count), 1, "nothing is made again");
+}
+
+#[test]
+fn what_rests_elsewhere_ends_with_the_cluster_and_a_fetch_says_so() {
+    let folder = Folder::new();
+    let count = counted(&folder);
+    let environment = [("PONIARD_TEST_COUNT", text(&count))];
+    let (mut app, mut others) = hosts(&folder.path("connection"), "tcp://127.0.0.1:0", &environment);
+    app.ask("keep");
+    assert_eq!(app.ask("end"), "ended");
+    others.iter_mut().for_each(|other| assert!(other.end().success(), "{:?}", other.complaints()));
+    // At once: nothing is started for it.
+    let said = app.ask("look");
+    let why =
+        "the cluster was stopped, and it was with a worker: fetch it, or wait for what uses it, before that";
+    assert!(said.starts_with("task `bring back`") && said.ends_with(why), "{said}");
 }

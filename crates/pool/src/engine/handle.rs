@@ -1,5 +1,6 @@
 //! What a handle can do while the engine runs: wait, give the value, cancel.
 
+use super::promise::promise;
 use super::{admission, cancel, persistent, wait, withdraw};
 use crate::task::arg::Value;
 use crate::task::erased::Present;
@@ -198,6 +199,13 @@ fn bring(task: &TaskRef) -> Bringing {
     static SITE: Site = Site::new("bring back", file!(), line!());
     SITE.learn_result(0);
     let chunk = task.id().into();
+    let out_of_reach = kept::remote_bytes(chunk).and_then(|_| kept::keeper()?.is_out_of_reach(chunk));
+    if let Some(cause) = out_of_reach {
+        // Not by a task: it would start the cluster anew that is gone.
+        let (bringing, ends) = promise(&SITE);
+        ends.finish(Err(cause));
+        return bringing;
+    }
     let arguments = (Present::new(task.clone()), Value::new(chunk));
     admission::spawn(
         arguments,

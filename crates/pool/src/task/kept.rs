@@ -18,7 +18,7 @@ pub(crate) mod slot;
 
 use super::{GATED, Header, KEPT, TaskRef};
 use poniard_model::codec::{Encoded, SharedBytes};
-use poniard_model::{ChunkId, CodecError, Site, Storage, TaskError, TaskId};
+use poniard_model::{Cause, ChunkId, CodecError, Site, Storage, TaskError, TaskId};
 use slot::{Next, Place, Slot};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -60,6 +60,8 @@ pub trait Keeper: Send + Sync {
     fn remade(&self, chunk: ChunkId, outcome: Remade);
     /// The last handle is gone: `free` follows.
     fn released(&self, chunk: ChunkId);
+    /// Why a value that is with the process that made it cannot be had, whoever asks for it; `None` for all others.
+    fn is_out_of_reach(&self, chunk: ChunkId) -> Option<Cause>;
 }
 
 /// What a task asks for that is about to run.

@@ -50,6 +50,10 @@ impl Keeper for Open {
         self.freed.lock().unwrap().push(chunk);
         kept::free(chunk);
     }
+
+    fn is_out_of_reach(&self, _: ChunkId) -> Option<Cause> {
+        None
+    }
 }
 
 pub(super) fn block(first: u64) -> Vec<u64> {

@@ -14,6 +14,8 @@ pub(crate) struct Far {
     pub(crate) fetch: fn(ChunkId),
     /// Nobody here wants the chunk any more.
     pub(crate) release: fn(ChunkId),
+    /// Why no chunk can be had; `None` while they can.
+    pub(crate) why_out_of_reach: fn() -> Option<&'static str>,
 }
 
 static FAR: OnceLock<Far> = OnceLock::new();
@@ -32,6 +34,10 @@ pub(super) fn fetch(chunk: ChunkId) {
 
 pub(super) fn release(chunk: ChunkId) {
     FAR.get().into_iter().for_each(|far| (far.release)(chunk));
+}
+
+pub(super) fn why_out_of_reach() -> Option<&'static str> {
+    FAR.get().and_then(|far| (far.why_out_of_reach)())
 }
 
 #[cfg(feature = "cluster")]

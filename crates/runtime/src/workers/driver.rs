@@ -29,13 +29,13 @@ use poniard_pool::travel::Ender;
 use poniard_pool::travel::{self, Away, Crossing};
 use poniard_sched::{Action, Ending, Event, Life, Rest, Scheduler, Sending, Spec, Take};
 use poniard_store::refs::GlobalChunk;
-pub(crate) use rest::not_fetched;
+pub(crate) use rest::{STOPPED, not_fetched};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// When the pool said that it has work and then had none that can leave: how long it is not asked again, at first and at most.
-const PAUSE_FIRST: Duration = Duration::from_micros(100);
+const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(256);
 
 /// Tasks that are placed together: more gain nothing, and the first would wait for the last.

@@ -1,6 +1,6 @@
 //! The driver's thread, and what it is told by others.
 
-use super::driver::{Core, Input, not_fetched};
+use super::driver::{Core, Input, STOPPED, not_fetched};
 use super::handles::stopped;
 use super::lines::Told;
 use crate::budget::{Far, set_far};
@@ -33,6 +33,11 @@ fn lock() -> MutexGuard<'static, Option<Inbox>> {
     INBOX.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether there is no cluster, or not for long.
+fn is_over() -> bool {
+    lock().as_ref().is_none_or(|inbox| inbox.is_ending)
+}
+
 /// Starts the driver.
 ///
 /// # Errors
@@ -42,6 +47,7 @@ pub(crate) fn start(core: Core) -> std::io::Result<()> {
     set_far(Far {
         fetch: |chunk| tell(Input::Fetch(TaskId(chunk.0))),
         release: |chunk| tell(Input::Released(TaskId(chunk.0))),
+        why_out_of_reach: || is_over().then_some(STOPPED),
     });
     let is_one_host = !core.has_lines();
     let mut inbox = lock();

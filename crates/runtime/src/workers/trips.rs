@@ -137,6 +137,7 @@ impl Trips {
         let may_be_anywhere = !is_near && away.may_rest_there() && away.extra().storage == Storage::Any;
         let may_rest = may_be_anywhere && kept.is_some_and(|kept| kept < KEPT_VALUES_BYTES_MAX);
         let rest = if may_rest { RestTold::IfLarge } else { RestTold::Never };
+        // That it can be told is seen while the task can still stay.
         let is_told = match away.is_tried_there() {
             true => attempts_told(away.extra()).map(drop),
             false => Ok(()),

@@ -30,7 +30,7 @@ pub(super) enum Place {
 }
 
 /// Why a result that a stopped cluster had cannot be had.
-const STOPPED: &str =
+pub(crate) const STOPPED: &str =
     "the cluster was stopped, and it was with a worker: fetch it, or wait for what uses it, before that";
 
 /// Nobody is there any more who has the result.
