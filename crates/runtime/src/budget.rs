@@ -547,7 +547,7 @@ impl Keeper for Budget {
         self.tell(Event::Released(chunk));
     }
 
-    fn is_out_of_reach(&self, chunk: ChunkId) -> Option<Cause> {
+    fn why_out_of_reach(&self, chunk: ChunkId) -> Option<Cause> {
         let how = far::why_out_of_reach()?;
         let is_remote = self.lock().is_remote(chunk);
         is_remote.then(|| cause(Why::Unreadable(chunk, Arc::new(Error::unfetched(chunk, how)))))

@@ -199,7 +199,7 @@ fn bring(task: &TaskRef) -> Bringing {
     static SITE: Site = Site::new("bring back", file!(), line!());
     SITE.learn_result(0);
     let chunk = task.id().into();
-    let out_of_reach = kept::remote_bytes(chunk).and_then(|_| kept::keeper()?.is_out_of_reach(chunk));
+    let out_of_reach = kept::remote_bytes(chunk).and_then(|_| kept::keeper()?.why_out_of_reach(chunk));
     if let Some(cause) = out_of_reach {
         // Not by a task: it would start the cluster anew that is gone.
         let (bringing, ends) = promise(&SITE);

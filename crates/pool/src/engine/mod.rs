@@ -297,7 +297,11 @@ impl Engine {
     fn summon(&'static self) {
         let any = self.has_plain_work();
         away::have_work(any, self);
-        let wanted = |processor| any || self.board.wants_idle(processor);
+        self.send_to_search(|processor| any || self.board.wants_idle(processor));
+    }
+
+    /// Sends a thread to search with a free processor that is `wanted`.
+    fn send_to_search(&'static self, wanted: impl Fn(u32) -> bool) {
         if !self.crew.summon(wanted, &|berth| start_thread(self, berth)) {
             self.await_thread();
         }
@@ -312,10 +316,7 @@ impl Engine {
         if !self.has_lone_work() {
             if away::is_idle_untold(self) {
                 // Nobody looks for work, so nobody would say that there is none. Not at once: there may be some soon.
-                if !self.crew.summon(|_| true, &|berth| start_thread(self, berth)) {
-                    self.await_thread();
-                }
-                return;
+                return self.send_to_search(|_| true);
             }
             let mine = usize::from(context::get().sits(self));
             if self.seats.taken() <= mine {

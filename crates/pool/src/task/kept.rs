@@ -61,7 +61,7 @@ pub trait Keeper: Send + Sync {
     /// The last handle is gone: `free` follows.
     fn released(&self, chunk: ChunkId);
     /// Why a value that is with the process that made it cannot be had, whoever asks for it; `None` for all others.
-    fn is_out_of_reach(&self, chunk: ChunkId) -> Option<Cause>;
+    fn why_out_of_reach(&self, chunk: ChunkId) -> Option<Cause>;
 }
 
 /// What a task asks for that is about to run.

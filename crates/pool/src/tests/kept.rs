@@ -51,7 +51,7 @@ impl Keeper for Open {
         kept::free(chunk);
     }
 
-    fn is_out_of_reach(&self, _: ChunkId) -> Option<Cause> {
+    fn why_out_of_reach(&self, _: ChunkId) -> Option<Cause> {
         None
     }
 }

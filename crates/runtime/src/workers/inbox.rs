@@ -33,7 +33,7 @@ fn lock() -> MutexGuard<'static, Option<Inbox>> {
     INBOX.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether there is no cluster, or not for long.
+/// Whether there is no cluster, or it ends.
 fn is_over() -> bool {
     lock().as_ref().is_none_or(|inbox| inbox.is_ending)
 }
